@@ -1,0 +1,1 @@
+"""NAVSIM's data on disk, read without the devkit."""

@@ -1,0 +1,1 @@
+"""The agents: features, targets, planners, losses, optimisers, checkpoints."""

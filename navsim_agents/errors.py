@@ -1,0 +1,23 @@
+"""Errors whose message says the value, the rule it breaks and the way out."""
+
+from __future__ import annotations
+
+
+class NavsimDriveJepaError(Exception):
+    """Root of this package's own errors."""
+
+
+class DevkitError(NavsimDriveJepaError):
+    """The NAVSIM devkit is absent, not the one expected, or shadowed by another package."""
+
+
+class InputError(NavsimDriveJepaError, ValueError):
+    """An agent's input, a target or a feature breaks a rule."""
+
+
+class CheckpointError(NavsimDriveJepaError):
+    """A checkpoint's keys or shapes are not those of the module that should load it."""
+
+
+class WorldDataError(NavsimDriveJepaError):
+    """Files in NAVSIM's on-disk formats are missing, truncated or inconsistent."""
