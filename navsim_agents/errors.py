@@ -21,3 +21,11 @@ class CheckpointError(NavsimDriveJepaError):
 
 class WorldDataError(NavsimDriveJepaError):
     """Files in NAVSIM's on-disk formats are missing, truncated or inconsistent."""
+
+
+class SceneError(NavsimDriveJepaError, ValueError):
+    """A scoring scene, or the archive that holds it, breaks a rule of the contract."""
+
+
+class TrajectoryError(NavsimDriveJepaError, ValueError):
+    """Trajectories to be scored have another shape, interval or values than the metric needs."""

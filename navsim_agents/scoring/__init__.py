@@ -1,0 +1,17 @@
+"""The batched scorer: every PDMS and EPDMS sub-score of NAVSIM, for any number of trajectories and scenes."""
+
+from navsim_agents.scoring.aggregate import epdms, excuse_by_human
+from navsim_agents.scoring.rules.extended_comfort import extended_comfort, plan_difference
+from navsim_agents.scoring.scene import ScoringScene
+from navsim_agents.scoring.score import Scores, score_scenes, score_trajectories
+
+__all__ = [
+    "ScoringScene",
+    "Scores",
+    "epdms",
+    "excuse_by_human",
+    "extended_comfort",
+    "plan_difference",
+    "score_scenes",
+    "score_trajectories",
+]

@@ -1,0 +1,99 @@
+"""From sub-scores to PDMS and EPDMS."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from navsim_agents.scoring.config import EPDMS, MetricConfig, Weights
+
+Columns = dict[str, Tensor]
+
+GATES = {
+    "pdms": ("no_at_fault_collisions", "drivable_area_compliance"),
+    "epdms": (
+        "no_at_fault_collisions",
+        "drivable_area_compliance",
+        "driving_direction_compliance",
+        "traffic_light_compliance",
+    ),
+}
+COLUMNS = {
+    "pdms": (
+        "no_at_fault_collisions",
+        "drivable_area_compliance",
+        "ego_progress",
+        "time_to_collision_within_bound",
+        "comfort",
+        "driving_direction_compliance",
+        "score",
+    ),
+    "epdms": (
+        "no_at_fault_collisions",
+        "drivable_area_compliance",
+        "driving_direction_compliance",
+        "traffic_light_compliance",
+        "ego_progress",
+        "time_to_collision_within_bound",
+        "lane_keeping",
+        "history_comfort",
+        "pdm_score",
+    ),
+}
+EXTENDED_COMFORT = "two_frame_extended_comfort"
+
+
+def gate_product(columns: Columns, metric: MetricConfig) -> Tensor:
+    """Product of the multipliers."""
+    return torch.stack([columns[name] for name in GATES[metric.name]]).prod(0)
+
+
+def weighted_parts(metric: MetricConfig) -> dict[str, float]:
+    """Columns that are averaged, with their weights."""
+    weights: Weights = metric.weights
+    comfort = "history_comfort" if metric.uses_history else "comfort"
+    parts = {
+        "ego_progress": weights.progress,
+        "time_to_collision_within_bound": weights.time_to_collision,
+        "lane_keeping": weights.lane_keeping,
+        comfort: weights.comfort,
+        EXTENDED_COMFORT: weights.extended_comfort,
+    }
+    return {name: weight for name, weight in parts.items() if weight}
+
+
+def weighted_score(columns: Columns, metric: MetricConfig) -> Tensor:
+    """Gates times the weighted mean of the parts; extended comfort stays out (PDMS over 12, pdm_score over 14)."""
+    parts = {name: weight for name, weight in weighted_parts(metric).items() if name != EXTENDED_COMFORT}
+    total = sum(weight * columns[name] for name, weight in parts.items())
+    return gate_product(columns, metric) * total / sum(parts.values())
+
+
+def epdms(columns: Columns, extended_comfort: Optional[Float[Tensor, "*batch"]] = None) -> Float[Tensor, "*batch"]:
+    """Final EPDMS of v2.2: over 16 with extended comfort; where that is missing (NaN or None) its weight drops out.
+
+    Give the columns after :func:`excuse_by_human` for EPDMS. Given those before it, the result is EPDMS*: until the
+    fix of NAVSIM's issue 151 the human filter changed the columns but left products and weighted parts stale.
+    """
+    base = weighted_score(columns, EPDMS)
+    if extended_comfort is None:
+        return base
+    others = sum(weighted_parts(EPDMS).values()) - EPDMS.weights.extended_comfort
+    gates, weight = gate_product(columns, EPDMS), EPDMS.weights.extended_comfort
+    with_it = (base * others + gates * weight * extended_comfort) / (others + weight)
+    return torch.where(torch.isnan(extended_comfort), base, with_it)
+
+
+def excuse_by_human(columns: Columns, human: Columns, may_excuse: Bool[Tensor, "*#batch"]) -> Columns:
+    """Columns after the human filter: 1 wherever the human's own sub-score is 0 (original scenes only).
+
+    ``pdm_score`` stays as it is, as in the devkit, which recomputes the final score from the columns.
+    """
+    sub_scores = [name for name in columns if name in human and name in COLUMNS["epdms"] and name != "pdm_score"]
+    return {
+        name: torch.where((human[name] == 0) & may_excuse, 1.0, value) if name in sub_scores else value
+        for name, value in columns.items()
+    }

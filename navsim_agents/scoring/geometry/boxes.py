@@ -1,0 +1,66 @@
+"""Oriented boxes: corners and closed intersection tests (touching counts), by separating axes."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def box_corners(
+    center: Float[Tensor, "*batch 2"], heading: Float[Tensor, "*batch"], half_size: Float[Tensor, "*batch 2"]
+) -> Float[Tensor, "*batch 4 2"]:
+    """Corners (x, y) [m] in the frame of ``center``: front left, rear left, rear right, front right."""
+    cos, sin = torch.cos(heading)[..., None], torch.sin(heading)[..., None]
+    along = torch.stack((cos, sin), dim=-1) * half_size[..., None, :1]  # [*batch, 1, 2]
+    left = torch.stack((-sin, cos), dim=-1) * half_size[..., None, 1:]
+    signs = center.new_tensor([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
+    return center[..., None, :] + signs[:, :1] * along + signs[:, 1:] * left
+
+
+def boxes_intersect(
+    offset: Float[Tensor, "*batch 2"],
+    heading: Float[Tensor, "*batch"],
+    half_size: Float[Tensor, "*#batch 2"],
+    other_heading: Float[Tensor, "*batch"],
+    other_half_size: Float[Tensor, "*#batch 2"],
+) -> Bool[Tensor, "*batch"]:
+    """Whether two boxes share a point; ``offset`` [m] leads from the first centre to the other."""
+    turn = other_heading - heading
+    cos_turn, sin_turn = torch.cos(turn).abs(), torch.sin(turn).abs()
+    length, width = half_size.unbind(-1)
+    other_length, other_width = other_half_size.unbind(-1)
+    along, left = _in_frame(offset, heading)
+    other_along, other_left = _in_frame(offset, other_heading)
+    return (
+        (along.abs() <= length + other_length * cos_turn + other_width * sin_turn)
+        & (left.abs() <= width + other_length * sin_turn + other_width * cos_turn)
+        & (other_along.abs() <= other_length + length * cos_turn + width * sin_turn)
+        & (other_left.abs() <= other_width + length * sin_turn + width * cos_turn)
+    )
+
+
+def segment_intersects_box(
+    start: Float[Tensor, "*#batch 2"],
+    end: Float[Tensor, "*#batch 2"],
+    center: Float[Tensor, "*#batch 2"],
+    heading: Float[Tensor, "*#batch"],
+    half_size: Float[Tensor, "*#batch 2"],
+) -> Bool[Tensor, "*batch"]:
+    """Whether a closed segment and a closed box share a point (m, rad, one frame)."""
+    middle_x, middle_y = _in_frame((start + end) * 0.5 - center, heading)
+    reach_x, reach_y = _in_frame((end - start) * 0.5, heading)
+    length, width = half_size.unbind(-1)
+    across = (middle_x * reach_y - middle_y * reach_x).abs()
+    return (
+        (middle_x.abs() <= length + reach_x.abs())
+        & (middle_y.abs() <= width + reach_y.abs())
+        & (across <= length * reach_y.abs() + width * reach_x.abs())
+    )
+
+
+def _in_frame(vector: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:
+    """Components of ``vector`` [..., 2] along ``heading`` and to its left."""
+    cos, sin = torch.cos(heading), torch.sin(heading)
+    x, y = vector.unbind(-1)
+    return cos * x + sin * y, cos * y - sin * x

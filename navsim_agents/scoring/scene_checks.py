@@ -1,0 +1,176 @@
+"""Rules that a scoring scene keeps; every refusal says the value, the rule and the way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from navsim_agents.errors import SceneError
+from navsim_agents.scoring.config import NUM_STATES
+
+if TYPE_CHECKING:
+    from navsim_agents.scoring.scene import ScoringScene
+
+DEVKITS = ("v1.1", "v2.2")
+SCENE_TYPES = ("original", "synthetic")
+MIN_RING_POINTS = 3
+MIN_AREA_M2 = 1e-9
+
+
+def check_scene(scene: ScoringScene) -> None:
+    """Raises SceneError at the first rule that the scene breaks."""
+    if scene.devkit not in DEVKITS:
+        raise SceneError(f"devkit is {scene.devkit!r}, but must be one of {', '.join(DEVKITS)}")
+    if scene.scene_type not in SCENE_TYPES:
+        raise SceneError(f"scene_type is {scene.scene_type!r}, but must be one of {', '.join(SCENE_TYPES)}")
+    _check_shapes(scene)
+    _check_finite(scene)
+    _check_vehicle(scene)
+    _check_centerline(scene)
+    _check_rings(scene.ring_xy, scene.ring_offsets, "ring")
+    _check_rings(scene.red_light_xy, scene.red_light_offsets, "red_light")
+    num_polygons = len(scene.polygon_layer)
+    owners = scene.ring_polygon
+    if len(owners) and not bool(((owners >= 0) & (owners < num_polygons)).all()):
+        raise SceneError(
+            f"ring_polygon reaches from {int(owners.min())} to {int(owners.max())}, but there are {num_polygons} "
+            "polygons; number them from 0 in the order of polygon_layer"
+        )
+    _check_tracks(scene)
+    _check_times(scene)
+
+
+def _check_shapes(scene: ScoringScene) -> None:
+    """Every array has the shape that the contract gives it."""
+    rings, polygons, tracks = len(scene.ring_polygon), len(scene.polygon_layer), len(scene.track_token)
+    lights, columns = len(scene.red_light_token), _size(scene.track_poses, 1)
+    expected: dict[str, tuple[Optional[int], ...]] = {
+        "ego_pose": (3,),
+        "ego_state": (11,),
+        "vehicle": (4,),
+        "history_states": (None, 11),
+        "human_trajectory": (8, 3),
+        "pdm_trajectory": (NUM_STATES, 11),
+        "centerline": (None, 2),
+        "ring_xy": (None, 2),
+        "ring_offsets": (rings + 1,),
+        "ring_polygon": (rings,),
+        "ring_is_hole": (rings,),
+        "polygon_on_route": (polygons,),
+        "track_is_agent": (tracks,),
+        "collided_track": (tracks,),
+        "track_size": (tracks, 2),
+        "track_speed": (tracks,),
+        "track_heading": (tracks,),
+        "track_poses": (tracks, columns, 3),
+        "track_valid": (tracks, columns),
+        "red_light_xy": (None, 2),
+        "red_light_offsets": (lights + 1,),
+        "red_light_active": (lights, columns if tracks else None),
+        "model_knots_us": (9,),
+        "sample_times_us": (NUM_STATES,),
+    }
+    for name, shape in expected.items():
+        value = getattr(scene, name)
+        if value is None:
+            continue
+        if value.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, value.shape)):
+            wanted = ", ".join("any" if size is None else str(size) for size in shape)
+            raise SceneError(
+                f"{name} has shape {tuple(value.shape)}, but the contract says [{wanted}]; export it again"
+            )
+    for name, count in (("polygon_token", polygons), ("track_type", tracks)):
+        if len(getattr(scene, name)) != count:
+            raise SceneError(
+                f"{name} has {len(getattr(scene, name))} entries, but {count} are described; export it again"
+            )
+
+
+def _size(value: Tensor, axis: int) -> Optional[int]:
+    return value.shape[axis] if value.ndim > axis else None
+
+
+def _check_finite(scene: ScoringScene) -> None:
+    """No NaN or infinity where a rule reads; unseen track poses and a synthetic scene's human may hold anything."""
+    names = ["ego_pose", "ego_state", "vehicle", "history_states", "pdm_trajectory", "centerline", "ring_xy"]
+    names += ["red_light_xy", "track_size", "track_speed", "track_heading"]
+    if scene.scene_type == "original":
+        names.append("human_trajectory")
+    for name in names:
+        _refuse_not_finite(name, getattr(scene, name))
+    _refuse_not_finite("track_poses (where track_valid)", scene.track_poses[scene.track_valid])
+
+
+def _refuse_not_finite(name: str, value: Tensor) -> None:
+    finite = torch.isfinite(value)
+    if not bool(finite.all()):
+        raise SceneError(
+            f"{name} holds {int((~finite).sum())} values that are not finite, but every value must be; "
+            "export the scene again or leave it out"
+        )
+
+
+def _check_vehicle(scene: ScoringScene) -> None:
+    if not bool((scene.vehicle > 0).all()):
+        raise SceneError(
+            f"vehicle is {scene.vehicle.tolist()}, but half length, half width, rear axle to centre and wheel base "
+            "must be positive metres"
+        )
+
+
+def _check_centerline(scene: ScoringScene) -> None:
+    line = scene.centerline
+    if len(line) < 2 or not bool((torch.diff(line, dim=0) != 0).any()):
+        raise SceneError(
+            f"centerline has {len(line)} points and no length, but progress needs two different points; "
+            "export the scene with its route, or leave it out"
+        )
+
+
+def _check_rings(xy: Tensor, offsets: Tensor, kind: str) -> None:
+    """Offsets cover all vertices in order, and every ring encloses an area."""
+    sizes = torch.diff(offsets)
+    if int(offsets[0]) != 0 or int(offsets[-1]) != len(xy) or not bool((sizes >= 0).all()):
+        raise SceneError(
+            f"{kind}_offsets run from {int(offsets[0])} to {int(offsets[-1])}, but must rise from 0 to the number of "
+            f"vertices, {len(xy)}; export the scene again"
+        )
+    if not len(sizes):
+        return
+    if int(sizes.min()) < MIN_RING_POINTS:
+        ring = int(sizes.argmin())
+        raise SceneError(f"{kind} {ring} has {int(sizes[ring])} vertices, but a polygon needs {MIN_RING_POINTS}")
+    areas = _ring_areas(xy.double().cpu().numpy(), offsets.cpu().numpy())
+    if areas.min() < MIN_AREA_M2:
+        raise SceneError(
+            f"{kind} {int(areas.argmin())} has zero area, but every polygon must enclose some; drop it or repair the map"
+        )
+
+
+def _ring_areas(xy: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Area [m^2] of each ring, by the shoelace formula about its first vertex."""
+    following = np.arange(len(xy)) + 1
+    following[offsets[1:] - 1] = offsets[:-1]
+    here = xy - np.repeat(xy[offsets[:-1]], np.diff(offsets), axis=0)
+    there = here[following]
+    return np.abs(np.add.reduceat(here[:, 0] * there[:, 1] - here[:, 1] * there[:, 0], offsets[:-1])) / 2.0
+
+
+def _check_tracks(scene: ScoringScene) -> None:
+    seen = scene.track_valid.any(dim=1)
+    if not bool((scene.track_size[seen] > 0).all()):
+        track = int(torch.nonzero(seen & (scene.track_size <= 0).any(dim=1))[0])
+        raise SceneError(
+            f"track {scene.track_token[track]} is {scene.track_size[track].tolist()} m long and wide, but a track that "
+            "is seen must be larger than 0 by 0"
+        )
+
+
+def _check_times(scene: ScoringScene) -> None:
+    for name in ("model_knots_us", "sample_times_us"):
+        times = getattr(scene, name)
+        if times is not None and not bool((torch.diff(times) > 0).all()):
+            raise SceneError(f"{name} is {times.tolist()}, but times must rise; export the scene again")

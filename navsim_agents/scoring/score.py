@@ -1,0 +1,238 @@
+"""Scores planned trajectories of one scene or a batch of scenes; the top of the scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Union
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from navsim_agents.errors import TrajectoryError
+from navsim_agents.scoring.aggregate import COLUMNS, excuse_by_human, gate_product, weighted_score
+from navsim_agents.scoring.config import HORIZON_S, METRICS, MetricConfig
+from navsim_agents.scoring.rules.comfort import comfort
+from navsim_agents.scoring.rules.contacts import track_contacts
+from navsim_agents.scoring.rules.drivable_area import drivable_area
+from navsim_agents.scoring.rules.driving_direction import driving_direction
+from navsim_agents.scoring.rules.ego_areas import locate_ego
+from navsim_agents.scoring.rules.lane_keeping import lane_keeping
+from navsim_agents.scoring.rules.motion import Motion
+from navsim_agents.scoring.rules.no_at_fault_collision import no_at_fault_collision
+from navsim_agents.scoring.rules.progress import normalized_progress, raw_progress
+from navsim_agents.scoring.rules.time_to_collision import time_to_collision
+from navsim_agents.scoring.rules.traffic_light import traffic_light
+from navsim_agents.scoring.scene import ScoringScene
+from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes
+from navsim_agents.scoring.simulation.reference import reference_poses
+from navsim_agents.scoring.simulation.simulate import simulate
+
+# Trajectories (of all scenes together) that are scored at once: few enough that what they need stays in cache.
+CHUNK = 1024
+EXTRA_COLUMNS = ("simulated_states", "collision_step", "ttc_step")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Answers for B scenes of N trajectories; ``columns`` carry the devkit's names, [B, N] each."""
+
+    columns: dict[str, Tensor]
+    simulated_states: Float[Tensor, "B N S 11"]
+    ego_areas: Bool[Tensor, "B N S 3"]  # columns of EgoArea
+    raw_progress: Float[Tensor, "B N"]  # m
+    collision_step: Float[Tensor, "B N"]  # first at-fault collision; inf if none
+    collision_track: Int[Tensor, "B N"]  # -1 if none
+    ttc_step: Float[Tensor, "B N"]
+    ttc_track: Int[Tensor, "B N"]
+    reference_progress: Float[Tensor, B]  # PDM-Closed's raw progress [m]
+    human_columns: dict[str, Tensor]  # the human's own sub-scores [B]; empty without the human filter
+
+
+def score_trajectories(
+    scene: ScoringScene,
+    trajectories: Tensor,
+    interval_length: float = 0.5,
+    metric: str = "epdms",
+    human_penalty_filter: bool = False,
+    dtype: torch.dtype = torch.float64,
+) -> dict[str, Tensor]:
+    """Score each of [N, P, 3] trajectories alone against PDM-Closed, as the devkit's ``pdm_score`` does.
+
+    Args:
+        scene: the scene; its device is where the work is done.
+        trajectories: poses x, y, heading (m, rad, ego frame at t0), the first one ``interval_length`` after t0.
+        interval_length: s between poses; they cover 4 s.
+        metric: ``pdms`` (v1.1's rules) or ``epdms`` (v2.2's).
+        human_penalty_filter: excuse sub-scores on which the human scores 0 (epdms, original scenes).
+        dtype: of everything but point location, which is float64.
+
+    Returns:
+        The devkit's columns [N], ``simulated_states`` [N, 41, 11], ``collision_step`` and ``ttc_step`` [N].
+
+    Raises:
+        TrajectoryError: wrong shape, interval or values, or an unknown metric.
+        SceneError: the scene has too few track columns for the metric.
+    """
+    if trajectories.ndim != 3:
+        raise TrajectoryError(
+            f"trajectories has shape {tuple(trajectories.shape)}, but one scene takes [N, P, 3]; add the missing axis"
+        )
+    scores = score_scenes([scene], trajectories[None], interval_length, metric, human_penalty_filter, dtype)
+    columns = {name: scores.columns[name][0] for name in COLUMNS[metric]}
+    return {**columns, **{name: getattr(scores, name)[0] for name in EXTRA_COLUMNS}}
+
+
+def score_scenes(
+    scenes: Sequence[ScoringScene],
+    trajectories: Tensor,
+    interval_length: float = 0.5,
+    metric: str = "epdms",
+    human_penalty_filter: bool = False,
+    dtype: torch.dtype = torch.float64,
+) -> Scores:
+    """The same for B scenes at once: ``trajectories`` [B, N, P, 3], row b in the frame of scene b.
+
+    Raises:
+        TrajectoryError, SceneError: as :func:`score_trajectories`.
+    """
+    config = _metric(metric)
+    _check_trajectories(trajectories, len(scenes), interval_length)
+    if human_penalty_filter and not config.uses_history:
+        raise TrajectoryError(f"human_penalty_filter is set, but {metric} has no human filter; score epdms or unset it")
+    batch = collate_scenes(scenes, config, trajectories.shape[2], interval_length, dtype)
+    reference = _references(batch, trajectories.to(batch.ego_pose), human_penalty_filter).to(dtype)
+    size = max(1, CHUNK // len(scenes))
+    parts = [_evaluate(batch, chunk, config) for chunk in reference.split(size, dim=1)]
+    return _finish(_join(parts), batch, config, human_penalty_filter)
+
+
+def _metric(name: str) -> MetricConfig:
+    if name not in METRICS:
+        raise TrajectoryError(f"metric is {name!r}, but must be one of {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def _check_trajectories(trajectories: Tensor, num_scenes: int, interval_s: float) -> None:
+    """Raises TrajectoryError where shape, interval or values are wrong."""
+    shape = tuple(trajectories.shape)
+    if len(shape) != 4 or shape[0] != num_scenes or shape[1] < 1 or shape[3] != 3:
+        raise TrajectoryError(
+            f"trajectories has shape {shape}, but {num_scenes} scenes take [{num_scenes}, N, P, 3] with N of 1 or more"
+        )
+    if not interval_s > 0.0 or abs(shape[2] * interval_s - HORIZON_S) > 1e-6:
+        raise TrajectoryError(
+            f"trajectories has {shape[2]} poses {interval_s} s apart, which cover {shape[2] * interval_s:g} s, but the "
+            f"metric needs {HORIZON_S} s; sample it with num_poses=8 and interval_length=0.5, or 40 and 0.1"
+        )
+    finite = torch.isfinite(trajectories).flatten(2).all(-1)
+    if not trajectories.is_floating_point() or not bool(finite.all()):
+        bad = torch.nonzero(~finite).tolist()
+        where = f"{len(bad)} trajectories that are not finite, the first at [scene, trajectory] {bad[0]}" if bad else ""
+        raise TrajectoryError(
+            f"trajectories holds {where or trajectories.dtype}, but poses must be finite floating-point numbers; "
+            "drop or mend them"
+        )
+
+
+def _references(batch: SceneBatch, trajectories: Tensor, with_human: bool) -> Float[Tensor, "B N S 3"]:
+    """What is tracked: the trajectories, PDM-Closed, and with the human filter the human."""
+    start = batch.ego_state[:, :3].double()
+
+    def sample(poses: Tensor, knots: Tensor) -> Tensor:
+        return reference_poses(poses, start, batch.ego_pose, knots, batch.sample_times_us)
+
+    rows = [sample(trajectories, batch.model_knots_us), batch.pdm_trajectory[:, None, :, :3].double()]
+    if with_human:
+        rows.append(sample(batch.human_trajectory[:, None].double(), batch.human_knots_us))
+    return torch.cat(rows, dim=1)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Answers that need no other trajectory."""
+
+    columns: dict[str, Tensor]
+    states: Tensor
+    areas: Tensor
+    raw_progress: Tensor
+    collision_step: Tensor
+    collision_track: Tensor
+    ttc_step: Tensor
+    ttc_track: Tensor
+
+
+def _evaluate(batch: SceneBatch, reference: Tensor, metric: MetricConfig) -> _Part:
+    """Simulate and judge some trajectories of every scene."""
+    states = simulate(reference, batch.ego_state, batch.vehicle, metric.tracker)
+    motion = Motion.of(states, batch.vehicle)
+    areas = locate_ego(motion, batch.index)
+    contacts = track_contacts(motion, batch, metric)
+    no_collision, collision_step, collision_track = no_at_fault_collision(motion, batch, areas, contacts, metric)
+    ttc, ttc_step, ttc_track = time_to_collision(motion, batch, areas, contacts, metric)
+    columns = {
+        "no_at_fault_collisions": no_collision,
+        "drivable_area_compliance": drivable_area(areas).to(states),
+        "driving_direction_compliance": driving_direction(motion, areas, metric),
+        "time_to_collision_within_bound": ttc,
+    }
+    is_comfortable = comfort(states, batch, metric).to(states)
+    if metric.uses_history:
+        columns["history_comfort"] = is_comfortable
+        columns["traffic_light_compliance"] = traffic_light(motion, batch, areas).to(states)
+        columns["lane_keeping"] = lane_keeping(motion, batch, areas, metric).to(states)
+    else:
+        columns["comfort"] = is_comfortable
+    progress = raw_progress(motion, batch.centerline)
+    steps = (collision_step, collision_track, ttc_step, ttc_track)
+    return _Part(columns, states, areas.stacked(), progress, *steps)
+
+
+def _join(parts: list[_Part]) -> _Part:
+    """Chunks one after the other."""
+
+    def join(values: Sequence[Union[Tensor, dict[str, Tensor]]]) -> Union[Tensor, dict[str, Tensor]]:
+        if isinstance(values[0], dict):
+            return {name: torch.cat([value[name] for value in values], dim=1) for name in values[0]}
+        return torch.cat(list(values), dim=1)
+
+    return parts[0] if len(parts) == 1 else _Part(*(join(column) for column in zip(*(vars(p).values() for p in parts))))
+
+
+def _finish(part: _Part, batch: SceneBatch, metric: MetricConfig, with_human: bool) -> Scores:
+    """Normalise progress, weigh, filter, and take the reference rows off."""
+    extra = 2 if with_human else 1
+    count = part.raw_progress.shape[1] - extra
+    gates = gate_product(part.columns, metric)
+    gated_reference = (part.raw_progress * gates)[:, count : count + 1]
+    columns = {name: value[:, :count] for name, value in part.columns.items()}
+    progress = normalized_progress(part.raw_progress[:, :count], gates[:, :count], gated_reference, metric)
+    columns["ego_progress"] = progress
+    columns[COLUMNS[metric.name][-1]] = weighted_score(columns, metric)
+    human: dict[str, Tensor] = {}
+    if with_human:
+        human = _human_columns(part, metric)
+        excused = {name: value[:, None] for name, value in human.items()}
+        columns = excuse_by_human(columns, excused, batch.human_may_excuse[:, None])
+    return Scores(
+        columns={name: columns[name] for name in COLUMNS[metric.name]},
+        simulated_states=part.states[:, :count],
+        ego_areas=part.areas[:, :count],
+        raw_progress=part.raw_progress[:, :count],
+        collision_step=part.collision_step[:, :count],
+        collision_track=part.collision_track[:, :count],
+        ttc_step=part.ttc_step[:, :count],
+        ttc_track=part.ttc_track[:, :count],
+        reference_progress=part.raw_progress[:, count],
+        human_columns=human,
+    )
+
+
+def _human_columns(part: _Part, metric: MetricConfig) -> dict[str, Tensor]:
+    """The human's sub-scores, scored alone (so progress compares to itself) and without history."""
+    human = {name: value[:, -1:] for name, value in part.columns.items()}
+    human["history_comfort"] = torch.ones_like(human["history_comfort"])
+    raw, gates = part.raw_progress[:, -1:], gate_product(human, metric)
+    human["ego_progress"] = normalized_progress(raw, gates, raw * gates, metric)
+    return {name: value[:, 0] for name, value in human.items()}

@@ -1,0 +1,1 @@
+"""From planned poses to simulated states: interpolation, LQR tracker, kinematic bicycle."""
