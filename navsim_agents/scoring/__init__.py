@@ -3,9 +3,12 @@
 from navsim_agents.scoring.aggregate import epdms, excuse_by_human
 from navsim_agents.scoring.rules.extended_comfort import extended_comfort, plan_difference
 from navsim_agents.scoring.scene import ScoringScene
+from navsim_agents.scoring.scene_store import SceneStore, SceneStoreWriter
 from navsim_agents.scoring.score import Scores, score_scenes, score_trajectories
 
 __all__ = [
+    "SceneStore",
+    "SceneStoreWriter",
     "ScoringScene",
     "Scores",
     "epdms",

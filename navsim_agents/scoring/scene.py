@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Optional, Union
+from typing import Any, BinaryIO, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +126,7 @@ class ScoringScene:
         """Write the scene, whole or not at all."""
         target = Path(path)
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **self.to_arrays())
+        np.savez_compressed(buffer, **self.to_arrays())  # type: ignore[arg-type]
         partial = target.with_name(target.name + ".part")
         partial.write_bytes(buffer.getvalue())
         os.replace(partial, target)
@@ -141,7 +141,7 @@ class ScoringScene:
         return moved
 
 
-def _from_array(name: str, array: npt.NDArray) -> object:
+def _from_array(name: str, array: npt.NDArray) -> Any:
     """A field's value from its array."""
     if array.dtype.kind in "US":
         return str(array) if array.ndim == 0 else tuple(array.tolist())

@@ -146,7 +146,8 @@ def _check_rings(xy: Tensor, offsets: Tensor, kind: str) -> None:
     areas = _ring_areas(xy.double().cpu().numpy(), offsets.cpu().numpy())
     if areas.min() < MIN_AREA_M2:
         raise SceneError(
-            f"{kind} {int(areas.argmin())} has zero area, but every polygon must enclose some; drop it or repair the map"
+            f"{kind} {int(areas.argmin())} has zero area, but every polygon must enclose some; "
+            "drop it or repair the map"
         )
 
 

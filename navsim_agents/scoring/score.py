@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Union
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,7 +28,7 @@ from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes
 from navsim_agents.scoring.simulation.reference import reference_poses
 from navsim_agents.scoring.simulation.simulate import simulate
 
-# Trajectories (of all scenes together) that are scored at once: few enough that what they need stays in cache.
+# Trajectories (of all scenes together) that are scored at once: few enough for the caches, enough for the cores.
 CHUNK = 1024
 EXTRA_COLUMNS = ("simulated_states", "collision_step", "ttc_step")
 
@@ -57,6 +56,7 @@ def score_trajectories(
     metric: str = "epdms",
     human_penalty_filter: bool = False,
     dtype: torch.dtype = torch.float64,
+    chunk: int = CHUNK,
 ) -> dict[str, Tensor]:
     """Score each of [N, P, 3] trajectories alone against PDM-Closed, as the devkit's ``pdm_score`` does.
 
@@ -66,7 +66,8 @@ def score_trajectories(
         interval_length: s between poses; they cover 4 s.
         metric: ``pdms`` (v1.1's rules) or ``epdms`` (v2.2's).
         human_penalty_filter: excuse sub-scores on which the human scores 0 (epdms, original scenes).
-        dtype: of everything but point location, which is float64.
+        dtype: of everything but interpolation and point location, which are float64.
+        chunk: trajectories at once; memory grows with it, the answers do not change.
 
     Returns:
         The devkit's columns [N], ``simulated_states`` [N, 41, 11], ``collision_step`` and ``ttc_step`` [N].
@@ -79,7 +80,7 @@ def score_trajectories(
         raise TrajectoryError(
             f"trajectories has shape {tuple(trajectories.shape)}, but one scene takes [N, P, 3]; add the missing axis"
         )
-    scores = score_scenes([scene], trajectories[None], interval_length, metric, human_penalty_filter, dtype)
+    scores = score_scenes([scene], trajectories[None], interval_length, metric, human_penalty_filter, dtype, chunk)
     columns = {name: scores.columns[name][0] for name in COLUMNS[metric]}
     return {**columns, **{name: getattr(scores, name)[0] for name in EXTRA_COLUMNS}}
 
@@ -91,6 +92,7 @@ def score_scenes(
     metric: str = "epdms",
     human_penalty_filter: bool = False,
     dtype: torch.dtype = torch.float64,
+    chunk: int = CHUNK,
 ) -> Scores:
     """The same for B scenes at once: ``trajectories`` [B, N, P, 3], row b in the frame of scene b.
 
@@ -103,8 +105,8 @@ def score_scenes(
         raise TrajectoryError(f"human_penalty_filter is set, but {metric} has no human filter; score epdms or unset it")
     batch = collate_scenes(scenes, config, trajectories.shape[2], interval_length, dtype)
     reference = _references(batch, trajectories.to(batch.ego_pose), human_penalty_filter).to(dtype)
-    size = max(1, CHUNK // len(scenes))
-    parts = [_evaluate(batch, chunk, config) for chunk in reference.split(size, dim=1)]
+    size = max(1, chunk // len(scenes))
+    parts = [_evaluate(batch, rows, config) for rows in reference.split(size, dim=1)]
     return _finish(_join(parts), batch, config, human_penalty_filter)
 
 
@@ -191,13 +193,11 @@ def _evaluate(batch: SceneBatch, reference: Tensor, metric: MetricConfig) -> _Pa
 
 def _join(parts: list[_Part]) -> _Part:
     """Chunks one after the other."""
-
-    def join(values: Sequence[Union[Tensor, dict[str, Tensor]]]) -> Union[Tensor, dict[str, Tensor]]:
-        if isinstance(values[0], dict):
-            return {name: torch.cat([value[name] for value in values], dim=1) for name in values[0]}
-        return torch.cat(list(values), dim=1)
-
-    return parts[0] if len(parts) == 1 else _Part(*(join(column) for column in zip(*(vars(p).values() for p in parts))))
+    if len(parts) == 1:
+        return parts[0]
+    columns = {name: torch.cat([part.columns[name] for part in parts], dim=1) for name in parts[0].columns}
+    names = [field.name for field in fields(_Part) if field.name != "columns"]
+    return _Part(columns, *(torch.cat([getattr(part, name) for part in parts], dim=1) for name in names))
 
 
 def _finish(part: _Part, batch: SceneBatch, metric: MetricConfig, with_human: bool) -> Scores:

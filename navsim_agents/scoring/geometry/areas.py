@@ -127,7 +127,7 @@ class Areas:
             if touched.any():
                 on_boundary[which] |= torch.where(touched[:, None], bits, 0)
         answer[near] = found & ~on_boundary
-        return answer.reshape(*x.shape, -1)
+        return answer.reshape(*x.shape, answer.shape[-1])
 
     def to(self, device: torch.device) -> Areas:
         """The same areas on another device."""
@@ -165,7 +165,7 @@ def _centre_parity(edges: FloatArray, bits: IntArray, layout: Layout) -> npt.NDA
     """Bits of the polygons that each cell's centre is in, [cells, W], by scan lines."""
     columns, rows = layout.shape
     centre_x, centre_y = _centres(layout)
-    x1, y1, x2, y2 = edges.T
+    _, y1, _, y2 = edges.T
     low, high = np.searchsorted(centre_y, y1), np.searchsorted(centre_y, y2)  # rows that the edge spans
     counts = high - low
     owner = np.repeat(np.arange(len(edges)), counts)

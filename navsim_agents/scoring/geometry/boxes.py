@@ -8,30 +8,35 @@ from torch import Tensor
 
 
 def box_corners(
-    center: Float[Tensor, "*batch 2"], heading: Float[Tensor, "*batch"], half_size: Float[Tensor, "*batch 2"]
+    center: Float[Tensor, "*batch 2"], direction: Float[Tensor, "*batch 2"], half_size: Float[Tensor, "*batch 2"]
 ) -> Float[Tensor, "*batch 4 2"]:
-    """Corners (x, y) [m] in the frame of ``center``: front left, rear left, rear right, front right."""
-    cos, sin = torch.cos(heading)[..., None], torch.sin(heading)[..., None]
-    along = torch.stack((cos, sin), dim=-1) * half_size[..., None, :1]  # [*batch, 1, 2]
-    left = torch.stack((-sin, cos), dim=-1) * half_size[..., None, 1:]
+    """Corners (x, y) [m] in the frame of ``center``: front left, rear left, rear right, front right.
+
+    ``direction`` is (cos, sin) of the heading.
+    """
+    cos, sin = direction.unbind(-1)
+    along = direction[..., None, :] * half_size[..., None, :1]  # [*batch, 1, 2]
+    left = torch.stack((-sin, cos), dim=-1)[..., None, :] * half_size[..., None, 1:]
     signs = center.new_tensor([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
     return center[..., None, :] + signs[:, :1] * along + signs[:, 1:] * left
 
 
 def boxes_intersect(
-    offset: Float[Tensor, "*batch 2"],
-    heading: Float[Tensor, "*batch"],
+    offset: Float[Tensor, "*#batch 2"],
+    direction: Float[Tensor, "*#batch 2"],
     half_size: Float[Tensor, "*#batch 2"],
-    other_heading: Float[Tensor, "*batch"],
+    other_direction: Float[Tensor, "*#batch 2"],
     other_half_size: Float[Tensor, "*#batch 2"],
 ) -> Bool[Tensor, "*batch"]:
-    """Whether two boxes share a point; ``offset`` [m] leads from the first centre to the other."""
-    turn = other_heading - heading
-    cos_turn, sin_turn = torch.cos(turn).abs(), torch.sin(turn).abs()
+    """Whether two boxes share a point.
+
+    ``offset`` [m] leads from the first centre to the other; directions are (cos, sin) of the headings.
+    """
     length, width = half_size.unbind(-1)
     other_length, other_width = other_half_size.unbind(-1)
-    along, left = _in_frame(offset, heading)
-    other_along, other_left = _in_frame(offset, other_heading)
+    cos_turn, sin_turn = (part.abs() for part in _in_frame(other_direction, direction))
+    along, left = _in_frame(offset, direction)
+    other_along, other_left = _in_frame(offset, other_direction)
     return (
         (along.abs() <= length + other_length * cos_turn + other_width * sin_turn)
         & (left.abs() <= width + other_length * sin_turn + other_width * cos_turn)
@@ -44,12 +49,12 @@ def segment_intersects_box(
     start: Float[Tensor, "*#batch 2"],
     end: Float[Tensor, "*#batch 2"],
     center: Float[Tensor, "*#batch 2"],
-    heading: Float[Tensor, "*#batch"],
+    direction: Float[Tensor, "*#batch 2"],
     half_size: Float[Tensor, "*#batch 2"],
 ) -> Bool[Tensor, "*batch"]:
-    """Whether a closed segment and a closed box share a point (m, rad, one frame)."""
-    middle_x, middle_y = _in_frame((start + end) * 0.5 - center, heading)
-    reach_x, reach_y = _in_frame((end - start) * 0.5, heading)
+    """Whether a closed segment and a closed box share a point (m, one frame); ``direction`` is (cos, sin)."""
+    middle_x, middle_y = _in_frame((start + end) * 0.5 - center, direction)
+    reach_x, reach_y = _in_frame((end - start) * 0.5, direction)
     length, width = half_size.unbind(-1)
     across = (middle_x * reach_y - middle_y * reach_x).abs()
     return (
@@ -59,8 +64,7 @@ def segment_intersects_box(
     )
 
 
-def _in_frame(vector: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:
-    """Components of ``vector`` [..., 2] along ``heading`` and to its left."""
-    cos, sin = torch.cos(heading), torch.sin(heading)
-    x, y = vector.unbind(-1)
+def _in_frame(vector: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Components of ``vector`` [..., 2] along the unit vector ``direction`` [..., 2] and to its left."""
+    (x, y), (cos, sin) = vector.unbind(-1), direction.unbind(-1)
     return cos * x + sin * y, cos * y - sin * x

@@ -33,32 +33,35 @@ class Contacts:
     lookahead: Int[Tensor, n]  # index into the metric's offsets
 
 
-@dataclass(frozen=True)
-class FirstContacts:
-    """The first contact of each (trajectory, track) that has one."""
-
-    trajectory: Int[Tensor, n]
-    track: Int[Tensor, n]
-    step: Int[Tensor, n]
-    lookahead: Int[Tensor, n]
-
-
 def track_contacts(motion: Motion, batch: SceneBatch, metric: MetricConfig) -> Contacts:
     """All meetings: at every state without look-ahead, and with each look-ahead where TTC is evaluated."""
+    _, num_trajectories, num_steps = motion.shape
+    num_tracks, num_columns = batch.track_valid.shape[1:]
     scene, step, trajectory, track = torch.nonzero(_may_meet(motion, batch, metric), as_tuple=True)
+    trajectory = scene * num_trajectories + trajectory
+    ego = trajectory * num_steps + step
+    seen = (scene * num_tracks + track) * num_columns + step
+    x, y, cos, sin, speed = (
+        value.flatten()[ego] for value in (motion.center_x, motion.center_y, motion.cos, motion.sin, motion.speed)
+    )
+    direction, half_size = torch.stack((cos, sin), dim=-1), motion.half_size[scene]
+    track_half_size = 0.5 * batch.track_size.flatten(0, 1)[scene * num_tracks + track]
+    poses, valid = batch.track_poses.flatten(0, 2), batch.track_valid.flatten()
+    headings = poses[:, 2]
+    track_direction = torch.stack((torch.cos(headings), torch.sin(headings)), dim=-1)
+    ttc = step < metric.ttc_steps
     found = []
     for lookahead, offset in enumerate(metric.ttc_offsets):
-        chosen = slice(None) if offset == 0 else torch.nonzero(step < metric.ttc_steps)[:, 0]
-        pair = tuple(index[chosen] for index in (scene, trajectory, step, track))
-        hit = torch.nonzero(_meet(motion, batch, *pair, offset))[:, 0]
-        b, i, s, k = (index[hit] for index in pair)
-        found.append((b * motion.shape[1] + i, k, s, torch.full_like(s, lookahead)))
+        there = seen + offset if offset == 0 else (seen + offset).masked_fill(~ttc, 0)
+        ahead = speed * (offset * STEP_S)
+        gap = poses[there, :2] - torch.stack((x + cos * ahead, y + sin * ahead), dim=-1)
+        meets = boxes_intersect(gap, direction, half_size, track_direction[there], track_half_size) & valid[there]
+        hit = torch.nonzero(meets if offset == 0 else meets & ttc)[:, 0]
+        found.append((trajectory[hit], track[hit], step[hit], torch.full_like(hit, lookahead)))
     return Contacts(*(torch.cat(column) for column in zip(*found)))
 
 
-def first_contacts(
-    contacts: Contacts, chosen: Bool[Tensor, n], num_trajectories: int, num_tracks: int
-) -> FirstContacts:
+def first_contacts(contacts: Contacts, chosen: Bool[Tensor, n], num_trajectories: int, num_tracks: int) -> Contacts:
     """First of the chosen contacts of each pair, in order of step, then look-ahead."""
     lookaheads = int(contacts.lookahead.max()) + 1 if len(contacts.lookahead) else 1
     never = torch.iinfo(torch.int64).max
@@ -67,7 +70,7 @@ def first_contacts(
     first = pair.new_full((num_trajectories * num_tracks,), never).scatter_reduce_(0, pair, order, "amin")
     pair = torch.nonzero(first != never)[:, 0]
     order = first[pair]
-    return FirstContacts(
+    return Contacts(
         trajectory=torch.div(pair, max(num_tracks, 1), rounding_mode="floor"),
         track=pair % max(num_tracks, 1),
         step=torch.div(order, lookaheads, rounding_mode="floor"),
@@ -75,9 +78,7 @@ def first_contacts(
     )
 
 
-def earliest(
-    trajectory: Int[Tensor, n], value: Float[Tensor, n], count: int, default: float
-) -> Float[Tensor, count]:
+def earliest(trajectory: Int[Tensor, n], value: Float[Tensor, n], count: int, default: float) -> Float[Tensor, count]:
     """Smallest value of each trajectory, or ``default`` where that is smaller or there is none."""
     return value.new_full((count,), default).scatter_reduce_(0, trajectory, value, "amin")
 
@@ -88,15 +89,10 @@ def _may_meet(motion: Motion, batch: SceneBatch, metric: MetricConfig) -> Bool[T
     ttc = torch.arange(num_steps, device=motion.x.device) < metric.ttc_steps
     sweep = 0.5 * STEP_S * max(metric.ttc_offsets) * motion.speed * ttc  # half of the way ahead
     x, y = motion.center_x + sweep * motion.cos, motion.center_y + sweep * motion.sin
-    radius = sweep + torch.linalg.vector_norm(batch_half_diagonal(motion), dim=-1)[:, None, None]
+    radius = sweep + torch.linalg.vector_norm(motion.half_size, dim=-1)[:, None, None]
     squares = (x * x + y * y) * (1.0 - PRUNE_RELATIVE_SLACK) - radius * radius
     ego = torch.stack((squares, torch.ones_like(x), x, y, radius), dim=-1).transpose(1, 2)  # [B, S, N, 5]
     return ego @ _track_circles(batch, metric, num_steps) <= PRUNE_SLACK_M2
-
-
-def batch_half_diagonal(motion: Motion) -> Float[Tensor, "B 2"]:
-    """Half length and width; their norm is the radius of the box's circle [m]."""
-    return motion.half_size
 
 
 def _track_circles(batch: SceneBatch, metric: MetricConfig, num_steps: int) -> Float[Tensor, "B S 5 K"]:
@@ -119,18 +115,3 @@ def _track_circles(batch: SceneBatch, metric: MetricConfig, num_steps: int) -> F
     gap = torch.where(is_seen, gap, FAR_M2)
     sides = (torch.ones_like(gap), gap, -2.0 * middle[..., 0], -2.0 * middle[..., 1], -2.0 * radius)
     return torch.stack(sides, dim=-1).permute(0, 2, 3, 1)  # [B, S, 5, K]
-
-
-def _meet(
-    motion: Motion, batch: SceneBatch, scene: Tensor, trajectory: Tensor, step: Tensor, track: Tensor, offset: int
-) -> Bool[Tensor, n]:
-    """Exact test of pairs, the ego moved ahead by ``offset`` steps at its velocity, the track where it is then."""
-    ego = (scene, trajectory, step)
-    pose = batch.track_poses[scene, track, step + offset]
-    ahead = motion.speed[ego] * (offset * STEP_S)
-    x = motion.center_x[ego] + motion.cos[ego] * ahead
-    y = motion.center_y[ego] + motion.sin[ego] * ahead
-    gap = torch.stack((pose[:, 0] - x, pose[:, 1] - y), dim=-1)
-    half_size, track_half_size = motion.half_size[scene], batch.track_size[scene, track] * 0.5
-    valid = batch.track_valid[scene, track, step + offset]
-    return valid & boxes_intersect(gap, motion.heading[ego], half_size, pose[:, 2], track_half_size)

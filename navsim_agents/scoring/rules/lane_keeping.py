@@ -14,7 +14,7 @@ from navsim_agents.scoring.scene_batch import SceneBatch
 
 
 def lane_keeping(motion: Motion, batch: SceneBatch, areas: EgoAreas, metric: MetricConfig) -> Bool[Tensor, "B N"]:
-    """Whether the centre is never too far for 20 consecutive states; states in intersections neither count nor reset."""
+    """Whether the centre is never too far for 20 consecutive states; those in intersections neither count nor reset."""
     is_far = ~_is_near(motion, batch, metric.lane_deviation_m)
     run = torch.zeros(motion.shape[:2], dtype=torch.int64, device=motion.x.device)
     longest = run

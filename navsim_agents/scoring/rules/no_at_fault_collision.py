@@ -9,7 +9,7 @@ from torch import Tensor
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.geometry.boxes import segment_intersects_box
 from navsim_agents.scoring.rules.bearing import ahead_and_behind, flat
-from navsim_agents.scoring.rules.contacts import Contacts, FirstContacts, earliest, first_contacts
+from navsim_agents.scoring.rules.contacts import Contacts, earliest, first_contacts
 from navsim_agents.scoring.rules.ego_areas import EgoAreas
 from navsim_agents.scoring.rules.motion import Motion
 from navsim_agents.scoring.scene_batch import SceneBatch
@@ -49,7 +49,7 @@ def first_culprit(
 
 
 def _is_at_fault(
-    motion: Motion, batch: SceneBatch, areas: EgoAreas, first: FirstContacts, metric: MetricConfig
+    motion: Motion, batch: SceneBatch, areas: EgoAreas, first: Contacts, metric: MetricConfig
 ) -> Bool[Tensor, n]:
     """nuPlan's classes of collision, decided in its order."""
     ego, scene = (first.trajectory, first.step), motion.scene_of(first.trajectory)
@@ -59,7 +59,8 @@ def _is_at_fault(
     is_agent = batch.track_is_agent[scene, first.track]
     track_stands = ~is_agent | (batch.track_speed[scene, first.track] <= metric.stopped_speed_mps)
     half_size = batch.track_size[scene, first.track] * 0.5
-    front = segment_intersects_box(*_front_bumper(motion, *ego, scene), pose[:, :2], pose[:, 2], half_size)
+    direction = torch.stack((torch.cos(pose[:, 2]), torch.sin(pose[:, 2])), dim=-1)
+    front = segment_intersects_box(*_front_bumper(motion, *ego, scene), pose[:, :2], direction, half_size)
     out_of_lane = flat(areas.multiple_lanes, *ego) | flat(areas.non_drivable, *ego)
     return ~stands & (track_stands | (~is_behind & (front | out_of_lane)))
 

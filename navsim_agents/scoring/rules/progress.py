@@ -21,8 +21,12 @@ def raw_progress(motion: Motion, centerline: Float[Tensor, "B M 2"]) -> Float[Te
 def normalized_progress(
     raw: Float[Tensor, "B N"],
     gates: Float[Tensor, "B N"],
-    reference: Float[Tensor, (B #N
-)],
+    reference: Float[
+        Tensor,
+        (
+            B  # N
+        ),
+    ],
     metric: MetricConfig,
 ) -> Float[Tensor, "B N"]:
     """Progress (0 to 1) of each trajectory scored alone against PDM-Closed.

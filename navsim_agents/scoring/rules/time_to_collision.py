@@ -1,4 +1,4 @@
-"""Time to collision (0/1): at constant velocity, the next 0.9 s meet no track that is ahead or that the ego cuts in on."""
+"""Time to collision (0/1): at constant velocity, the next 0.9 s meet no track ahead, or beside when cutting in."""
 
 from __future__ import annotations
 

@@ -30,13 +30,13 @@ def traffic_light(motion: Motion, batch: SceneBatch, areas: EgoAreas) -> Bool[Te
     lit = torch.nonzero(active.any(1)[scene, step])[:, 0]
     trajectory, step, scene = trajectory[lit], step[lit], scene[lit]
     center = torch.stack((flat(motion.center_x, trajectory, step), flat(motion.center_y, trajectory, step)), dim=-1)
-    heading = flat(motion.heading, trajectory, step)
+    direction = torch.stack((flat(motion.cos, trajectory, step), flat(motion.sin, trajectory, step)), dim=-1)
     lights = batch.index.lights
-    for which, item in lights.candidates(*center.double().unbind(-1), scene):
+    for which, item in lights.candidates(center[:, 0].double(), center[:, 1].double(), scene):
         red = active[scene[which], lights.owner[item], step[which]]
         which, item = which[red], item[red]
         start, end = lights.segments[item].to(center).split(2, dim=-1)
         half_size = motion.half_size[scene[which]]
-        cut = segment_intersects_box(start, end, center[which], heading[which], half_size)
+        cut = segment_intersects_box(start, end, center[which], direction[which], half_size)
         runs[trajectory[which[cut]]] = True
     return ~runs.reshape(num_scenes, num_trajectories)

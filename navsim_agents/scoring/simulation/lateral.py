@@ -68,12 +68,12 @@ def steering_rate(
     steering: Tensor,
     speed: Tensor,
     speed_step: Tensor,
-    moments: tuple[Tensor, Tensor, Tensor, Tensor],
+    moments: Tensor,
     wheel_base: Tensor,
     step_s: float,
     config: TrackerConfig,
 ) -> Tensor:
-    """Steering rate [rad/s] that the one-shot LQR commands; all arguments broadcast (m, rad, m/s)."""
+    """Steering rate [rad/s] that the one-shot LQR commands; arguments broadcast (m, rad, m/s); ``moments`` [4, ...]."""
     horizon = horizon_polynomials(config.horizon_steps)
     speed_sq, cross, step_sq = speed * speed, speed * speed_step, speed_step * speed_step
 
@@ -83,7 +83,7 @@ def steering_rate(
     def quadratic(triple: tuple[float, float, float]) -> Tensor:
         return triple[0] * speed_sq + triple[1] * cross + triple[2] * step_sq
 
-    kappa, kappa_j, kappa_cross, kappa_sq = moments
+    kappa, kappa_j, kappa_cross, kappa_sq = moments.unbind(0)
     last = config.horizon_steps - 1
     distance = linear(horizon.speed_sum) * step_s
     heading_gain = linear(horizon.weighted_speed_sum) * (step_s**2 / wheel_base)

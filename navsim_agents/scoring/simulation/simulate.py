@@ -43,12 +43,17 @@ def simulate(
     columns = list(initial_state[:, None].expand(-1, reference.shape[1], -1).unbind(-1))
     states = [columns]
     wheel_base = vehicle[:, None, Vehicle.WHEEL_BASE]
-    tan_steering = torch.tan(columns[State.STEERING_ANGLE])
+    tan_steering = _tan(columns[State.STEERING_ANGLE])
     for step in range(num_steps - 1):
         acceleration, rate = _command(columns, frames[step], target[step], moments[step], wheel_base, config)
         columns, tan_steering = _propagate(columns, acceleration, rate, tan_steering, wheel_base, config)
         states.append(columns)
     return torch.stack([torch.stack(column, dim=-1) for column in zip(*states)]).permute(1, 2, 3, 0)
+
+
+def _tan(angle: Tensor) -> Tensor:
+    """Tangent by the vectorised sine and cosine, which are many times faster on a CPU than torch.tan."""
+    return torch.sin(angle) / torch.cos(angle)
 
 
 def _command(
@@ -71,7 +76,7 @@ def _command(
         steering,
         speed,
         acceleration * STEP_S,
-        moments.unbind(0),
+        moments,
         wheel_base,
         STEP_S,
         config,
@@ -96,7 +101,7 @@ def _propagate(
     heading = wrap(heading + speed * tan_steering / wheel_base * STEP_S)
     speed = speed + lagged * STEP_S
     steering = (steering + rate * STEP_S).clamp(-config.max_steering_rad, config.max_steering_rad)
-    tan_steering = torch.tan(steering)
+    tan_steering = _tan(steering)
     new_yaw_rate = speed * tan_steering / wheel_base
     zero = torch.zeros_like(x)
     yaw_acceleration = (new_yaw_rate - yaw_rate) / STEP_S

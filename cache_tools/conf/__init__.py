@@ -1,0 +1,1 @@
+"""Hydra configurations of the commands in :mod:`cache_tools`."""

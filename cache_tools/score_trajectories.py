@@ -1,0 +1,111 @@
+"""Scores a file of trajectories on one scoring scene.
+
+    python -m cache_tools.score_trajectories scene=SCENE.npz trajectories=T.npy metric=epdms output=OUT.npz
+
+``trajectories`` [N, P, 3] (x, y, heading in the ego frame; m, rad), the first pose one ``interval_length`` after t0.
+``output`` receives one float64 [N] array per sub-score under the devkit's names, ``simulated_states`` [N, 41, 11],
+``collision_step`` and ``ttc_step`` [N] (inf if none).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import hydra
+import numpy as np
+import numpy.typing as npt
+import torch
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from navsim_agents.errors import NavsimDriveJepaError, TrajectoryError
+from navsim_agents.scoring import ScoringScene, score_trajectories
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class ScoreTrajectoriesConfig:
+    """Options of the command; paths are relative to the working directory."""
+
+    scene: str = MISSING
+    trajectories: str = MISSING
+    output: str = MISSING
+    interval_length: float = 0.5  # s
+    metric: str = "epdms"
+    human_penalty_filter: bool = False
+    device: str = "cpu"
+    dtype: str = "float64"
+    chunk: int = 1024  # trajectories at once
+
+
+def score_file(config: ScoreTrajectoriesConfig) -> dict[str, npt.NDArray[np.float64]]:
+    """Score, write ``config.output`` whole or not at all, and return what was written.
+
+    Raises:
+        SceneError, TrajectoryError: the scene, the trajectories or an option breaks a rule.
+    """
+    if config.dtype not in DTYPES:
+        raise TrajectoryError(f"dtype is {config.dtype!r}, but must be one of {', '.join(DTYPES)}")
+    scores = score_trajectories(
+        ScoringScene.load(config.scene).to(_device(config.device)),
+        _load_trajectories(Path(config.trajectories)),
+        interval_length=config.interval_length,
+        metric=config.metric,
+        human_penalty_filter=config.human_penalty_filter,
+        dtype=DTYPES[config.dtype],
+        chunk=config.chunk,
+    )
+    arrays = {name: value.double().cpu().numpy() for name, value in scores.items()}
+    _write(Path(config.output), arrays)
+    return arrays
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise TrajectoryError(f"device is {name!r}, but must be cpu or cuda, with an index if need be") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TrajectoryError(f"device is {name!r}, but torch finds no CUDA device; use device=cpu")
+    return device
+
+
+def _load_trajectories(path: Path) -> torch.Tensor:
+    try:
+        poses = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise TrajectoryError(
+            f"{path} is not a readable .npy of numbers ({error}); save trajectories [N, P, 3] with numpy.save"
+        ) from error
+    if not isinstance(poses, np.ndarray) or poses.dtype not in (np.float32, np.float64):
+        found = getattr(poses, "dtype", type(poses).__name__)
+        raise TrajectoryError(f"{path} holds {found}, but trajectories must be one array of float32 or float64")
+    return torch.from_numpy(poses)
+
+
+def _write(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    os.replace(partial, path)
+
+
+@hydra.main(version_base="1.2", config_path="conf", config_name="score_trajectories")
+def main(cfg: DictConfig) -> None:
+    """Entry point: exit code 1 and one line where the input breaks a rule."""
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ScoreTrajectoriesConfig), cfg))
+    assert isinstance(config, ScoreTrajectoriesConfig)
+    try:
+        scores = score_file(config)
+    except NavsimDriveJepaError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    final = scores["score" if config.metric == "pdms" else "pdm_score"]
+    print(f"scored {len(final)} trajectories with {config.metric}, mean {final.mean():.4f}: {config.output}")
+
+
+if __name__ == "__main__":
+    main()
