@@ -19,10 +19,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from navsim_agents.errors import SceneError
-from navsim_agents.scoring.scene_checks import check_scene
+from navsim_agents.scoring.scene_checks import check_scene, check_shapes
 from navsim_agents.scoring.scene_index import SceneIndex
 
 SCHEMA_VERSION = 1
+TEXT_KEYS = ("devkit", "token", "log_name", "map_name", "scene_type", "polygon_layer", "polygon_token")
+TEXT_KEYS += ("track_token", "track_type", "red_light_token")
+INTEGER_KEYS = ("ring_offsets", "ring_polygon", "red_light_offsets", "model_knots_us", "sample_times_us")
+TRUTH_KEYS = ("ring_is_hole", "polygon_on_route", "track_is_agent", "collided_track", "track_valid", "red_light_active")
 OPTIONAL_KEYS = ("model_knots_us", "sample_times_us")
 
 
@@ -114,7 +118,9 @@ class ScoringScene:
         missing = [name for name in names if name not in arrays and name not in OPTIONAL_KEYS]
         if missing:
             raise SceneError(f"the scene lacks {', '.join(missing)}; export it again with every key of the contract")
-        return ScoringScene(**{name: _from_array(name, arrays[name]) for name in names if name in arrays})
+        values = {name: _from_array(name, arrays[name]) for name in names if name in arrays}
+        check_shapes({**dict.fromkeys(OPTIONAL_KEYS), **values})
+        return ScoringScene(**values)
 
     def to_arrays(self) -> dict[str, npt.NDArray]:
         """The arrays of the contract."""
@@ -143,16 +149,12 @@ class ScoringScene:
 
 def _from_array(name: str, array: npt.NDArray) -> Any:
     """A field's value from its array."""
-    if array.dtype.kind in "US":
-        return str(array) if array.ndim == 0 else tuple(array.tolist())
+    if name in TEXT_KEYS:
+        return str(array) if array.ndim == 0 else tuple(str(entry) for entry in array.tolist())
     if name == "timestamp_us":
         return int(array)
-    if array.dtype.kind == "O":
-        raise SceneError(f"{name} holds Python objects, but a scene is read without pickle; export it again")
-    array = array.astype({"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}[array.dtype.kind])
-    if array.size == 0 and name.endswith(("_token", "_type", "_layer")):
-        return ()
-    return torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+    kind = np.int64 if name in INTEGER_KEYS else np.bool_ if name in TRUTH_KEYS else np.float64
+    return torch.from_numpy(array.astype(kind))
 
 
 def _to_array(value: object) -> npt.NDArray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ def check_scene(scene: ScoringScene) -> None:
         raise SceneError(f"devkit is {scene.devkit!r}, but must be one of {', '.join(DEVKITS)}")
     if scene.scene_type not in SCENE_TYPES:
         raise SceneError(f"scene_type is {scene.scene_type!r}, but must be one of {', '.join(SCENE_TYPES)}")
-    _check_shapes(scene)
+    check_shapes(vars(scene))
     _check_finite(scene)
     _check_vehicle(scene)
     _check_centerline(scene)
@@ -43,10 +44,10 @@ def check_scene(scene: ScoringScene) -> None:
     _check_times(scene)
 
 
-def _check_shapes(scene: ScoringScene) -> None:
-    """Every array has the shape that the contract gives it."""
-    rings, polygons, tracks = len(scene.ring_polygon), len(scene.polygon_layer), len(scene.track_token)
-    lights, columns = len(scene.red_light_token), _size(scene.track_poses, 1)
+def check_shapes(values: Mapping[str, Any]) -> None:
+    """Raises SceneError unless every field's value has the shape that the contract gives it."""
+    rings, polygons, tracks = len(values["ring_polygon"]), len(values["polygon_layer"]), len(values["track_token"])
+    lights, columns = len(values["red_light_token"]), _size(values["track_poses"], 1)
     expected: dict[str, tuple[Optional[int], ...]] = {
         "ego_pose": (3,),
         "ego_state": (11,),
@@ -74,7 +75,7 @@ def _check_shapes(scene: ScoringScene) -> None:
         "sample_times_us": (NUM_STATES,),
     }
     for name, shape in expected.items():
-        value = getattr(scene, name)
+        value = values[name]
         if value is None:
             continue
         if value.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, value.shape)):
@@ -83,9 +84,9 @@ def _check_shapes(scene: ScoringScene) -> None:
                 f"{name} has shape {tuple(value.shape)}, but the contract says [{wanted}]; export it again"
             )
     for name, count in (("polygon_token", polygons), ("track_type", tracks)):
-        if len(getattr(scene, name)) != count:
+        if len(values[name]) != count:
             raise SceneError(
-                f"{name} has {len(getattr(scene, name))} entries, but {count} are described; export it again"
+                f"{name} has {len(values[name])} entries, but {count} are described; export it again"
             )
 
 

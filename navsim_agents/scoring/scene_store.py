@@ -75,7 +75,7 @@ class SceneStore:
             raise KeyError(f"{token} is not among the {len(self)} scenes of {self._path}")
         entry = self._index[self._row[token]]
         record = self._data[int(entry["offset"]) : int(entry["offset"] + entry["length"])]
-        if zlib.crc32(record) != int(entry["crc32"]):
+        if zlib.crc32(record.data) != int(entry["crc32"]):
             raise SceneError(f"scene {token} in {self._path} has a wrong checksum; copy or export it again")
         return ScoringScene.from_arrays(_decode(record))
 
@@ -106,9 +106,7 @@ class SceneStoreWriter:
             SceneError: its token is there already, or longer than the index holds.
         """
         if scene.token in self.tokens or len(scene.token) > INDEX_DTYPE["token"].itemsize // 4:
-            raise SceneError(
-                f"token {scene.token!r} is in the store already, or too long; each scene has its own token"
-            )
+            raise SceneError(f"token {scene.token!r} is too long or in the store already; give each scene its own")
         record = _encode(scene.to_arrays())
         self._file.write(record)
         row = np.array((scene.token, self._end, len(record), zlib.crc32(record)), dtype=INDEX_DTYPE)
@@ -145,7 +143,7 @@ class SceneStoreWriter:
         self.close()
 
 
-def _read_index(path: Path) -> npt.NDArray[np.void]:
+def _read_index(path: Path) -> npt.NDArray:
     """Rows of the index, after a look at the versions."""
     try:
         about = json.loads((path / ABOUT_FILE).read_text())
