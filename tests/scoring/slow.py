@@ -89,7 +89,9 @@ def score_one(slow, states, metric):
     }
     if metric == "epdms":
         red = scene.red_light_active.numpy()
-        crossed = [red[k, s] and boxes[s].intersects(slow.lights[k]) for k in range(len(slow.lights)) for s in range(41)]
+        crossed = [
+            red[k, s] and boxes[s].intersects(slow.lights[k]) for k in range(len(slow.lights)) for s in range(41)
+        ]
         result["traffic_light_compliance"] = float(not any(crossed))
         result["lane_keeping"] = lane_keeping(slow, centers, in_crossing)
         history = scene.history_states.numpy()
@@ -215,23 +217,29 @@ def comfort(states, metric, lever):
     )
 
 
-def score_trajectory(scene, poses, interval_s, metric):
-    """All columns of one trajectory scored alone against PDM-Closed."""
-    slow = SlowScene(scene)
-    mine = score_one(slow, simulate(scene, interpolate(scene, poses, interval_s)), metric)
-    theirs = score_one(slow, simulate(scene, scene.pdm_trajectory[:, :3].numpy()), metric)
-    names = ["no_at_fault_collisions", "drivable_area_compliance"]
-    if metric == "epdms":
-        names += ["driving_direction_compliance", "traffic_light_compliance"]
-    gate, their_gate = (np.prod([result[name] for name in names]) for result in (mine, theirs))
-    best = max(mine["raw_progress"] * gate, theirs["raw_progress"] * their_gate)
-    if metric == "pdms":
-        progress = mine["raw_progress"] * gate / best if best > 5.0 else float(gate != 0)
-        parts, weights = [progress, mine["time_to_collision_within_bound"], mine["comfort"]], [5, 5, 2]
-    else:
-        progress = float(np.clip(mine["raw_progress"] / best, 0, 1)) if best > 5.0 else 1.0
-        parts = [progress, mine["time_to_collision_within_bound"], mine["lane_keeping"], mine["history_comfort"]]
-        weights = [5, 5, 2, 2]
-    mine["ego_progress"] = progress
-    mine["score" if metric == "pdms" else "pdm_score"] = gate * np.dot(parts, weights) / sum(weights)
-    return mine
+class SlowScorer:
+    """Scores trajectories of one scene, each alone against PDM-Closed."""
+
+    def __init__(self, scene, metric):
+        self.slow, self.metric = SlowScene(scene), metric
+        self.reference = score_one(self.slow, simulate(scene, scene.pdm_trajectory[:, :3].numpy()), metric)
+
+    def score(self, poses, interval_s=0.5):
+        """All columns of one trajectory [P, 3], with steps and areas."""
+        scene, metric, theirs = self.slow.scene, self.metric, self.reference
+        mine = score_one(self.slow, simulate(scene, interpolate(scene, poses, interval_s)), metric)
+        names = ["no_at_fault_collisions", "drivable_area_compliance"]
+        if metric == "epdms":
+            names += ["driving_direction_compliance", "traffic_light_compliance"]
+        gate, their_gate = (np.prod([result[name] for name in names]) for result in (mine, theirs))
+        best = max(mine["raw_progress"] * gate, theirs["raw_progress"] * their_gate)
+        if metric == "pdms":
+            progress = mine["raw_progress"] * gate / best if best > 5.0 else float(gate != 0)
+            parts, weights = [progress, mine["time_to_collision_within_bound"], mine["comfort"]], [5, 5, 2]
+        else:
+            progress = float(np.clip(mine["raw_progress"] / best, 0, 1)) if best > 5.0 else 1.0
+            parts = [progress, mine["time_to_collision_within_bound"], mine["lane_keeping"], mine["history_comfort"]]
+            weights = [5, 5, 2, 2]
+        mine["ego_progress"] = progress
+        mine["score" if metric == "pdms" else "pdm_score"] = gate * np.dot(parts, weights) / sum(weights)
+        return mine

@@ -1,4 +1,4 @@
-"""The tracker and the bicycle as plain loops over one trajectory: slow, obvious, and written apart from the fast code."""
+"""The tracker and the bicycle as plain loops over one trajectory: slow, obvious, apart from the fast code."""
 
 from __future__ import annotations
 
@@ -61,9 +61,7 @@ def commands(state, pose, target_speed, curvatures, wheel_base):
         return -0.5 * (speed - target_speed), 0.0
     acceleration = -10.0 * (speed - target_speed) / (10.0 + 1.0)
     dx, dy = state[0] - pose[0], state[1] - pose[1]
-    error = np.array(
-        [-dx * np.sin(pose[2]) + dy * np.cos(pose[2]), wrap(state[2] - pose[2]), state[7]]
-    )
+    error = np.array([-dx * np.sin(pose[2]) + dy * np.cos(pose[2]), wrap(state[2] - pose[2]), state[7]])
     gain = np.zeros(3)
     for k in range(HORIZON):
         v = speed + k * acceleration * DT

@@ -99,7 +99,7 @@ def test_distance_to_segments_agrees_with_shapely():
 
 def test_projection_agrees_with_shapely():
     draw = np.random.default_rng(8)
-    line = np.cumsum(draw.normal(size=(30, 2)) + [1.0, 0.0], axis=0)
+    line = np.cumsum(draw.normal(size=(30, 2)) + np.array([1.0, 0.0]), axis=0)
     points = draw.normal(size=(200, 2)) * [20, 6] + [15, 0]
     repeated = np.concatenate((line[:7], line[6:], line[-1:], line[-1:]))  # segments without length
     found = project_on_polyline(torch.from_numpy(points), torch.from_numpy(repeated))
@@ -123,7 +123,7 @@ def test_points_in_non_convex_polygons_and_holes_agree_with_shapely():
 
 
 def test_boundaries_belong_to_no_polygon():
-    areas = areas_of([SQUARE, HOLE], [SQUARE + [4.0, 0.0]])
+    areas = areas_of([SQUARE, HOLE], [SQUARE + np.array([4.0, 0.0])])
     on_it = tensor([0.0, 2.0], [2.0, 0.0], [4.0, 2.0], [4.0, 4.0], [0.0, 0.0], [1.0, 2.0], [2.0, 3.0], [3.0, 3.0])
     for number in range(2):
         assert not holds(areas, on_it, number).any()
@@ -143,7 +143,7 @@ def test_edges_on_cell_borders_and_rays_through_vertices():
 
 
 def test_more_polygons_than_bits_of_a_word():
-    squares = [[SQUARE + [3.0 * number, 0.0]] for number in range(70)]
+    squares = [[SQUARE + np.array([3.0 * number, 0.0])] for number in range(70)]
     areas = areas_of(*squares)
     points = tensor([9.5, 2.0], [3.0 * 66 + 0.5, 1.0], [1e6, 1.0], [-1e6, -1e6])
     counts = torch.stack([holds(areas, points, number) for number in range(70)])
@@ -152,7 +152,11 @@ def test_more_polygons_than_bits_of_a_word():
 
 
 def test_areas_of_a_batch_answer_as_alone():
-    parts = [areas_of([STAR]), areas_of(*[[SQUARE + [number, 0.0]] for number in range(66)]), areas_of([HOLE])]
+    parts = [
+        areas_of([STAR]),
+        areas_of(*[[SQUARE + np.array([number, 0.0])] for number in range(66)]),
+        areas_of([HOLE]),
+    ]
     together = Areas.concatenate(parts)
     draw = torch.Generator().manual_seed(10)
     x, y = 3.0 * torch.randn(2, 3, 50, generator=draw, dtype=torch.float64)

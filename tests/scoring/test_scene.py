@@ -8,8 +8,8 @@ import torch
 
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene, score_trajectories
-from navsim_agents.scoring.scene_batch import collate_scenes
 from navsim_agents.scoring.config import EPDMS, PDMS
+from navsim_agents.scoring.scene_batch import collate_scenes
 from tests.scoring.tiny import arrays, light, plan, rectangle, scene, straight, track
 
 
@@ -174,10 +174,10 @@ def test_store_refusals(tmp_path):
     data = bytearray((tmp_path / "scenes.bin").read_bytes())
     data[-400] ^= 1
     (tmp_path / "scenes.bin").write_bytes(data)
-    with pytest.raises(SceneError, match="scene a in .* has a wrong checksum"):
+    with pytest.raises(SceneError, match=r"scene a in .* has a wrong checksum"):
         SceneStore(tmp_path)["a"]
     (tmp_path / "scenes.bin").write_bytes(data[:100])
-    with pytest.raises(SceneError, match="scenes.bin has 100 bytes, but its index needs"):
+    with pytest.raises(SceneError, match=r"scenes\.bin has 100 bytes, but its index needs"):
         SceneStore(tmp_path)
     about = (tmp_path / "store.json").read_text().replace('"store_version": 1', '"store_version": 9')
     (tmp_path / "store.json").write_text(about)
