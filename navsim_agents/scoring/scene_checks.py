@@ -85,9 +85,7 @@ def check_shapes(values: Mapping[str, Any]) -> None:
             )
     for name, count in (("polygon_token", polygons), ("track_type", tracks)):
         if len(values[name]) != count:
-            raise SceneError(
-                f"{name} has {len(values[name])} entries, but {count} are described; export it again"
-            )
+            raise SceneError(f"{name} has {len(values[name])} entries, but {count} are described; export it again")
 
 
 def _size(value: Tensor, axis: int) -> Optional[int]:
