@@ -38,7 +38,7 @@ class ScoreTrajectoriesConfig:
     human_penalty_filter: bool = False
     device: str = "cpu"
     dtype: str = "float64"
-    chunk: int = 1024  # trajectories at once
+    chunk: int = 2048  # trajectories at once
 
 
 def score_file(config: ScoreTrajectoriesConfig) -> dict[str, npt.NDArray[np.float64]]:

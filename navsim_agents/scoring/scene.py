@@ -23,8 +23,8 @@ from navsim_agents.scoring.scene_checks import check_scene, check_shapes
 from navsim_agents.scoring.scene_index import SceneIndex
 
 SCHEMA_VERSION = 1
-TEXT_KEYS = ("devkit", "token", "log_name", "map_name", "scene_type", "polygon_layer", "polygon_token")
-TEXT_KEYS += ("track_token", "track_type", "red_light_token")
+SCENE_TEXT_KEYS = ("devkit", "token", "log_name", "map_name", "scene_type")
+LIST_TEXT_KEYS = ("polygon_layer", "polygon_token", "track_token", "track_type", "red_light_token")
 INTEGER_KEYS = ("ring_offsets", "ring_polygon", "red_light_offsets", "model_knots_us", "sample_times_us")
 TRUTH_KEYS = ("ring_is_hole", "polygon_on_route", "track_is_agent", "collided_track", "track_valid", "red_light_active")
 OPTIONAL_KEYS = ("model_knots_us", "sample_times_us")
@@ -44,35 +44,35 @@ class ScoringScene:
     map_name: str
     scene_type: str  # original or synthetic
     timestamp_us: int
-    ego_pose: Float[Tensor, 3]  # rear axle in the map frame
-    ego_state: Float[Tensor, 11]
-    vehicle: Float[Tensor, 4]  # half length, half width, rear axle to centre, wheel base
+    ego_pose: Float[Tensor, " 3"]  # rear axle in the map frame
+    ego_state: Float[Tensor, " 11"]
+    vehicle: Float[Tensor, " 4"]  # half length, half width, rear axle to centre, wheel base
     history_states: Float[Tensor, "H 11"]
     human_trajectory: Float[Tensor, "8 3"]
     pdm_trajectory: Float[Tensor, "41 11"]
     centerline: Float[Tensor, "M 2"]
     ring_xy: Float[Tensor, "V 2"]
-    ring_offsets: Int[Tensor, R1]
-    ring_polygon: Int[Tensor, R]
-    ring_is_hole: Bool[Tensor, R]
+    ring_offsets: Int[Tensor, " R1"]
+    ring_polygon: Int[Tensor, " R"]
+    ring_is_hole: Bool[Tensor, " R"]
     polygon_layer: tuple[str, ...]
     polygon_token: tuple[str, ...]
-    polygon_on_route: Bool[Tensor, P]
+    polygon_on_route: Bool[Tensor, " P"]
     track_token: tuple[str, ...]
     track_type: tuple[str, ...]
-    track_is_agent: Bool[Tensor, K]
-    collided_track: Bool[Tensor, K]
+    track_is_agent: Bool[Tensor, " K"]
+    collided_track: Bool[Tensor, " K"]
     track_size: Float[Tensor, "K 2"]  # length, width
-    track_speed: Float[Tensor, K]  # of the first appearance
-    track_heading: Float[Tensor, K]  # of the first appearance
+    track_speed: Float[Tensor, " K"]  # of the first appearance
+    track_heading: Float[Tensor, " K"]  # of the first appearance
     track_poses: Float[Tensor, "K T 3"]
     track_valid: Bool[Tensor, "K T"]
     red_light_token: tuple[str, ...]
     red_light_xy: Float[Tensor, "E 2"]
-    red_light_offsets: Int[Tensor, L1]
+    red_light_offsets: Int[Tensor, " L1"]
     red_light_active: Bool[Tensor, "L T"]
-    model_knots_us: Optional[Int[Tensor, 9]] = None
-    sample_times_us: Optional[Int[Tensor, 41]] = None
+    model_knots_us: Optional[Int[Tensor, " 9"]] = None
+    sample_times_us: Optional[Int[Tensor, " 41"]] = None
 
     def __post_init__(self) -> None:
         check_scene(self)
@@ -149,8 +149,10 @@ class ScoringScene:
 
 def _from_array(name: str, array: npt.NDArray) -> Any:
     """A field's value from its array."""
-    if name in TEXT_KEYS:
-        return str(array) if array.ndim == 0 else tuple(str(entry) for entry in array.tolist())
+    if name in SCENE_TEXT_KEYS:
+        return str(array)
+    if name in LIST_TEXT_KEYS:
+        return tuple(str(entry) for entry in array.reshape(-1).tolist())
     if name == "timestamp_us":
         return int(array)
     kind = np.int64 if name in INTEGER_KEYS else np.bool_ if name in TRUTH_KEYS else np.float64

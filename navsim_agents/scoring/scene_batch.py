@@ -32,7 +32,7 @@ class SceneBatch:
     history_states: Float[Tensor, "B H 11"]
     history_length: tuple[int, ...]
     human_trajectory: Float[Tensor, "B 8 3"]
-    human_may_excuse: Bool[Tensor, B]  # original scenes
+    human_may_excuse: Bool[Tensor, " B"]  # original scenes
     pdm_trajectory: Float[Tensor, "B S 11"]
     centerline: Float[Tensor, "B M 2"]
     track_size: Float[Tensor, "B K 2"]

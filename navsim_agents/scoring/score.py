@@ -29,7 +29,7 @@ from navsim_agents.scoring.simulation.reference import reference_poses
 from navsim_agents.scoring.simulation.simulate import simulate
 
 # Trajectories (of all scenes together) that are scored at once: few enough for the caches, enough for the cores.
-CHUNK = 1024
+CHUNK = 2048
 EXTRA_COLUMNS = ("simulated_states", "collision_step", "ttc_step")
 
 
@@ -45,7 +45,7 @@ class Scores:
     collision_track: Int[Tensor, "B N"]  # -1 if none
     ttc_step: Float[Tensor, "B N"]
     ttc_track: Int[Tensor, "B N"]
-    reference_progress: Float[Tensor, B]  # PDM-Closed's raw progress [m]
+    reference_progress: Float[Tensor, " B"]  # PDM-Closed's raw progress [m]
     human_columns: dict[str, Tensor]  # the human's own sub-scores [B]; empty without the human filter
 
 

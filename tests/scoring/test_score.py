@@ -120,7 +120,7 @@ def test_order_and_company_of_trajectories_do_not_matter():
     whole = score_trajectories(made, plans)
     assert_scores_equal({k: v[order] for k, v in whole.items()}, score_trajectories(made, plans[order]), 1e-9)
     assert_scores_equal(whole, score_trajectories(made, plans, chunk=4), 1e-9)
-    for row in range(9):
+    for row in (0, 4, 8):
         assert_scores_equal(
             {k: v[row : row + 1] for k, v in whole.items()}, score_trajectories(made, plans[row : row + 1]), 1e-9
         )

@@ -69,7 +69,7 @@ class Areas:
     """Polygons of B scenes, located by cells."""
 
     cells: Cells
-    inside: Int[Tensor, "C W"]  # constant of each cell
+    inside: Int[Tensor, "E W"]  # constant of each entry
     edges: Float[Tensor, "I 7"]  # x1, y1, y2, x2 - x1, y2 - y1; y1, y2 where that end is right of the cell, else -inf
     bits: Int[Tensor, "I W"]
 
@@ -89,10 +89,14 @@ class Areas:
         records = _records(edges[edge], cell, layout)
         inside = _centre_parity(edges, bits, layout)
         crossed = _centre_crossings(edges[edge], records[:, 5:], cell, layout)
-        np.bitwise_xor.at(inside, cell[crossed], bits[edge[crossed]])
-        inside = np.concatenate((inside, np.zeros_like(inside[:1])))
-        tables = (torch.from_numpy(table) for table in (inside, records, bits[edge]))
-        return Areas(Cells.build(layout, cell), *tables)
+        for word, plane in enumerate(inside):
+            np.bitwise_xor.at(plane, cell[crossed], bits[edge[crossed], word])
+        is_used = (inside != 0).any(axis=0)
+        is_used[cell] = True
+        used = np.flatnonzero(is_used)
+        inside = np.pad(inside[:, used].T, ((1, 0), (0, 0)))
+        tables = (torch.from_numpy(np.ascontiguousarray(table)) for table in (inside, records, bits[edge]))
+        return Areas(Cells.build(layout, cell, used), *tables)
 
     @staticmethod
     def concatenate(parts: list[Areas]) -> Areas:
@@ -104,7 +108,7 @@ class Areas:
 
         return Areas(
             cells=Cells.concatenate([part.cells for part in parts], [len(part.edges) for part in parts]),
-            inside=torch.cat([*(pad(part.inside[:-1]) for part in parts), pad(parts[0].inside[-1:])]),
+            inside=torch.cat([pad(part.inside) for part in parts]),
             edges=torch.cat([part.edges for part in parts]),
             bits=torch.cat([pad(part.bits) for part in parts]),
         )
@@ -113,14 +117,14 @@ class Areas:
         self, x: Float[Tensor, "*batch"], y: Float[Tensor, "*batch"], scene: Optional[Int[Tensor, "*#batch"]] = None
     ) -> Int[Tensor, "*batch W"]:
         """Bits of the polygons that each point is in (float64, m); ``scene`` may be None if there is but one."""
-        cell = self.cells.at(x, y, scene).flatten()
+        entry = self.cells.at(x, y, scene).flatten()
         flat_x, flat_y = x.flatten(), y.flatten()
-        answer = self.inside[cell]
-        near = torch.nonzero(self.cells.count[cell])[:, 0]
+        answer = self.inside[entry]
+        near = torch.nonzero(self.cells.count[entry])[:, 0]
         near_x, near_y = flat_x[near], flat_y[near]
         found = answer[near]
         on_boundary = torch.zeros_like(found)
-        for which, item in self.cells.rounds(cell[near]):
+        for which, item in self.cells.rounds(entry[near]):
             crossed, touched = _crossings(self.edges[item], near_x[which], near_y[which])
             bits = self.bits[item]
             found[which] ^= torch.where(crossed[:, None], bits, 0)
@@ -162,7 +166,10 @@ def _centres(layout: Layout) -> tuple[FloatArray, FloatArray]:
 
 
 def _centre_parity(edges: FloatArray, bits: IntArray, layout: Layout) -> npt.NDArray[np.int64]:
-    """Bits of the polygons that each cell's centre is in, [cells, W], by scan lines."""
+    """Bits of the polygons that each cell's centre is in, [W, cells], by scan lines.
+
+    A closed outline crosses a row an even number of times, so crossings left of a centre serve as well as right of it.
+    """
     columns, rows = layout.shape
     centre_x, centre_y = _centres(layout)
     _, y1, _, y2 = edges.T
@@ -171,11 +178,12 @@ def _centre_parity(edges: FloatArray, bits: IntArray, layout: Layout) -> npt.NDA
     owner = np.repeat(np.arange(len(edges)), counts)
     row = np.repeat(low, counts) + np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     x = _height_x(edges[owner], centre_y[row])
-    column = np.searchsorted(centre_x, x) - 1  # last column whose centre is left of the edge
-    hit = column >= 0
-    toggles = np.zeros((rows, columns, bits.shape[1]), dtype=np.int64)
-    np.bitwise_xor.at(toggles, (row[hit], column[hit]), bits[owner[hit]])
-    return np.bitwise_xor.accumulate(toggles[:, ::-1], axis=1)[:, ::-1].reshape(rows * columns, -1).copy()
+    column = np.searchsorted(centre_x, x)  # first column whose centre is not left of the edge
+    hit = column < columns
+    toggles = np.zeros((bits.shape[1], rows, columns), dtype=np.int64)
+    for word, plane in enumerate(toggles):
+        np.bitwise_xor.at(plane.reshape(-1), row[hit] * columns + column[hit], bits[owner[hit], word])
+    return np.bitwise_xor.accumulate(toggles, axis=2, out=toggles).reshape(-1, rows * columns)
 
 
 def _centre_crossings(edges: FloatArray, right: FloatArray, cell: IntArray, layout: Layout) -> npt.NDArray[np.bool_]:

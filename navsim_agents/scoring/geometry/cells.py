@@ -76,49 +76,65 @@ def _ranks(counts: IntArray) -> IntArray:
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of B scenes with the range of items that each owns; the last cell stands for everywhere else."""
+    """Cells of B scenes; those that matter have an entry with a range of items, entry 0 stands for all others."""
 
     origin: Float[Tensor, "B 2"]
-    inverse_size: Float[Tensor, B]
+    inverse_size: Float[Tensor, " B"]
     shape: Int[Tensor, "B 2"]
-    base: Int[Tensor, B]  # first cell of each scene
-    first: Int[Tensor, C]  # first item of each cell
-    count: Int[Tensor, C]
+    base: Int[Tensor, " B"]  # first cell of each scene
+    entry: Int[Tensor, " C"]  # int32: the many cells should stay in cache
+    first: Int[Tensor, " E"]  # first item of each entry
+    count: Int[Tensor, " E"]
 
     @staticmethod
-    def build(layout: Layout, cell_of_item: IntArray) -> Cells:
-        """Cells of one scene whose items are sorted by cell."""
-        columns, rows = layout.shape
-        count = np.bincount(cell_of_item, minlength=columns * rows + 1)
+    def build(layout: Layout, cell_of_item: IntArray, used: Optional[IntArray] = None) -> Cells:
+        """Cells of one scene whose items are sorted by cell; ``used`` [n] are the cells with an entry, in order.
+
+        They must include those with items, and are only those if left out.
+        """
+        starts = np.flatnonzero(np.concatenate(([True], cell_of_item[1:] != cell_of_item[:-1])))
+        starts = starts[: len(cell_of_item)]
+        near = cell_of_item[starts]
+        used = near if used is None else used
+        entry = np.zeros(layout.shape[0] * layout.shape[1], dtype=np.int32)
+        entry[used] = np.arange(1, len(used) + 1, dtype=np.int32)
+        first, count = np.zeros((2, len(used) + 1), dtype=np.int64)
+        first[entry[near]] = starts
+        count[entry[near]] = np.diff(starts, append=len(cell_of_item))
         return Cells(
             origin=torch.from_numpy(layout.origin)[None],
             inverse_size=torch.tensor([1.0 / layout.size], dtype=torch.float64),
-            shape=torch.tensor([[columns, rows]]),
+            shape=torch.tensor([layout.shape]),
             base=torch.zeros(1, dtype=torch.int64),
-            first=torch.from_numpy(np.cumsum(count) - count),
+            entry=torch.from_numpy(entry),
+            first=torch.from_numpy(first),
             count=torch.from_numpy(count),
         )
 
     @staticmethod
     def concatenate(parts: list[Cells], num_items: list[int]) -> Cells:
-        """Cells of several scenes, whose items are concatenated too."""
-        bases, offsets = [], []
-        num_cells, total = 0, 0
+        """Cells of several scenes, whose entries and items are concatenated too."""
+        bases, entries, firsts = [], [], []
+        num_cells = num_entries = total = 0
         for part, items in zip(parts, num_items):
             bases.append(part.base + num_cells)
-            offsets.append(part.first[:-1] + total)
-            num_cells, total = num_cells + len(part.first) - 1, total + items
+            entries.append(part.entry + num_entries)
+            firsts.append(part.first + total)
+            num_cells, num_entries, total = num_cells + len(part.entry), num_entries + len(part.first), total + items
         return Cells(
             origin=torch.cat([part.origin for part in parts]),
             inverse_size=torch.cat([part.inverse_size for part in parts]),
             shape=torch.cat([part.shape for part in parts]),
             base=torch.cat(bases),
-            first=torch.cat([*offsets, parts[0].first.new_full((1,), total)]),
-            count=torch.cat([*(part.count[:-1] for part in parts), parts[0].count.new_zeros(1)]),
+            entry=torch.cat(entries),
+            first=torch.cat(firsts),
+            count=torch.cat([part.count for part in parts]),
         )
 
     def at(self, x: Tensor, y: Tensor, scene: Optional[Tensor]) -> Tensor:
-        """Cell of each point; ``scene`` broadcasts against ``x`` and may be None if there is but one."""
+        """Entry of each point; ``scene`` broadcasts against ``x`` and may be None if there is but one."""
+        if not len(self.entry):
+            return torch.zeros(x.shape, dtype=torch.int64, device=x.device)
         scene = torch.zeros((), dtype=torch.int64, device=x.device) if scene is None else scene
         origin, inverse, shape = self.origin[scene], self.inverse_size[scene], self.shape[scene]
         # floor before the cast: a cast rounds -0.5 to column 0
@@ -126,9 +142,10 @@ class Cells:
         row = torch.floor((y - origin[..., 1]) * inverse).clamp(-1.0, 1e9).long()
         columns, rows = shape.unbind(-1)
         inside = (column >= 0) & (row >= 0) & (column < columns) & (row < rows)
-        return torch.where(inside, self.base[scene] + row * columns + column, len(self.first) - 1)
+        cell = (self.base[scene] + row * columns + column).masked_fill_(~inside, 0)
+        return self.entry[cell].masked_fill_(~inside, 0).long()
 
-    def rounds(self, cell: Int[Tensor, n]) -> Iterator[tuple[Tensor, Tensor]]:
+    def rounds(self, cell: Int[Tensor, " n"]) -> Iterator[tuple[Tensor, Tensor]]:
         """One item of every point's cell a round: (which points, which items), until all items have been given."""
         item, left = self.first[cell], self.count[cell]
         which = torch.nonzero(left)[:, 0]

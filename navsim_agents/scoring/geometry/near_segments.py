@@ -20,7 +20,7 @@ class NearSegments:
 
     cells: Cells
     segments: Float[Tensor, "I 4"]  # x1, y1, x2, y2
-    owner: Int[Tensor, I]
+    owner: Int[Tensor, " I"]
 
     @staticmethod
     def build(segments: FloatArray, owner: IntArray, margin: float, cell_m: float) -> NearSegments:
@@ -41,7 +41,7 @@ class NearSegments:
         )
 
     def candidates(
-        self, x: Float[Tensor, n], y: Float[Tensor, n], scene: Optional[Int[Tensor, n]]
+        self, x: Float[Tensor, " n"], y: Float[Tensor, " n"], scene: Optional[Int[Tensor, " n"]]
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Rounds of (which points, which segments); all segments within the margin of a point come up once."""
         return self.cells.rounds(self.cells.at(x, y, scene))

@@ -27,10 +27,10 @@ FAR_M2 = 1e30
 class Contacts:
     """One entry per meeting of an ego box and a track."""
 
-    trajectory: Int[Tensor, n]  # flat number b * N + i
-    track: Int[Tensor, n]
-    step: Int[Tensor, n]
-    lookahead: Int[Tensor, n]  # index into the metric's offsets
+    trajectory: Int[Tensor, " n"]  # flat number b * N + i
+    track: Int[Tensor, " n"]
+    step: Int[Tensor, " n"]
+    lookahead: Int[Tensor, " n"]  # index into the metric's offsets
 
 
 def track_contacts(motion: Motion, batch: SceneBatch, metric: MetricConfig) -> Contacts:
@@ -61,7 +61,7 @@ def track_contacts(motion: Motion, batch: SceneBatch, metric: MetricConfig) -> C
     return Contacts(*(torch.cat(column) for column in zip(*found)))
 
 
-def first_contacts(contacts: Contacts, chosen: Bool[Tensor, n], num_trajectories: int, num_tracks: int) -> Contacts:
+def first_contacts(contacts: Contacts, chosen: Bool[Tensor, " n"], num_trajectories: int, num_tracks: int) -> Contacts:
     """First of the chosen contacts of each pair, in order of step, then look-ahead."""
     lookaheads = int(contacts.lookahead.max()) + 1 if len(contacts.lookahead) else 1
     never = torch.iinfo(torch.int64).max
@@ -78,7 +78,9 @@ def first_contacts(contacts: Contacts, chosen: Bool[Tensor, n], num_trajectories
     )
 
 
-def earliest(trajectory: Int[Tensor, n], value: Float[Tensor, n], count: int, default: float) -> Float[Tensor, count]:
+def earliest(
+    trajectory: Int[Tensor, " n"], value: Float[Tensor, " n"], count: int, default: float
+) -> Float[Tensor, " count"]:
     """Smallest value of each trajectory, or ``default`` where that is smaller or there is none."""
     return value.new_full((count,), default).scatter_reduce_(0, trajectory, value, "amin")
 

@@ -49,7 +49,7 @@ def locate_ego(motion: Motion, index: SceneIndex) -> EgoAreas:
     )
 
 
-def in_intersection(x: Tensor, y: Tensor, scene: Int[Tensor, n], index: SceneIndex) -> Bool[Tensor, n]:
+def in_intersection(x: Tensor, y: Tensor, scene: Int[Tensor, " n"], index: SceneIndex) -> Bool[Tensor, " n"]:
     """Whether points [n] (m) of the given scenes lie in an intersection."""
     bits = index.areas.polygons_at(x.double(), y.double(), scene)
     return (bits & index.intersection_bits[scene] != 0).any(-1)

@@ -20,10 +20,10 @@ YAW_ACCELERATION = Filter(YAW_WINDOW, order=2, derivative=2)
 class PlanDifference(NamedTuple):
     """Root mean squares of the differences between two plans."""
 
-    acceleration: Float[Tensor, n]  # m/s^2
-    jerk: Float[Tensor, n]  # m/s^3
-    yaw_rate: Float[Tensor, n]  # rad/s
-    yaw_acceleration: Float[Tensor, n]  # rad/s^2
+    acceleration: Float[Tensor, " n"]  # m/s^2
+    jerk: Float[Tensor, " n"]  # m/s^3
+    yaw_rate: Float[Tensor, " n"]  # rad/s
+    yaw_acceleration: Float[Tensor, " n"]  # rad/s^2
 
 
 def plan_difference(
@@ -49,7 +49,7 @@ def extended_comfort(
     previous: Float[Tensor, "n S 11"],
     interval_s: float,
     bounds: ExtendedComfortBounds = EPDMS.extended_comfort,
-) -> Bool[Tensor, n]:
+) -> Bool[Tensor, " n"]:
     """Whether all four differences are within bounds (equal is within)."""
     difference = plan_difference(now, previous, interval_s)
     return (

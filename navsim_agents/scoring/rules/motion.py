@@ -60,6 +60,6 @@ class Motion:
             torch.stack((front_y + left_y, rear_y + left_y, rear_y - left_y, front_y - left_y)),
         )
 
-    def scene_of(self, trajectory: Int[Tensor, n]) -> Int[Tensor, n]:
+    def scene_of(self, trajectory: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
         """Scene of each flat trajectory number b * N + i."""
         return torch.div(trajectory, self.shape[1], rounding_mode="floor")

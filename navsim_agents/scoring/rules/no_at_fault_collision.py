@@ -38,8 +38,8 @@ def no_at_fault_collision(
 
 
 def first_culprit(
-    trajectory: Int[Tensor, n], track: Int[Tensor, n], step: Int[Tensor, n], count: int, dtype: torch.dtype
-) -> tuple[Float[Tensor, count], Int[Tensor, count]]:
+    trajectory: Int[Tensor, " n"], track: Int[Tensor, " n"], step: Int[Tensor, " n"], count: int, dtype: torch.dtype
+) -> tuple[Float[Tensor, " count"], Int[Tensor, " count"]]:
     """Earliest step of each trajectory (inf if none) and the lowest track number at that step (-1 if none)."""
     first_step = earliest(trajectory, step.to(dtype), count, float("inf"))
     is_first = step == first_step[trajectory]
@@ -50,7 +50,7 @@ def first_culprit(
 
 def _is_at_fault(
     motion: Motion, batch: SceneBatch, areas: EgoAreas, first: Contacts, metric: MetricConfig
-) -> Bool[Tensor, n]:
+) -> Bool[Tensor, " n"]:
     """nuPlan's classes of collision, decided in its order."""
     ego, scene = (first.trajectory, first.step), motion.scene_of(first.trajectory)
     pose = batch.track_poses[scene, first.track, first.step]

@@ -12,7 +12,7 @@ from torch import Tensor
 from navsim_agents.scoring.config import HORIZON_S, NUM_STATES, STEP_S
 
 
-def knot_times_us(num_poses: int, interval_s: float, timestamp_us: int) -> Int[Tensor, P1]:
+def knot_times_us(num_poses: int, interval_s: float, timestamp_us: int) -> Int[Tensor, " P1"]:
     """Microseconds after ``timestamp_us`` of the current pose and ``num_poses`` planned ones, as the devkit has them.
 
     It adds float64 seconds since the epoch and truncates, so a knot can be a microsecond early.
@@ -22,12 +22,12 @@ def knot_times_us(num_poses: int, interval_s: float, timestamp_us: int) -> Int[T
     return torch.tensor(knots, dtype=torch.int64)
 
 
-def exact_times_us(count: int, interval_s: float) -> Int[Tensor, count]:
+def exact_times_us(count: int, interval_s: float) -> Int[Tensor, " count"]:
     """``count`` microseconds 0, ``interval_s``, ... without the devkit's truncation."""
     return torch.round(torch.arange(count, dtype=torch.float64) * interval_s * 1e6).to(torch.int64)
 
 
-def sample_times_us(timestamp_us: int) -> Int[Tensor, S]:
+def sample_times_us(timestamp_us: int) -> Int[Tensor, " S"]:
     """Microseconds after ``timestamp_us`` of the 41 samples, truncated as the devkit's."""
     seconds = np.arange(0.0, HORIZON_S + STEP_S, STEP_S)[:NUM_STATES] + timestamp_us * 1e-6
     return torch.tensor([int(second * 1e6) - timestamp_us for second in seconds], dtype=torch.int64)
