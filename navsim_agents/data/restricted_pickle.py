@@ -38,7 +38,7 @@ class _Dtype:
         dtype = np.dtype(self.spec)
         if dtype.kind not in PLAIN_KINDS:
             raise pickle.UnpicklingError(f"element type {self.spec!r} is not one of numbers and strings")
-        return dtype if self.order == "|" else dtype.newbyteorder(self.order)  # type: ignore[call-overload,no-any-return]
+        return dtype if self.order == "|" else dtype.newbyteorder(self.order)  # type: ignore[arg-type]
 
 
 class _Array:
@@ -142,8 +142,8 @@ def load_plain(stream: BinaryIO, name: str) -> Any:
     except Exception as error:  # a damaged or crafted pickle may raise anything; all of it means the same
         reason = "it ends early" if isinstance(error, EOFError) else str(error)
         raise WorldDataError(
-            f"{name} is not a readable log: {reason}. A log holds numbers, strings, numpy arrays and builtin containers, "
-            "and nothing that it names is run; fetch or write the file again from a source that you trust."
+            f"{name} is not a readable log: {reason}. A log holds numbers, strings, numpy arrays and builtin "
+            "containers, and nothing that it names is run; fetch or write the file again from a source that you trust."
         ) from error
 
 

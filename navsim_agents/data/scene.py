@@ -111,7 +111,8 @@ def read_camera(frame: LogFrame, camera_name: str, blobs: Path) -> Camera:
     entry = frame["cams"].get(camera_name.upper())
     if not entry:
         raise WorldDataError(
-            f"frame {frame['token']} of {frame['log_name']} has no {camera_name.upper()}; cameras: {sorted(frame['cams'])}"
+            f"frame {frame['token']} of {frame['log_name']} has no {camera_name.upper()}, "
+            f"but only {sorted(frame['cams'])}; ask for other sensors"
         )
     return Camera(
         image=read_image(blobs / entry["data_path"]),
