@@ -79,7 +79,7 @@ def small_town():
         walkways={"70": Area("70", box(0, LENGTH_M, low - 2, low))},
         carparks={},
         buildings={"80": Area("80", box(0, 30, 20, 40), height_m=9.0)},
-        light_poles=(TrafficLightPole(0, "40", np.array([*(ORIGIN + [82.0, 8.0]), 5.0]), np.pi),),
+        light_poles=(TrafficLightPole(0, "40", np.array([ORIGIN[0] + 82.0, ORIGIN[1] + 8.0, 5.0]), np.pi),),
     )
 
 

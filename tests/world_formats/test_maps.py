@@ -17,7 +17,8 @@ from navsim_agents.world.writers.maps import map_path, write_map, write_map_inde
 # Columns that nuplan-devkit 1.2 reads: nuplan/common/maps/nuplan_map/*.py.
 COLUMNS_READ = {
     "lanes_polygons": "lane_fid lane_group_fid lane_index left_boundary_fid right_boundary_fid speed_limit_mps",
-    "lane_connectors": "exit_lane_fid entry_lane_fid lane_group_connector_fid traffic_light_stop_line_fids speed_limit_mps",
+    "lane_connectors": "exit_lane_fid entry_lane_fid lane_group_connector_fid speed_limit_mps "
+    "traffic_light_stop_line_fids",
     "gen_lane_connectors_scaled_width_polygons": "lane_connector_fid left_boundary_fid right_boundary_fid",
     "baseline_paths": "lane_fid lane_connector_fid",
     "boundaries": "",
