@@ -18,7 +18,7 @@ import numpy as np
 from navsim_agents.errors import WorldDataError
 
 PLAIN_KINDS = "biufcSU"  # booleans, numbers and fixed-length strings
-BUILTIN_NAMES = ("set", "frozenset", "bytearray", "complex")
+BUILTIN_NAMES = ("set", "frozenset", "bytes", "bytearray", "complex")
 
 
 class _Dtype:
@@ -26,7 +26,7 @@ class _Dtype:
 
     def __init__(self, spec: str, align: bool = False, copy: bool = False) -> None:
         self.spec = spec
-        self.order = "="
+        self.order = "|"  # as ``spec`` says
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, order, subarray, names, fields = state[:5]
