@@ -23,7 +23,6 @@ else:
     from navsim.agents.abstract_agent import AbstractAgent
     from navsim.common.dataclasses import SensorConfig, Trajectory
     from navsim.planning.training.abstract_feature_target_builder import AbstractFeatureBuilder, AbstractTargetBuilder
-    from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
 
 __all__ = ["AbstractFeatureBuilder", "AbstractTargetBuilder", "AgentBase", "make_trajectory", "sensor_config"]
 
@@ -33,22 +32,23 @@ class AgentBase(AbstractAgent):
 
     def __init__(self, num_poses: int, interval_s: float) -> None:
         """Plan ``num_poses`` poses, ``interval_s`` seconds apart; v2.2 alone wants to know it here."""
+        wanted: dict[str, Any] = {}
         if VARIANT is Variant.V2_2:
-            super().__init__(trajectory_sampling=trajectory_sampling(num_poses, interval_s))
-        else:
-            super().__init__()
+            wanted["trajectory_sampling"] = trajectory_sampling(num_poses, interval_s)
+        super().__init__(**wanted)
 
 
 def trajectory_sampling(num_poses: int, interval_s: float) -> Any:
     """The host's description of the sampling; there is none without a devkit."""
+    from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
+
     return TrajectorySampling(num_poses=num_poses, interval_length=interval_s)
 
 
 def make_trajectory(poses: npt.NDArray[np.float32], interval_s: float) -> Trajectory:
     """The host's trajectory of ``poses`` [T, 3] in the ego frame of now, the first one ``interval_s`` after it."""
-    if VARIANT is Variant.NONE:
-        return Trajectory(poses, interval_s)
-    return Trajectory(poses, trajectory_sampling(len(poses), interval_s))
+    is_hosted = VARIANT is not Variant.NONE
+    return Trajectory(poses, trajectory_sampling(len(poses), interval_s) if is_hosted else interval_s)
 
 
 def sensor_config(**frames: list[int]) -> SensorConfig:

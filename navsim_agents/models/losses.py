@@ -20,7 +20,7 @@ def arc_length(trajectory: Float[Tensor, "*batch T 3"]) -> Float[Tensor, "*batch
     return torch.linalg.vector_norm(steps, dim=-1).sum(dim=-1)
 
 
-def length_normalised_weights(human: Float[Tensor, "B T 3"]) -> Float[Tensor, "B"]:
+def length_normalised_weights(human: Float[Tensor, "B T 3"]) -> Float[Tensor, " B"]:
     """One weight a scene, mean 1, that falls with the driven distance (released Drive-JEPA code)."""
     weights = 1.0 / (ARC_OFFSET_M + arc_length(human))
     return weights * (weights.numel() / (weights.sum() + WEIGHT_EPS))
