@@ -73,9 +73,12 @@ def _hint(encoder: VideoEncoder, contents: Mapping[str, Any], entry: Optional[st
         if any(mark in name for name in names):
             return f"Hint: {advice}."
     own = {ENCODER_KEYS.own_name(name): tensor for name, tensor in (weights or {}).items()}
-    if isinstance(own.get(PATCH_WEIGHT), Tensor):
-        return f"Hint: the file holds {_size_of(own)}, the encoder is {_size_of(encoder.state_dict())}."
-    return "Hint: a V-JEPA 2 checkpoint has an entry target_encoder or encoder."
+    if not isinstance(own.get(PATCH_WEIGHT), Tensor):
+        return "Hint: a V-JEPA 2 checkpoint has an entry target_encoder or encoder, with patch_embed.proj.weight in it."
+    sizes = _size_of(own), _size_of(encoder.state_dict())
+    if sizes[0] == sizes[1]:
+        return f"Hint: the size is right, {sizes[0]}; the file may come from another version of V-JEPA."
+    return f"Hint: the file holds {sizes[0]}, the encoder is {sizes[1]}."
 
 
 def _all_names(contents: Mapping[str, Any]) -> Iterable[str]:

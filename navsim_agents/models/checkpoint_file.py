@@ -82,7 +82,7 @@ def _load(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than weights and plain data, or is no checkpoint ({_reason(error)}). "
-            f"From torch 2.6 on, NumPy's and OmegaConf's objects are let through (this is {torch.__version__}). {RE_SAVE}"
+            f"NumPy's and OmegaConf's objects pass from torch 2.6 on (this is {torch.__version__}). {RE_SAVE}"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise CheckpointError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Shaped
 from torch import Tensor, nn
+
+from navsim_agents.errors import InputError
 
 # RGB statistics of ImageNet, which V-JEPA 2 normalises with.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -23,6 +25,12 @@ class PixelNormalize(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1, 1), persistent=False)
 
-    def forward(self, clip: UInt8[Tensor, "*batch 3 T H W"]) -> Float32[Tensor, "*batch 3 T H W"]:
-        """Pixels 0..255 as (pixel / 255 - mean) / std."""
+    def forward(self, clip: Shaped[Tensor, "*batch 3 T H W"]) -> Float32[Tensor, "*batch 3 T H W"]:
+        """Pixels 0..255 as (pixel / 255 - mean) / std.
+
+        Raises:
+            InputError: ``clip`` is not uint8, so it may have been scaled before.
+        """
+        if clip.dtype != torch.uint8:
+            raise InputError(f"clip is {clip.dtype}, but pixels are uint8 in 0..255; hand it over as it was decoded")
         return (clip.float() / WHITE - self.mean) / self.std
