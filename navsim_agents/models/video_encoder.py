@@ -17,7 +17,7 @@ from navsim_agents.models.rope import NUM_AXES, rotary_table
 
 NUM_CHANNELS = 3
 
-TokenIds = Int64[Tensor, "B K"]
+TokenIds = Int64[Tensor, "_ _"]  # [B, K]; checked by _check_masks
 
 
 @dataclass(frozen=True)
