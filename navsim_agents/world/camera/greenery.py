@@ -1,0 +1,96 @@
+"""Trees and street lamps along the walkways, and the wooded rim of the world: decoration that the map does not know."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from navsim_agents.world.camera.mesh import Colour, Mesh, MeshBuilder, rectangle, regular_ring
+from navsim_agents.world.camera.model import FloatArray
+from navsim_agents.world.camera.noise import tileable_noise
+from navsim_agents.world.camera.regions import Regions
+from navsim_agents.world.camera.solids import Solid, placed_solid
+from navsim_agents.world.camera.strips import arc_length, resample
+from navsim_agents.world.types import Town
+
+TREE_SPACING_M, TREE_SETBACK_M, TREE_CLEARANCE_M = 13.0, 6.7, 0.9
+LAMP_SPACING_M, LAMP_SETBACK_M = 36.0, 2.4
+LEAVES: tuple[Colour, ...] = ((84.0, 116.0, 58.0), (98.0, 124.0, 62.0), (72.0, 104.0, 60.0), (112.0, 126.0, 66.0))
+BARK: Colour = (98.0, 80.0, 64.0)
+STEEL: Colour = (128.0, 132.0, 134.0)
+CROWN_SIDES = 8
+RIM_SAMPLES = 720
+
+
+def roadside_solids(town: Town) -> list[Solid]:
+    """Trees behind the walkways wherever there is room, and lamps at the kerb."""
+    rng = np.random.default_rng(zlib.crc32(town.location.encode()))
+    taken = Regions([*(lane.polygon for lane in town.lanes.values()), *_areas(town)])
+    trees = [_tree(pose, rng) for pose in _poses(town, TREE_SPACING_M, TREE_SETBACK_M, rng)]
+    rooms = taken.clear_of(np.array([tree.footprint.mean(axis=0) for tree in trees]).reshape(-1, 2), TREE_CLEARANCE_M)
+    lamps = [
+        placed_solid(_lamp(), rectangle(0.3, 0.3), pose, None)
+        for pose in _poses(town, LAMP_SPACING_M, LAMP_SETBACK_M, rng)
+    ]
+    return [tree for tree, has_room in zip(trees, rooms) if has_room] + lamps
+
+
+def _areas(town: Town) -> Iterator[FloatArray]:
+    for group in (town.walkways, town.carparks, town.buildings, town.intersections):
+        yield from (area.polygon for area in group.values())
+
+
+def _poses(town: Town, spacing_m: float, setback_m: float, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """Poses [3] to the right of every road, along its direction."""
+    for lane in town.lanes.values():
+        if lane.is_connector or lane.right_neighbor is not None:
+            continue
+        length = float(arc_length(lane.right_boundary)[-1])
+        stations = np.arange(0.5 * spacing_m, length - 0.3 * spacing_m, spacing_m)
+        stations = stations + rng.uniform(-0.2, 0.2, len(stations)) * spacing_m
+        points, ahead = resample(lane.right_boundary, stations), resample(lane.right_boundary, stations + 0.5)
+        for point, following in zip(points, ahead):
+            heading = float(np.arctan2(*(following - point)[::-1]))
+            yield np.array([*(point + setback_m * np.array([np.sin(heading), -np.cos(heading)])), heading])
+
+
+def _tree(pose: FloatArray, rng: np.random.Generator) -> Solid:
+    height, radius = rng.uniform(5.0, 8.5), rng.uniform(1.5, 2.4)
+    crown_foot = 0.32 * height
+    builder = MeshBuilder()
+    builder.frustum(regular_ring(0.18, 6), 0.0, regular_ring(0.12, 6), crown_foot + 0.6, BARK)
+    leaves = LEAVES[rng.integers(len(LEAVES))]
+    levels = ((0.0, 0.45), (0.25, 0.95), (0.55, 1.0), (0.82, 0.68), (1.0, 0.2))
+    rings = [_lumpy_ring(share * radius, rng) for _, share in levels]
+    heights = [crown_foot + share * (height - crown_foot) for share, _ in levels]
+    builder.face(np.concatenate((rings[0], np.full((CROWN_SIDES, 1), heights[0])), axis=1)[::-1], leaves)
+    for level in range(len(levels) - 1):
+        shade = 0.80 + 0.075 * level
+        colour = (leaves[0] * shade, leaves[1] * shade, leaves[2] * shade)
+        is_top = level == len(levels) - 2
+        builder.frustum(
+            rings[level], heights[level], rings[level + 1], heights[level + 1], colour, top=leaves if is_top else None
+        )
+    footprint = regular_ring(0.8 * radius, 6)
+    return placed_solid(builder.build(), footprint, pose, (crown_foot, 0.9 * height))
+
+
+def _lumpy_ring(radius: float, rng: np.random.Generator) -> FloatArray:
+    return np.asarray(regular_ring(radius, CROWN_SIDES) * rng.uniform(0.84, 1.14, (CROWN_SIDES, 1)))
+
+
+def _lamp() -> Mesh:
+    """A street lamp whose arm reaches to the left, over the road."""
+    builder = MeshBuilder()
+    builder.frustum(regular_ring(0.10, 6), 0.0, regular_ring(0.06, 6), 7.6, STEEL)
+    builder.box((0.0, 0.9), (0.08, 1.9), (7.52, 7.6), STEEL)
+    builder.box((0.0, 2.0), (0.22, 0.6), (7.46, 7.62), (222.0, 222.0, 214.0))
+    return builder.build()
+
+
+def rim_heights(location: str) -> FloatArray:
+    """Elevation [RIM_SAMPLES, rad] of the wooded horizon towards each azimuth, from east counter-clockwise."""
+    profile = tileable_noise(RIM_SAMPLES, (9, 40, 180, 360), seed=zlib.crc32(location.encode()))[0]
+    return np.asarray(np.deg2rad(0.9 + 0.55 * profile), dtype=np.float64)
