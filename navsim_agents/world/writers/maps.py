@@ -19,8 +19,9 @@ from navsim_agents.world.types import Town
 from navsim_agents.world.writers.files import replacing, write_json
 from navsim_agents.world.writers.map_layers import MapLayer, map_layers
 
-# GDAL stamps each layer with the time of day unless told a date; the same seed shall give the same bytes.
-FIXED_DATE = "2021-01-01T00:00:00.000Z"
+# GDAL stamps each layer with the time of day unless told a date; the same seed shall give the same bytes. It need not
+# wait for the disk either, as an unfinished file never gets its name.
+GDAL_OPTIONS = {"OGR_CURRENT_DATE": "2021-01-01T00:00:00.000Z", "OGR_SQLITE_SYNCHRONOUS": "OFF"}
 
 
 def map_path(maps_root: Path, location: str) -> Path:
@@ -46,7 +47,7 @@ def write_map(town: Town, maps_root: Path) -> Path:
     """
     path = map_path(maps_root, town.location)
     layers = map_layers(town)
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_DATE})
+    pyogrio.set_gdal_config_options(GDAL_OPTIONS)
     with replacing(path) as temporary:
         _write_meta(temporary, town.location)
         for name, layer in layers.items():
