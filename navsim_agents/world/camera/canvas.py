@@ -70,7 +70,7 @@ class Canvas:
 
     def _sheet_coordinates(self, pixels: FloatArray) -> npt.NDArray[np.int64]:
         """Nearest sample [., 2] of each pixel coordinate [., 2]; both count centres."""
-        sheet = (pixels - np.array([0.0, self.first_row])) * self.samples + 0.5 * (self.samples - 1.0)
+        sheet = (pixels - np.array([0.0, self._first_row])) * self.samples + 0.5 * (self.samples - 1.0)
         return np.rint(np.clip(sheet, -1e6, 1e6)).astype(np.int64)
 
     def downsampled(self) -> ByteArray:

@@ -42,8 +42,7 @@ def cyclist(size: FloatArray, colour: Colour, turn: float) -> Mesh:
     radius = min(0.34, 0.2 * length)
     hub = 0.5 * length - radius
     for x in (-hub, hub):
-        _thin_disc(builder, (x, radius), radius, TYRE)
-        _thin_disc(builder, (x, radius), 0.8 * radius, (176.0, 178.0, 180.0))
+        _bicycle_wheel(builder, x, radius)
     frame = ((-hub, radius), (0.05, 0.32), (hub - 0.12, 0.85), (-0.22, 0.88))
     for start, end in ((0, 1), (1, 2), (2, 3), (3, 1), (3, 0)):
         _bar(builder, frame[start], frame[end], 0.05, colour)
@@ -125,13 +124,14 @@ def _head(builder: MeshBuilder, x: float, height: float, top: Colour) -> None:
     builder.frustum(regular_ring(0.105, 8, (x, 0)), brow, regular_ring(0.06, 8, (x, 0)), height, top, top=top)
 
 
-def _thin_disc(builder: MeshBuilder, centre: tuple[float, float], radius: float, colour: Colour) -> None:
-    angles = 2.0 * np.pi * np.arange(12) / 12
-    ring = np.stack((radius * np.cos(angles) + centre[0], np.zeros(12), radius * np.sin(angles) + centre[1]), axis=1)
-    builder.two_sided(ring, colour)
-    # A tyre has some width: seen end on, the disc alone would vanish.
-    half = 0.7 * radius
-    builder.box((centre[0], 0.0), (2 * half, 0.05), (centre[1] - half, centre[1] + half), colour)
+def _bicycle_wheel(builder: MeshBuilder, x: float, radius: float) -> None:
+    """A hoop in the plane y = 0, and a narrow block of tyre, since seen end on the hoop alone would vanish."""
+    angles = 2.0 * np.pi * np.arange(13) / 12
+    circle = np.stack((np.cos(angles), np.zeros(13), np.sin(angles)), axis=1)
+    hoop = np.concatenate((radius * circle, 0.84 * radius * circle[::-1]))  # one outline: out, across, back inside
+    builder.two_sided(hoop + np.array([x, 0.0, radius]), TYRE)
+    for end in (-0.93, 0.93):
+        builder.box((x + end * radius, 0.0), (0.05, 0.05), (0.55 * radius, 1.45 * radius), TYRE)
 
 
 def _bar(

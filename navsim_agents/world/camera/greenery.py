@@ -15,7 +15,8 @@ from navsim_agents.world.camera.solids import Solid, placed_solid
 from navsim_agents.world.camera.strips import arc_length, resample
 from navsim_agents.world.types import Town
 
-TREE_SPACING_M, TREE_SETBACK_M, TREE_CLEARANCE_M = 13.0, 6.7, 0.9
+TREE_SPACING_M, TREE_SETBACK_M = 12.0, 6.3
+TRUNK_CLEARANCE_M, CROWN_CLEARANCE_M = 0.7, 2.2  # from streets and car parks, from buildings
 LAMP_SPACING_M, LAMP_SETBACK_M = 36.0, 2.4
 LEAVES: tuple[Colour, ...] = ((84.0, 116.0, 58.0), (98.0, 124.0, 62.0), (72.0, 104.0, 60.0), (112.0, 126.0, 66.0))
 BARK: Colour = (98.0, 80.0, 64.0)
@@ -27,18 +28,20 @@ RIM_SAMPLES = 720
 def roadside_solids(town: Town) -> list[Solid]:
     """Trees behind the walkways wherever there is room, and lamps at the kerb."""
     rng = np.random.default_rng(zlib.crc32(town.location.encode()))
-    taken = Regions([*(lane.polygon for lane in town.lanes.values()), *_areas(town)])
+    streets = Regions([*(lane.polygon for lane in town.lanes.values()), *_paved(town)])
+    buildings = Regions([building.polygon for building in town.buildings.values()])
     trees = [_tree(pose, rng) for pose in _poses(town, TREE_SPACING_M, TREE_SETBACK_M, rng)]
-    rooms = taken.clear_of(np.array([tree.footprint.mean(axis=0) for tree in trees]).reshape(-1, 2), TREE_CLEARANCE_M)
+    trunks = np.array([tree.footprint.mean(axis=0) for tree in trees]).reshape(-1, 2)
+    has_room = streets.clear_of(trunks, TRUNK_CLEARANCE_M) & buildings.clear_of(trunks, CROWN_CLEARANCE_M)
     lamps = [
         placed_solid(_lamp(), rectangle(0.3, 0.3), pose, None)
         for pose in _poses(town, LAMP_SPACING_M, LAMP_SETBACK_M, rng)
     ]
-    return [tree for tree, has_room in zip(trees, rooms) if has_room] + lamps
+    return [trees[index] for index in np.flatnonzero(has_room)] + lamps
 
 
-def _areas(town: Town) -> Iterator[FloatArray]:
-    for group in (town.walkways, town.carparks, town.buildings, town.intersections):
+def _paved(town: Town) -> Iterator[FloatArray]:
+    for group in (town.walkways, town.carparks, town.intersections):
         yield from (area.polygon for area in group.values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +81,7 @@ class MeshBuilder:
         high: FloatArray,
         high_z: float,
         colour: Colour,
-        top: Colour | None = None,
+        top: Optional[Colour] = None,
     ) -> None:
         """Sides between the rings ``low`` and ``high`` [K, 2] and, when ``top`` is given, a lid."""
         lower, upper = at_height(low, low_z), at_height(high, high_z)

@@ -21,6 +21,7 @@ LORRY_LENGTH_M = 6.5
 LORRY_HEIGHT_M = 2.9
 VAN_HEIGHT_M = 2.4
 LORRY_CAB_M = 2.25  # a lorry's length ahead of its cargo box
+AXLES = (-0.31, 0.32)  # shares of the length
 PROUD_M = 0.012  # decals stand off so that their faces do not turn away before the wall they lie on
 
 
@@ -92,7 +93,10 @@ def _inset(quad: FloatArray, across: tuple[float, float], up: tuple[float, float
 
 
 def _underbody(builder: MeshBuilder, length: float, width: float, sill: float) -> None:
-    builder.box((0.0, 0.0), (0.90 * length, 0.86 * width), (0.08, sill + 0.05), UNDERBODY)
+    builder.box((0.0, 0.0), (0.90 * length, 0.84 * width), (0.6 * sill, sill + 0.05), UNDERBODY)
+    for x in AXLES:
+        for side in (-1.0, 1.0):
+            builder.box((x * length, side * 0.41 * width), (0.4, 0.12 * width), (0.0, sill + 0.05), TYRE)
 
 
 def _lamps(builder: MeshBuilder, length: float, width: float, z: tuple[float, float], is_braking: bool) -> None:
@@ -127,7 +131,7 @@ def _wheels(builder: MeshBuilder, length: float, width: float, radius: float, ax
     """Dark discs with bright rims on both sides."""
     angles = 2.0 * np.pi * np.arange(12) / 12
     disc = np.stack((np.cos(angles), np.zeros(12), np.sin(angles)), axis=1)
-    for x in axles or (-0.31 * length, 0.32 * length):
+    for x in axles or tuple(share * length for share in AXLES):
         for side in (-1.0, 1.0):
             outward = disc if side < 0 else disc[::-1]
             for share, colour, proud in ((1.0, TYRE, PROUD_M), (0.58, RIM, 2 * PROUD_M)):
