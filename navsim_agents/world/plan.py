@@ -74,7 +74,8 @@ def plan_logs(config: WorldConfig) -> list[LogPlan]:
     for index in range(config.logs):
         behind = {name: share * (index + 1) - counts[name] * total for name, share in shares.items()}
         split = max(behind, key=lambda name: (behind[name], -counts[name]))
-        plans.append(LogPlan(index, split, locations[counts[split] % len(locations)]))
+        town = counts[split] + list(shares).index(split)  # so that the first logs of two splits differ in town
+        plans.append(LogPlan(index, split, locations[town % len(locations)]))
         counts[split] += 1
     return plans
 

@@ -2,6 +2,9 @@
 
 import json
 import subprocess
+import sys
+from dataclasses import asdict
+from importlib.resources import files
 
 import pytest
 
@@ -85,3 +88,19 @@ def test_shell_file_points_at_its_own_folder(tmp_path):
     command = f". '{folder}/devkit.env'; echo $OPENSCENE_DATA_ROOT; echo $NUPLAN_MAPS_ROOT; echo $WORLD_TRAIN_LOGS"
     lines = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.splitlines()
     assert lines == [str(folder), f"{folder}/maps", f"[{entry(0).name},{entry(1).name}]"]
+
+
+def test_the_command_has_the_defaults_of_the_settings():
+    omegaconf = pytest.importorskip("omegaconf").OmegaConf
+    written = omegaconf.to_container(omegaconf.load(files("navsim_agents.world") / "conf" / "world.yaml"))
+    kept = {key: value for key, value in written.items() if key not in ("defaults", "hydra", "output")}
+    defaults = asdict(WorldConfig(output="x"))
+    assert kept == {key: value for key, value in defaults.items() if key != "output"}
+
+
+def test_the_command_refuses_misspelt_settings(tmp_path):
+    command = [sys.executable, "-m", "navsim_agents.world", f"output={tmp_path}/w", "log=3"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "log" in done.stderr
+    assert list(tmp_path.iterdir()) == []
