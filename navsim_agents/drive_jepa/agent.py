@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from navsim_agents.data.types import FRAME_INTERVAL_S
 from navsim_agents.devkit.bases import AgentBase, make_trajectory
-from navsim_agents.drive_jepa.callbacks import LossTermLogger, TrainingLength, checkpoint_callback
+from navsim_agents.drive_jepa.callbacks import LossTermLogger, TrainingLength, checkpoint_callbacks
 from navsim_agents.drive_jepa.checkpoints import load_agent_weights
 from navsim_agents.drive_jepa.config import OptimiserConfig
 from navsim_agents.drive_jepa.optimiser import build_optimiser
@@ -135,4 +135,4 @@ class DriveJepaAgent(AgentBase):
         """Log every loss term, keep best and last weights, and measure the training where the schedule ends with it."""
         self.initialize()
         measure = [TrainingLength()] if self._optimiser.schedule == "cosine" else []
-        return [*measure, LossTermLogger(), checkpoint_callback()]
+        return [*measure, LossTermLogger(), *checkpoint_callbacks()]

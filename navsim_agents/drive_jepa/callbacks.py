@@ -61,18 +61,13 @@ class TrainingLength(pl.Callback):
         agent.total_steps = int(steps)
 
 
-def checkpoint_callback() -> ModelCheckpoint:
-    """Keep the best weights by validation loss and the last ones.
+def checkpoint_callbacks() -> list[ModelCheckpoint]:
+    """Keep the best weights by validation loss, and the last ones.
 
-    File names have no '=', which Hydra would take for an assignment in ``agent.checkpoint_path=…``.
+    File names have no '=', which Hydra would take for an assignment in ``agent.checkpoint_path=…``. Two callbacks,
+    because Lightning's ``save_last`` writes only when the best weights change.
     """
-    checkpoints = ModelCheckpoint(
-        filename="best-epoch{epoch:03d}",
-        auto_insert_metric_name=False,
-        monitor=VALIDATION_LOSS,
-        mode="min",
-        save_top_k=1,
-        save_last=True,
+    best = ModelCheckpoint(
+        filename="best-epoch{epoch:03d}", auto_insert_metric_name=False, monitor=VALIDATION_LOSS, mode="min"
     )
-    checkpoints.CHECKPOINT_NAME_LAST = "last"
-    return checkpoints
+    return [best, ModelCheckpoint(filename="last", save_on_train_epoch_end=True)]
