@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
@@ -25,6 +27,7 @@ def summary(output: str, index: WorldIndex) -> str:
 @hydra.main(version_base="1.2", config_path="conf", config_name="world")
 def main(cfg: DictConfig) -> None:
     """Check the settings, write the world, say what there is."""
+    logging.getLogger("pyogrio").setLevel(logging.WARNING)  # it reports every layer
     try:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(WorldConfig), cfg))
         assert isinstance(config, WorldConfig)
