@@ -74,8 +74,8 @@ class Canvas:
         return np.rint(np.clip(sheet, -1e6, 1e6)).astype(np.int64)
 
     def downsampled(self) -> ByteArray:
-        """Mean of the samples of each pixel [rows, width, 4], for two or more samples a side."""
-        return np.array(self._image.reduce(int(self.samples), self._used()))
+        """Mean of the samples of each pixel [rows, width, 4], read-only; for two or more samples a side."""
+        return np.asarray(self._image.reduce(int(self.samples), self._used()))
 
     def first_channel(self) -> Image.Image:
         """The samples' first channel as a grey picture."""

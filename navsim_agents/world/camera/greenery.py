@@ -17,11 +17,13 @@ from navsim_agents.world.types import Town
 
 TREE_SPACING_M, TREE_SETBACK_M = 12.0, 6.3
 TRUNK_CLEARANCE_M, CROWN_CLEARANCE_M = 0.7, 2.2  # from streets and car parks, from buildings
-LAMP_SPACING_M, LAMP_SETBACK_M = 36.0, 2.4
+LAMP_SPACING_M, LAMP_SETBACK_M = 36.0, 2.95
 LEAVES: tuple[Colour, ...] = ((84.0, 116.0, 58.0), (98.0, 124.0, 62.0), (72.0, 104.0, 60.0), (112.0, 126.0, 66.0))
 BARK: Colour = (98.0, 80.0, 64.0)
 STEEL: Colour = (128.0, 132.0, 134.0)
-CROWN_SIDES = 8
+CROWN_SIDES = 9
+# Rings of a crown from below: share of its height, share of its radius, turn in sides.
+CROWN = ((0.0, 0.5, 0.0), (0.2, 0.92, 0.5), (0.48, 1.0, 0.0), (0.76, 0.74, 0.5), (1.0, 0.28, 0.0))
 RIM_SAMPLES = 720
 
 
@@ -61,35 +63,45 @@ def _poses(town: Town, spacing_m: float, setback_m: float, rng: np.random.Genera
 
 def _tree(pose: FloatArray, rng: np.random.Generator) -> Solid:
     height, radius = rng.uniform(5.0, 8.5), rng.uniform(1.5, 2.4)
-    crown_foot = 0.32 * height
+    foot = 0.32 * height
     builder = MeshBuilder()
-    builder.frustum(regular_ring(0.18, 6), 0.0, regular_ring(0.12, 6), crown_foot + 0.6, BARK)
-    leaves = LEAVES[rng.integers(len(LEAVES))]
-    levels = ((0.0, 0.45), (0.25, 0.95), (0.55, 1.0), (0.82, 0.68), (1.0, 0.2))
-    rings = [_lumpy_ring(share * radius, rng) for _, share in levels]
-    heights = [crown_foot + share * (height - crown_foot) for share, _ in levels]
-    builder.face(np.concatenate((rings[0], np.full((CROWN_SIDES, 1), heights[0])), axis=1)[::-1], leaves)
-    for level in range(len(levels) - 1):
-        shade = 0.80 + 0.075 * level
-        colour = (leaves[0] * shade, leaves[1] * shade, leaves[2] * shade)
-        is_top = level == len(levels) - 2
-        builder.frustum(
-            rings[level], heights[level], rings[level + 1], heights[level + 1], colour, top=leaves if is_top else None
-        )
-    footprint = regular_ring(0.8 * radius, 6)
-    return placed_solid(builder.build(), footprint, pose, (crown_foot, 0.9 * height))
+    builder.frustum(regular_ring(0.18, 6), 0.0, regular_ring(0.12, 6), foot + 0.6, BARK)
+    leaves = np.array(LEAVES[rng.integers(len(LEAVES))])
+    rings = [_lumpy_ring(share * radius, foot + rise * (height - foot), turn, rng) for rise, share, turn in CROWN]
+    builder.face(rings[0][::-1], _leaf(0.7 * leaves, rng))
+    for level, (low, high) in enumerate(zip(rings[:-1], rings[1:])):
+        ahead = 1 - level % 2  # every other ring is turned by half a side
+        for side in range(CROWN_SIDES):
+            following, above = (side + 1) % CROWN_SIDES, (side + ahead) % CROWN_SIDES
+            shade = leaves * (0.80 + 0.06 * level)
+            builder.face((low[side], low[following], high[above]), _leaf(shade, rng))
+            beside = (above + 1) % CROWN_SIDES
+            apex = low[following]
+            builder.face((high[above], apex, high[beside]), _leaf(shade, rng))
+    builder.face(rings[-1], _leaf(leaves, rng))
+    return placed_solid(builder.build(), rectangle(1.2 * radius, 1.2 * radius), pose, (foot, 0.9 * height))
 
 
-def _lumpy_ring(radius: float, rng: np.random.Generator) -> FloatArray:
-    return np.asarray(regular_ring(radius, CROWN_SIDES) * rng.uniform(0.84, 1.14, (CROWN_SIDES, 1)))
+def _leaf(colour: FloatArray, rng: np.random.Generator) -> Colour:
+    """A facet's own tone of ``colour`` [3]."""
+    red, green, blue = (float(channel) for channel in colour * rng.uniform(0.90, 1.10))
+    return (red, green, blue)
+
+
+def _lumpy_ring(radius: float, z: float, turn: float, rng: np.random.Generator) -> FloatArray:
+    """An uneven ring [CROWN_SIDES, 3], turned by ``turn`` sides."""
+    angles = 2.0 * np.pi * (np.arange(CROWN_SIDES) + turn) / CROWN_SIDES
+    reach = radius * rng.uniform(0.88, 1.12, CROWN_SIDES)
+    heights = z + radius * rng.uniform(-0.12, 0.12, CROWN_SIDES)
+    return np.stack((reach * np.cos(angles), reach * np.sin(angles), heights), axis=1)
 
 
 def _lamp() -> Mesh:
     """A street lamp whose arm reaches to the left, over the road."""
     builder = MeshBuilder()
     builder.frustum(regular_ring(0.10, 6), 0.0, regular_ring(0.06, 6), 7.6, STEEL)
-    builder.box((0.0, 0.9), (0.08, 1.9), (7.52, 7.6), STEEL)
-    builder.box((0.0, 2.0), (0.22, 0.6), (7.46, 7.62), (222.0, 222.0, 214.0))
+    builder.box((0.0, 1.3), (0.08, 2.7), (7.52, 7.6), STEEL)
+    builder.box((0.0, 2.8), (0.22, 0.6), (7.46, 7.62), (222.0, 222.0, 214.0))
     return builder.build()
 
 

@@ -103,7 +103,8 @@ def finish_ground(
         slab = painted[rows]
         factor = factors[first // REDUCTION : (first + SLAB_ROWS) // REDUCTION]
         factor = factor.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)[: len(slab), : slab.shape[1], None]
-        lit = (slab * factor) >> NEUTRAL_BITS
+        lit = slab * factor
+        lit >>= NEUTRAL_BITS
         finished[rows] = np.minimum(lit, 255, out=lit)
     return _hazed(finished, rays, lighting)
 
@@ -112,9 +113,14 @@ def _hazed(colours: ByteArray, rays: GroundRays, lighting: Lighting) -> ByteArra
     """Blend the far rows of ``colours`` [H, W, 4] with the horizon, in place."""
     share = lighting.haze(rays.depth.min(axis=1))
     far_rows = int(np.count_nonzero(share > 1.0 / 255.0))
-    last = min(len(colours), REDUCTION * far_rows)
-    mask = (255.0 * lighting.haze(rays.depth[:far_rows])).astype(np.uint16)
-    mask = mask.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)[:last, : colours.shape[1], None]
+    coarse = np.rint(256.0 * lighting.haze(rays.depth[:far_rows])).astype(np.uint16)
+    mask = coarse.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)[: len(colours), : colours.shape[1], None]
     horizon = np.append(lighting.horizon, 0.0).astype(np.uint16)
-    colours[:last] = (colours[:last] * (255 - mask) + horizon * mask) // 255
+    for first in range(0, len(mask), SLAB_ROWS):
+        share = mask[first : first + SLAB_ROWS]
+        slab = colours[first : first + len(share)]
+        blend = slab * (256 - share)
+        blend += horizon * share
+        blend >>= 8
+        slab[:] = blend
     return colours

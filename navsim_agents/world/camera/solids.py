@@ -22,16 +22,10 @@ class Solid:
     footprint: FloatArray
     caster: Optional[Caster]
 
-    @property
-    def centre(self) -> FloatArray:
-        """Middle [3] of the bounding box."""
+    def box(self) -> tuple[FloatArray, FloatArray]:
+        """Lowest and highest corner [3] of the bounding box."""
         vertices = self.mesh.polygons.vertices
-        return np.asarray(0.5 * (vertices.min(axis=0) + vertices.max(axis=0)))
-
-    @property
-    def radius(self) -> float:
-        """Radius [m] of a sphere about ``centre`` that holds the mesh."""
-        return float(np.linalg.norm(self.mesh.polygons.vertices - self.centre, axis=1).max())
+        return vertices.min(axis=0), vertices.max(axis=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +39,9 @@ class SolidSet:
 
 def solid_set(solids: Sequence[Solid]) -> SolidSet:
     """Measure ``solids`` once."""
-    centres = np.array([solid.centre for solid in solids]).reshape(-1, 3)
-    return SolidSet(tuple(solids), centres, np.array([solid.radius for solid in solids]))
+    boxes = np.array([solid.box() for solid in solids]).reshape(-1, 2, 3)
+    half = 0.5 * (boxes[:, 1] - boxes[:, 0])
+    return SolidSet(tuple(solids), boxes[:, 0] + half, np.linalg.norm(half, axis=1))
 
 
 def placed_solid(
