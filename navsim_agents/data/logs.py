@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Optional, Union
 
+import numpy as np
+
 from navsim_agents.data.restricted_pickle import load_plain_file
 from navsim_agents.data.scene import LogFrame, Scene
 from navsim_agents.data.types import (
@@ -180,5 +182,5 @@ class SceneLoader:
         return Scene(metadata, frames, self.blobs, self.sensors)
 
     def get_agent_input(self, token: str) -> AgentInput:
-        """History of the scene of ``token``, with its images."""
-        return self.get_scene(token).get_agent_input()
+        """History of the scene of ``token``, with its images; poses in float32, as the devkit's loader has them."""
+        return self.get_scene(token).get_agent_input(np.float32)

@@ -169,10 +169,10 @@ class Scene:
             in_global_frame=in_global_frame,
         )
 
-    def get_agent_input(self) -> AgentInput:
+    def get_agent_input(self, pose_dtype: npt.DTypeLike = np.float64) -> AgentInput:
         """History frames with the images that ``sensors`` asks for; only those are read from disk."""
         num_history = self.scene_metadata.num_history_frames
-        local_poses = poses_to_local(self._global_poses[:num_history], self.current_pose).astype(np.float32)
+        local_poses = poses_to_local(self._global_poses[:num_history], self.current_pose).astype(pose_dtype)
         return AgentInput(
             ego_statuses=[self._ego_status(i, local_poses[i], in_global_frame=False) for i in range(num_history)],
             cameras=[self._cameras(i) for i in range(num_history)],

@@ -114,8 +114,8 @@ def test_refuses_arrays_of_addresses():
 
 
 def test_refuses_subclasses_of_arrays():
-    with pytest.raises(WorldDataError, match=r"it asks for numpy.*\.matrix, which is not data"):
-        load_plain(io.BytesIO(pickle.dumps(np.matrix([[1.0]]))), "bad.pkl")
+    with pytest.raises(WorldDataError, match=r"it asks for numpy.ma.*, which is not data"):
+        load_plain(io.BytesIO(pickle.dumps(np.ma.array([1.0]))), "bad.pkl")
 
 
 def test_short_files_are_named(tmp_path):
