@@ -26,7 +26,7 @@ PALETTE: dict[Material, tuple[tuple[int, int, int], int]] = {
     Material.WALKWAY: ((178, 174, 164), 70),
     Material.KERB: ((196, 193, 186), 40),
     Material.LOT: ((104, 104, 106), 140),
-    Material.ASPHALT: ((92, 93, 97), 150),
+    Material.ASPHALT: ((98, 99, 103), 150),
     Material.WHITE: ((236, 235, 228), 60),
     Material.YELLOW: ((226, 176, 52), 60),
 }

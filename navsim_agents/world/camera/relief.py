@@ -111,8 +111,7 @@ def finish_ground(
 
 def _hazed(colours: ByteArray, rays: GroundRays, lighting: Lighting) -> ByteArray:
     """Blend the far rows of ``colours`` [H, W, 4] with the horizon, in place."""
-    share = lighting.haze(rays.depth.min(axis=1))
-    far_rows = int(np.count_nonzero(share > 1.0 / 255.0))
+    far_rows = int(np.count_nonzero(lighting.haze(rays.depth.min(axis=1)) > 1.0 / 255.0))
     coarse = np.rint(256.0 * lighting.haze(rays.depth[:far_rows])).astype(np.uint16)
     mask = coarse.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)[: len(colours), : colours.shape[1], None]
     horizon = np.append(lighting.horizon, 0.0).astype(np.uint16)
