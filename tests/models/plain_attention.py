@@ -1,20 +1,22 @@
-"""Attention spelt out, as the slow reference for the fused one."""
+"""Attention spelt out, as the slow reference for the fused one (also of benchmarks/encoder.py)."""
 
 from __future__ import annotations
 
 import copy
 import math
+from typing import Optional
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from navsim_agents.models.blocks import RotaryAttention
+from navsim_agents.models.blocks import Block, RotaryAttention
+from navsim_agents.models.video_encoder import VideoEncoder
 
 
 class PlainAttention(RotaryAttention):
     """The same weights; scores, softmax and mixture are three tensors. ``blocked`` keys get a score of -inf."""
 
-    blocked: Tensor | None = None  # [N] bool
+    blocked: Optional[Tensor] = None  # [N] bool
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
@@ -23,10 +25,18 @@ class PlainAttention(RotaryAttention):
         return scores.softmax(-1) @ value
 
 
-def with_plain_attention(encoder: nn.Module, blocked: Tensor | None = None) -> nn.Module:
+def attend_with(encoder: VideoEncoder, attention: type[RotaryAttention]) -> None:
+    """Make every block of ``encoder`` attend in this way, with the weights it has."""
+    for block in encoder.blocks:
+        assert isinstance(block, Block)
+        block.attn.__class__ = attention
+
+
+def with_plain_attention(encoder: VideoEncoder, blocked: Optional[Tensor] = None) -> VideoEncoder:
     """A copy of ``encoder`` that attends plainly, and to unblocked tokens only."""
     plain = copy.deepcopy(encoder)
-    for block in plain.blocks:
-        block.attn.__class__ = PlainAttention
-        block.attn.blocked = blocked
+    attend_with(plain, PlainAttention)
+    for attention in plain.modules():
+        if isinstance(attention, PlainAttention):
+            attention.blocked = blocked
     return plain
