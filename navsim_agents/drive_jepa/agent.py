@@ -90,11 +90,16 @@ class DriveJepaAgent(AgentBase):
             return
         if self._checkpoint_path is not None:
             load_agent_weights(self, Path(self._checkpoint_path).expanduser())
-        elif self._encoder_checkpoint_path is not None:
-            load_encoder_weights(self.encoder, Path(self._encoder_checkpoint_path).expanduser())
         else:
-            logger.warning("%s has neither checkpoint_path nor encoder_checkpoint_path: random weights", self.name())
+            self._start_afresh()
         self._is_initialized = True
+
+    def _start_afresh(self) -> None:
+        """Begin a training; a plan made with such weights is worth nothing, so say what they are."""
+        if self._encoder_checkpoint_path is not None:
+            load_encoder_weights(self.encoder, Path(self._encoder_checkpoint_path).expanduser())
+        kind = "random" if self._encoder_checkpoint_path is None else "random behind a pretrained encoder"
+        logger.warning("%s has no checkpoint_path: its weights are %s until it is trained", self.name(), kind)
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Predictions of a batch, ``trajectory`` [B, T, 3] in the ego frame of now among them."""

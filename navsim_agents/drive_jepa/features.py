@@ -17,7 +17,7 @@ from navsim_agents.drive_jepa.config import ImageConfig
 from navsim_agents.drive_jepa.resize import Image, resize_bilinear
 
 FRONT_CAMERA = "cam_f0"
-HISTORY_FRAMES = [2, 3]
+HISTORY_FRAMES = (2, 3)
 """Indices of t - 0.5 s and t in NAVSIM's four history frames."""
 FRAMES_FROM_NOW = {-2: "the frame 0.5 s ago", -1: "the current frame"}
 CROPPED_ROWS = 28

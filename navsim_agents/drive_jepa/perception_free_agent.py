@@ -65,7 +65,7 @@ class PerceptionFreeAgent(DriveJepaAgent):
 
     def get_sensor_config(self) -> Any:
         """Front camera, half a second ago and now."""
-        return sensor_config(**{FRONT_CAMERA: HISTORY_FRAMES})
+        return sensor_config(**{FRONT_CAMERA: list(HISTORY_FRAMES)})
 
     def get_feature_builders(self) -> list[Any]:
         """Front video and ego status."""
