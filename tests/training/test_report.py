@@ -113,7 +113,7 @@ def scene_table() -> pd.DataFrame:
 
 def test_scenes_are_chosen_by_rule() -> None:
     choices = choose_scenes(scene_table())
-    # left: 1, 2, 5 → 2; straight: 3, the other stands or failed; right: 4; of 1 2 3 4 5 8: best 1, nine in ten 5, worst 8
+    # left: 1, 2, 5 → 2; straight: 3, the other stands or failed; right: 4; of 1 2 3 4 5 8: 1, 5, 8
     assert [choice.row for choice in choices] == [2, 3, 4, 1, 0, 7]
     assert "left" in choices[0].rule
     assert "largest error" in choices[-1].rule

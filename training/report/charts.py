@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from training.report.gallery import COMMANDS
 from training.report.style import INK, MUTED, OURS, agent_style, new_figure
@@ -21,6 +22,8 @@ def training_curve(history: pd.DataFrame, reference_ade_m: float) -> Figure:
     epochs = history["epoch"] + 1
     losses.plot(epochs, history["train_loss"], color=MUTED, label="training")
     losses.plot(epochs, history["val_loss"], color=OURS, label="validation")
+    for axes in (losses, error):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     losses.set(title="Loss", xlabel="epoch", ylim=(0, None))
     losses.legend()
     error.plot(epochs, history["val_ade_m"], color=OURS, label="validation scenes")
@@ -67,5 +70,4 @@ def _draw_bars(axes: Axes, tables: dict[str, pd.DataFrame]) -> None:
     axes.set_xticks(range(len(commands)), [f"{command}\n{counts[command]} scenes" for command in commands])
     axes.set(title="ADE by driving command [m]")
     axes.grid(axis="x", visible=False)
-    axes.margins(y=0.15)
-    axes.legend(loc="upper right")
+    axes.margins(y=0.12)

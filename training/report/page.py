@@ -27,8 +27,6 @@ from training.table import metric_names
 ReadView = Callable[[str, str, Mapping[str, FloatArray]], SceneView]  # log name, token, plans
 
 BASELINE = "constant_velocity"
-# Drawn in this order, ours on top of the human's, so that a good plan is seen inside the road that was driven.
-DRAWN_BASELINES = (BASELINE, "human")
 METRIC_LABELS = {
     "ade_m": "ADE, 4 s [m]",
     "fde_m": "FDE at 4 s [m]",
@@ -131,8 +129,9 @@ def _gallery(config: ReportConfig, results: Results, read_view: ReadView) -> Ite
     yield html.heading("Scenes")
     yield html.paragraph(
         "Chosen by the rules in their titles, not by hand. On the camera, each band lies on the road where a plan "
-        "leads, with a dot every half second; the closer our dots are to the human's, the better. From above, the "
-        "car (black) drives upwards."
+        "leads, with a dot every half second: a good plan has the human's narrow band in the middle of its broad one "
+        "and dots at the same places. From above, the car (black) drives upwards; a box's white line points ahead, and "
+        "red lines are lanes with a red light."
     )
     drawn = _drawn_agents(config, results)
     agents = [(agent_style(name).color, agent_style(name).label) for name in drawn]
@@ -143,7 +142,8 @@ def _gallery(config: ReportConfig, results: Results, read_view: ReadView) -> Ite
 
 
 def _drawn_agents(config: ReportConfig, results: Results) -> list[str]:
-    return [name for name in (*DRAWN_BASELINES, config.agent_name) if name in results.plans]
+    # The broad band of ours first and the human's narrow one on top: a good plan holds the human's inside.
+    return [name for name in (config.agent_name, BASELINE, "human") if name in results.plans]
 
 
 def _scene(results: Results, choice: Choice, drawn: list[str], read_view: ReadView) -> str:

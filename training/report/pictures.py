@@ -17,6 +17,7 @@ BEV_PX = (560, 630)
 BEV_AHEAD_M, BEV_BEHIND_M = 52.0, 11.0
 BEV_SIDE_M = (BEV_AHEAD_M + BEV_BEHIND_M) * BEV_PX[0] / BEV_PX[1] / 2.0
 NEAREST_DEPTH_M = 1.5
+SMALL_BOX_M = 1.6  # people and cones are drawn without outline, which would hide them
 SHORTEST_PATH_M = 1.0  # a shorter plan is a standing car: its ribbon would be a blot
 
 # Rear axle to front, rear and side of the ego's box (Pacifica), m.
@@ -82,7 +83,7 @@ def _draw_on_road(axes: Axes, view: SceneView, name: str, poses: FloatArray) -> 
     if not np.isfinite(poses).all() or np.linalg.norm(poses[-1, :2]) < SHORTEST_PATH_M:
         return
     style = agent_style(name)
-    edges = [_project(view, edge) for edge in ribbon(smooth_path(poses), style.width_m)]
+    edges = [_project(view, edge) for edge in ribbon(smooth_path(poses), style.band_m)]
     shown = np.isfinite(edges[0]).all(1) & np.isfinite(edges[1]).all(1)
     if shown.sum() > 1:
         outline = np.concatenate((edges[0][shown], edges[1][shown][::-1]))
@@ -134,7 +135,11 @@ def _draw_boxes(axes: Axes, view: SceneView) -> None:
 
 
 def _draw_box(axes: Axes, outline: FloatArray, color: str, order: int) -> None:
-    axes.add_patch(Polygon(upwards(outline), facecolor=color, edgecolor="white", linewidth=0.8, zorder=order))
+    is_small = np.ptp(outline, axis=0).max() < SMALL_BOX_M
+    edge = color if is_small else "white"
+    axes.add_patch(Polygon(upwards(outline), facecolor=color, edgecolor=edge, linewidth=0.8, zorder=order))
+    if is_small:
+        return
     nose = np.stack((outline[:2].mean(0), outline.mean(0)))
     axes.plot(*upwards(nose).T, color="white", linewidth=0.8, zorder=order)
 
@@ -144,8 +149,8 @@ def _draw_plan(axes: Axes, name: str, poses: FloatArray) -> None:
         return
     style = agent_style(name)
     path = upwards(smooth_path(poses))
-    axes.plot(path[:, 0], path[:, 1], color="white", linewidth=4.2, alpha=0.9, zorder=5, solid_capstyle="round")
-    axes.plot(path[:, 0], path[:, 1], color=style.color, linewidth=2.2, zorder=6, linestyle=style.linestyle)
+    axes.plot(path[:, 0], path[:, 1], color="white", linewidth=style.line_pt + 1.6, zorder=5, solid_capstyle="round")
+    axes.plot(path[:, 0], path[:, 1], color=style.color, linewidth=style.line_pt, zorder=6, linestyle=style.linestyle)
     dots = upwards(poses[:, :2])
     axes.scatter(dots[:, 0], dots[:, 1], s=13, color=style.color, edgecolors="white", linewidths=0.6, zorder=7)
 

@@ -29,20 +29,21 @@ class AgentStyle:
 
     label: str
     color: str
-    width_m: float  # of its ribbon on the road
-    linestyle: Any = "-"  # of its line in charts and plans
+    band_m: float  # width of its band on the road
+    line_pt: float  # width of its line seen from above
+    linestyle: Any = "-"  # of its line in charts and from above
 
 
 KNOWN_AGENTS = {
-    "human": AgentStyle("Human driver", HUMAN, 0.5),
-    "constant_velocity": AgentStyle("Constant velocity", CONSTANT_VELOCITY, 0.28, (0, (4.0, 2.0))),
-    "drive_jepa_perception_free": AgentStyle("Drive-JEPA, perception-free", OURS, 1.0),
+    "human": AgentStyle("Human driver", HUMAN, 0.4, 1.6),
+    "constant_velocity": AgentStyle("Constant velocity", CONSTANT_VELOCITY, 0.25, 1.8, (0, (4.0, 2.0))),
+    "drive_jepa_perception_free": AgentStyle("Drive-JEPA, perception-free", OURS, 1.3, 4.6),
 }
 
 
 def agent_style(name: str, index: int = 0) -> AgentStyle:
     """The style of a known agent, or the ``index``-th of the others."""
-    return KNOWN_AGENTS.get(name) or AgentStyle(name.replace("_", " "), OTHERS[index % len(OTHERS)], 0.8)
+    return KNOWN_AGENTS.get(name) or AgentStyle(name.replace("_", " "), OTHERS[index % len(OTHERS)], 1.3, 4.6)
 
 
 def figure_style() -> AbstractContextManager[None]:
