@@ -10,8 +10,9 @@ import pandas as pd
 import pytorch_lightning as pl
 
 from training.files import write_text
+from training.lightning_module import VAL_ADE
 
-COLUMNS = {"train_loss": "train/loss_epoch", "val_loss": "val/loss_epoch", "val_ade_m": "val/ade_m"}
+COLUMNS = {"train_loss": "train/loss_epoch", "val_loss": "val/loss_epoch", "val_ade_m": VAL_ADE}
 
 
 class History(pl.Callback):

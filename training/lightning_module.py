@@ -8,6 +8,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+VAL_ADE = "val/average_displacement_m"
+"""Named apart from what an agent's own callbacks may log."""
+
 Batch = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
@@ -24,12 +27,11 @@ class AgentModule(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss and displacement errors of one batch."""
+        """Loss and average displacement of one batch."""
         _, planned = self._loss(batch, "val")
         error = torch.linalg.vector_norm(planned[..., :2] - batch[1]["trajectory"][..., :2], dim=-1)  # [B, T]
         size = len(error)
-        self.log("val/ade_m", error.mean(), prog_bar=True, sync_dist=True, batch_size=size)
-        self.log("val/fde_m", error[:, -1].mean(), sync_dist=True, batch_size=size)
+        self.log(VAL_ADE, error.mean(), prog_bar=True, sync_dist=True, batch_size=size)
 
     def configure_optimizers(self) -> Any:
         """The agent's own optimiser and schedule."""
