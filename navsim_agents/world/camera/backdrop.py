@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from navsim_agents.world.camera.canvas import ByteArray, Sheets
+from navsim_agents.world.camera.canvas import Sheets
 from navsim_agents.world.camera.ground import GroundMap, build_ground, paint_ground
 from navsim_agents.world.camera.horizon import Horizon, find_horizon
 from navsim_agents.world.camera.lighting import Lighting
+from navsim_agents.world.camera.packed import PACKED, PackedArray
 from navsim_agents.world.camera.relief import (
     Grain,
     cast_ground_rays,
@@ -31,10 +32,10 @@ class Backdrop:
         self._grain: Grain = make_grain()
         self._clouds: npt.NDArray[np.float32] = cloud_field()
 
-    def paint(self, sheets: Sheets, view: View, lighting: Lighting, shadows: Shadows) -> ByteArray:
-        """Picture [H, W, 4], RGB; the fourth channel means nothing."""
+    def paint(self, sheets: Sheets, view: View, lighting: Lighting, shadows: Shadows) -> PackedArray:
+        """Picture [H, W]; the fourth channel means nothing."""
         camera, horizon = view.camera, find_horizon(view)
-        sheet = np.empty((camera.height, camera.width, 4), dtype=np.uint8)
+        sheet = np.empty((camera.height, camera.width), dtype=PACKED)
         sheet[: horizon.num_sky_rows] = paint_sky(view, lighting, self._clouds, horizon.num_sky_rows)
         if horizon.first_ground_row < camera.height:
             ground = self._paint_ground(sheets, view, lighting, shadows, horizon.first_ground_row)
@@ -43,15 +44,16 @@ class Backdrop:
 
     def _paint_ground(
         self, sheets: Sheets, view: View, lighting: Lighting, shadows: Shadows, first_row: int
-    ) -> ByteArray:
-        """Ground [H - first_row, W, 4]."""
+    ) -> PackedArray:
+        """Ground [H - first_row, W]."""
         paint_ground(sheets.colour, self._ground, view, lighting, first_row)
         rays = cast_ground_rays(view, first_row)
-        shadow = shadow_image(sheets.shadow, shadows, view, first_row)
-        return finish_ground(sheets.colour.downsampled(), rays, grain_image(rays, view, self._grain), shadow, lighting)
+        light = shadow_image(sheets.shadow, shadows, view, first_row)
+        samples, grain = sheets.colour.samples_of_rows(), grain_image(rays, view, self._grain)
+        return finish_ground(samples, rays, grain, light, lighting)
 
 
-def _lay(sheet: ByteArray, ground: ByteArray, horizon: Horizon) -> None:
+def _lay(sheet: PackedArray, ground: PackedArray, horizon: Horizon) -> None:
     """Put ``ground`` below the horizon of ``sheet``."""
     shared = horizon.num_sky_rows - horizon.first_ground_row
     mixed = sheet[horizon.first_ground_row : horizon.num_sky_rows]

@@ -14,10 +14,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from navsim_agents.world.camera.model import FloatArray
+from navsim_agents.world.camera.packed import ByteArray
 from navsim_agents.world.camera.polygons import Polygons, clip_near
 from navsim_agents.world.camera.view import View
-
-ByteArray = npt.NDArray[np.uint8]
 
 SUPERSAMPLING = 2
 SHADOW_SAMPLES = 0.5
@@ -29,7 +28,10 @@ class Canvas:
 
     def __init__(self, width: int, height: int, samples: float = SUPERSAMPLING) -> None:
         self.width, self.height, self.samples = width, height, samples
-        self._image = Image.new("CMYK", (math.ceil(width * samples), math.ceil(height * samples)))
+        size = (math.ceil(width * samples), math.ceil(height * samples))
+        self._sheet = np.zeros((size[1], size[0], 4), dtype=np.uint8)
+        self._image = Image.frombuffer("CMYK", size, self._sheet, "raw", "CMYK", 0, 1)
+        self._image.readonly = 0  # else Pillow would paint on a copy of the array's memory
         self._draw = ImageDraw.Draw(self._image)
         self._first_row = 0
 
@@ -73,13 +75,9 @@ class Canvas:
         sheet = (pixels - np.array([0.0, self._first_row])) * self.samples + 0.5 * (self.samples - 1.0)
         return np.rint(np.clip(sheet, -1e6, 1e6)).astype(np.int64)
 
-    def downsampled(self) -> ByteArray:
-        """Mean of the samples of each pixel [rows, width, 4], read-only; for two or more samples a side."""
-        return np.asarray(self._image.reduce(int(self.samples), self._used()))
-
-    def first_channel(self) -> Image.Image:
-        """The samples' first channel as a grey picture."""
-        return self._image.crop(self._used()).getchannel(0)
+    def samples_of_rows(self) -> ByteArray:
+        """The sheet itself, as far as this picture's rows take it [rows * samples, width * samples, 4]."""
+        return self._sheet[: self._used()[3]]
 
 
 @dataclass(frozen=True, eq=False)

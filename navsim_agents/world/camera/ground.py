@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from navsim_agents.world.camera.canvas import ByteArray, Canvas
+from navsim_agents.world.camera.canvas import Canvas
 from navsim_agents.world.camera.lighting import Lighting
 from navsim_agents.world.camera.markings import GroundPatch, Material, ground_patches
 from navsim_agents.world.camera.mesh import at_height
 from navsim_agents.world.camera.model import FloatArray
+from navsim_agents.world.camera.packed import ByteArray
 from navsim_agents.world.camera.polygons import IntArray, Polygons, make_polygons
 from navsim_agents.world.camera.view import View
 from navsim_agents.world.types import Town
 
 RANGE_M = 320.0
+PAINT_RANGE_M = 190.0  # dashes beyond are lower than a quarter of a pixel
 UP = np.array([[0.0, 0.0, 1.0]])
 
 # RGB in full light, and coarseness 0-255: how strongly the grain shows.
@@ -63,7 +65,8 @@ def paint_ground(canvas: Canvas, ground: GroundMap, view: View, lighting: Lighti
     """Fill the rows from ``first_row`` with grass and every patch in sight; the fourth channel is coarseness."""
     inks = material_inks(lighting)
     canvas.start(tuple(inks[Material.GRASS].tolist()), first_row)
-    indices = np.flatnonzero(view.sees(ground.centres, ground.radii, RANGE_M))
+    ranges = np.where(ground.materials >= Material.WHITE, PAINT_RANGE_M, RANGE_M)
+    indices = np.flatnonzero(view.sees(ground.centres, ground.radii, ranges))
     canvas.paint(view, ground.polygons.select(indices), inks[ground.materials[indices]])
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from navsim_agents.world.camera.canvas import SHADOW_SAMPLES, ByteArray, Canvas
+from navsim_agents.world.camera.canvas import SHADOW_SAMPLES, SUPERSAMPLING, Canvas
 from navsim_agents.world.camera.lighting import Lighting
+from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.noise import tileable_noise
+from navsim_agents.world.camera.packed import PACKED, ByteArray, PackedArray, halved, pack, unpack
 from navsim_agents.world.camera.shadows import Shadows
 from navsim_agents.world.camera.view import View
 
@@ -22,6 +24,7 @@ TILE = 512  # samples a side; a power of two, so that a bit mask wraps
 GRAIN_M, BLOTCH_M = 0.025, 0.16  # size of a sample
 GRAIN_GAIN, BLOTCH_GAIN = 26.0, 22.0  # of 128
 FloatImage = npt.NDArray[np.float32]
+ShareArray = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,46 +83,52 @@ def _sample_wrapped(tile: FloatImage, rays: GroundRays, view: View, size_m: floa
     return np.asarray(tile.ravel()[row * TILE + column])
 
 
-def shadow_image(canvas: Canvas, shadows: Shadows, view: View, first_row: int) -> Image.Image:
-    """Light left on the ground in rows from ``first_row``, 8 bits at ``canvas``'s resolution, softened."""
+def shadow_image(canvas: Canvas, shadows: Shadows, view: View, first_row: int) -> ByteArray:
+    """Light left on the ground in rows from ``first_row`` [h, w], at ``canvas``'s resolution, softened."""
     canvas.start((255, 0, 0, 0), first_row)
     inks = np.zeros((len(shadows.light), 4), dtype=np.uint8)
     inks[:, 0] = np.rint(255.0 * shadows.light)
     canvas.paint(view, shadows.polygons, inks)
-    return canvas.first_channel().filter(ImageFilter.BoxBlur(2))
+    light = Image.fromarray(np.ascontiguousarray(canvas.samples_of_rows()[..., 0]))
+    return np.asarray(light.filter(ImageFilter.BoxBlur(2)))
 
 
 def finish_ground(
-    painted: ByteArray, rays: GroundRays, grain: FloatImage, shadow: Image.Image, lighting: Lighting
-) -> ByteArray:
-    """Ground colours [H, W, 4] from the painted ground [H, W, 4], whose last channel is coarseness."""
-    coarse = painted[::REDUCTION, ::REDUCTION, 3]
+    samples: ByteArray, rays: GroundRays, grain: FloatImage, light: ByteArray, lighting: Lighting
+) -> PackedArray:
+    """Ground [H, W] from its painted ``samples`` [2H, 2W, 4], whose last channel is coarseness.
+
+    ``grain`` and ``light`` [H / REDUCTION, W / REDUCTION] brighten and darken it; haze covers the far rows.
+    """
+    coarse = samples[:: SUPERSAMPLING * REDUCTION, :: SUPERSAMPLING * REDUCTION, 3]
     relief = NEUTRAL + grain * (coarse * np.float32(1.0 / 255.0))
-    brightness = relief * (np.asarray(shadow) * np.float32(1.0 / 255.0))
-    factors = np.clip(brightness, 0.0, 255.0).astype(np.uint16)
-    finished = np.empty_like(painted)
-    for first in range(0, len(painted), SLAB_ROWS):
-        rows = slice(first, first + SLAB_ROWS)
-        slab = painted[rows]
-        factor = factors[first // REDUCTION : (first + SLAB_ROWS) // REDUCTION]
-        factor = factor.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)[: len(slab), : slab.shape[1], None]
-        lit = slab * factor
-        lit >>= NEUTRAL_BITS
-        finished[rows] = np.minimum(lit, 255, out=lit)
-    return _hazed(finished, rays, lighting)
-
-
-def _hazed(colours: ByteArray, rays: GroundRays, lighting: Lighting) -> ByteArray:
-    """Blend the far rows of ``colours`` [H, W, 4] with the horizon, in place."""
+    factors = np.clip(relief * (light * np.float32(1.0 / 255.0)), 0.0, 255.0).astype(np.uint16)
     far_rows = int(np.count_nonzero(lighting.haze(rays.depth.min(axis=1)) > 1.0 / 255.0))
-    coarse = np.rint(256.0 * lighting.haze(rays.depth[:far_rows])).astype(np.uint16)
-    mask = coarse.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)[: len(colours), : colours.shape[1], None]
-    horizon = np.append(lighting.horizon, 0.0).astype(np.uint16)
-    for first in range(0, len(mask), SLAB_ROWS):
-        share = mask[first : first + SLAB_ROWS]
-        slab = colours[first : first + len(share)]
-        blend = slab * (256 - share)
-        blend += horizon * share
-        blend >>= 8
-        slab[:] = blend
-    return colours
+    haze = np.rint(256.0 * lighting.haze(rays.depth[:far_rows])).astype(np.uint16)
+    finished = np.empty((len(samples) // SUPERSAMPLING, samples.shape[1] // SUPERSAMPLING), dtype=PACKED)
+    for first in range(0, len(finished), SLAB_ROWS):
+        slab = halved(pack(samples[SUPERSAMPLING * first : SUPERSAMPLING * (first + SLAB_ROWS)]))
+        factor, share = (_enlarged(image, first, slab.shape) for image in (factors, haze))
+        _light_slab(unpack(slab), factor, share, lighting.horizon)
+        finished[first : first + SLAB_ROWS] = slab
+    return finished
+
+
+def _light_slab(colours: ByteArray, factor: ShareArray, haze: ShareArray, horizon: FloatArray) -> None:
+    """Brighten ``colours`` [h, w, 4] by ``factor`` [h, w]; cover the first rows with ``haze`` [<= h, w]; in place."""
+    for channel in range(3):  # one by one: NumPy is slow over an axis of four
+        lit = colours[..., channel] * factor
+        lit >>= NEUTRAL_BITS
+        np.minimum(lit, 255, out=lit)
+        if len(haze):
+            far = lit[: len(haze)]
+            far *= 256 - haze
+            far += np.uint16(horizon[channel]) * haze
+            far >>= 8
+        colours[..., channel] = lit
+
+
+def _enlarged(image: ShareArray, first: int, shape: tuple[int, ...]) -> ShareArray:
+    """The part [h, w] of a reduced ``image`` for pixels of ``shape`` from row ``first``, as far as it goes."""
+    part = image[first // REDUCTION : -(-(first + shape[0]) // REDUCTION)]
+    return part.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)[: shape[0], : shape[1]]

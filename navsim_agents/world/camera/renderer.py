@@ -6,9 +6,10 @@ from typing import Optional
 
 from navsim_agents.errors import InputError
 from navsim_agents.world.camera.backdrop import Backdrop
-from navsim_agents.world.camera.canvas import ByteArray, Sheets, make_sheets
+from navsim_agents.world.camera.canvas import Sheets, make_sheets
 from navsim_agents.world.camera.lighting import Lighting, lighting_of
 from navsim_agents.world.camera.model import CameraModel
+from navsim_agents.world.camera.packed import ByteArray
 from navsim_agents.world.camera.scenery import Scenery
 from navsim_agents.world.camera.shadows import cast_shadows
 from navsim_agents.world.camera.upright import paint_upright

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from navsim_agents.world.camera.canvas import ByteArray
 from navsim_agents.world.camera.lighting import Lighting
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.noise import tileable_noise
+from navsim_agents.world.camera.packed import PACKED, PackedArray, pack
 from navsim_agents.world.camera.view import View
 
-COARSENESS_PX = 8  # the sky is smooth: one sample for so many pixels a side
+COARSENESS_PX = 12  # the sky is smooth: one sample for so many pixels a side
 CLOUD_TILE = 256
 CLOUD_SCALE = 26.0  # tile samples a cloud layer's height
 CLOUD_WHITE = np.array([244.0, 245.0, 247.0])
@@ -23,11 +23,11 @@ def cloud_field() -> npt.NDArray[np.float32]:
     return tileable_noise(CLOUD_TILE, (6, 13, 28, 60), seed=7)
 
 
-def paint_sky(view: View, lighting: Lighting, clouds: npt.NDArray[np.float32], num_rows: int) -> ByteArray:
-    """The first ``num_rows`` rows of the picture as sky [num_rows, width, 4]; the last channel is unused."""
+def paint_sky(view: View, lighting: Lighting, clouds: npt.NDArray[np.float32], num_rows: int) -> PackedArray:
+    """The first ``num_rows`` rows of the picture as sky [num_rows, width]; the last channel is unused."""
     width = view.camera.width
     if num_rows <= 0:
-        return np.zeros((0, width, 4), dtype=np.uint8)
+        return np.zeros((0, width), dtype=PACKED)
     size = (max(2, -(-width // COARSENESS_PX)), max(2, -(-num_rows // COARSENESS_PX)))
     u = (np.arange(size[0]) + 0.5) * width / size[0] - 0.5
     v = (np.arange(size[1]) + 0.5) * num_rows / size[1] - 0.5
@@ -35,7 +35,8 @@ def paint_sky(view: View, lighting: Lighting, clouds: npt.NDArray[np.float32], n
     small = np.zeros((size[1], size[0], 4), dtype=np.uint8)
     small[..., :3] = np.clip(np.rint(colours), 0, 255)
     image = Image.frombuffer("CMYK", size, small, "raw", "CMYK", 0, 1)
-    return np.asarray(image.resize((width, num_rows), Image.Resampling.BILINEAR))
+    half = np.asarray(image.resize((-(-width // 2), -(-num_rows // 2)), Image.Resampling.BILINEAR))
+    return pack(half).repeat(2, axis=0).repeat(2, axis=1)[:num_rows, :width]
 
 
 def _directions(view: View, u: FloatArray, v: FloatArray) -> FloatArray:

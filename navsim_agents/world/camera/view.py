@@ -33,10 +33,10 @@ class View:
         """Global points [..., 3] in camera axes."""
         return (points - self.position) @ self.rotation
 
-    def sees(self, centres: FloatArray, radii: FloatArray, range_m: float) -> npt.NDArray[np.bool_]:
+    def sees(self, centres: FloatArray, radii: FloatArray, range_m: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Whether spheres [F] about ``centres`` [F, 3] may show: in the picture and nearer than ``range_m``."""
         offsets = centres - self.position
-        is_seen = (offsets**2).sum(axis=1) < (range_m + radii) ** 2
+        is_seen = (offsets**2).sum(axis=1) < (np.asarray(range_m) + radii) ** 2
         for normal in self._pyramid():
             is_seen &= offsets @ normal > -radii
         return np.asarray(is_seen)
