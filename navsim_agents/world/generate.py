@@ -51,7 +51,7 @@ def town_of(location: str, seed: int) -> Town:
     return build_town(location, seed)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=len(MAP_LOCATIONS))
 def _renderer_of(location: str, seed: int) -> Renderer:
     return Renderer(town_of(location, seed))
 

@@ -1,5 +1,10 @@
 """A world's files of one small drive, written once."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -22,6 +27,15 @@ def write_small_world(root):
     write_images(drive, shown, root / "sensor_blobs" / SPLIT, plain_picture, frame_steps(drive))
     write_log(drive, cameras, root / "navsim_logs" / SPLIT)
     return root
+
+
+def run_command(output, *settings):
+    """``python -m navsim_agents.world`` from another folder, installed or not."""
+    root = str(Path(__file__).parents[2])
+    paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-m", "navsim_agents.world", f"output={output}", *settings]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    return subprocess.run(command, capture_output=True, text=True, cwd=output.parent, env=environment, check=False)
 
 
 @pytest.fixture(scope="session")
