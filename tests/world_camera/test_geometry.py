@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from shapely.geometry import LineString, MultiPoint, Point, Polygon
+from shapely.ops import unary_union
 
 from navsim_agents.world.camera.calibration import default_cameras
-from navsim_agents.world.camera.markings import zebra_bars
+from navsim_agents.world.camera.markings import stall_lines, zebra_bars
 from navsim_agents.world.camera.mesh import MeshBuilder, rectangle, regular_ring
 from navsim_agents.world.camera.painter import painting_order
 from navsim_agents.world.camera.polygons import clip_near, join_polygons, make_polygons
 from navsim_agents.world.camera.regions import Regions
 from navsim_agents.world.camera.shadows import swept
-from navsim_agents.world.camera.strips import arc_length, dashes, segment_quads, simplify, strip
+from navsim_agents.world.camera.strips import arc_length, dashes, rim_quads, simplify, strip
 from navsim_agents.world.camera.view import view_from
 from navsim_agents.world.types import Area
 
@@ -63,12 +64,25 @@ def test_simplified_curve_stays_close_with_fewer_points():
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_quads_beside_a_ring_lie_outside_it(turned: bool):
-    ring = rectangle(6.0, 4.0)
-    quads = [Polygon(quad) for quad in segment_quads(ring[::-1] if turned else ring, 0.5)]
+def test_band_around_a_ring_is_its_mitred_buffer(turned: bool):
+    ring = _block(6.0, 4.0, at=(664_400.0, 3_997_500.0))
+    quads = [Polygon(quad) for quad in rim_quads(ring[::-1] if turned else ring, 0.5)]
+    expected = Polygon(ring).buffer(0.5, join_style="mitre").difference(Polygon(ring))
     assert len(quads) == 4
-    assert sum(quad.area for quad in quads) == pytest.approx(0.5 * 20.0)
-    assert all(quad.intersection(Polygon(ring)).area < 1e-9 for quad in quads)
+    assert unary_union(quads).symmetric_difference(expected).area < 1e-6
+
+
+def teststall_lines_leave_the_way_in_free():
+    lot = np.array([[3.0, 0.5], [-3.0, 0.5], [-3.0, -5.0], [-16.0, -5.0], [-16.0, -30.0], [16.0, -30.0], [16.0, -5.0]])
+    outline = np.concatenate((lot, [[3.0, -5.0]]))
+    lines = list(stall_lines(Area("1", outline)))
+    assert all(Polygon(outline).buffer(0.1).contains(Polygon(line)) for line in lines)
+    middles = np.array([line.mean(axis=0) for line in lines])
+    far, near = middles[middles[:, 1] < -20.0], middles[middles[:, 1] > -10.0]
+    assert len(far) == 11  # 0.55 m, then every 2.9 m of 32 m
+    np.testing.assert_allclose(np.diff(np.sort(far[:, 0])), 2.9)
+    assert len(near) == 9
+    assert (np.abs(near[:, 0]) > 3.0).all()
 
 
 def test_zebra_bars_lie_side_by_side_within_the_crosswalk():

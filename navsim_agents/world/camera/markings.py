@@ -10,7 +10,7 @@ import numpy as np
 
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.regions import inside
-from navsim_agents.world.camera.strips import arc_length, dashes, resample, segment_quads, simplify, strip
+from navsim_agents.world.camera.strips import arc_length, dashes, resample, rim_quads, simplify, strip
 from navsim_agents.world.types import Area, Lane, Town, Turn
 
 LINE_WIDTH_M = 0.14
@@ -20,7 +20,7 @@ VERGE_M = 2.7
 KERB_M = 0.18
 PIECE_M = 30.0  # long surfaces are cut so that most pieces lie wholly inside or outside a picture
 ZEBRA_BAR_M, ZEBRA_GAP_M = 0.5, 0.55
-STALL_WIDTH_M, STALL_DEPTH_M = 2.7, 5.2
+STALL_WIDTH_M, STALL_DEPTH_M, STALL_MARGIN_M = 2.9, 5.4, 0.55  # as the world parks its cars
 ARROW_SETBACK_M = 7.0
 
 
@@ -56,7 +56,7 @@ def ground_patches(town: Town) -> Iterator[GroundPatch]:
         yield GroundPatch(area.polygon, Material.LOT)
     yield from _roads(town)
     for carpark in town.carparks.values():
-        yield from (GroundPatch(line, Material.WHITE) for line in _stall_lines(carpark))
+        yield from (GroundPatch(line, Material.WHITE) for line in stall_lines(carpark))
     for lane in town.lanes.values():
         if not lane.is_connector:
             yield from _lane_lines(lane)
@@ -75,7 +75,7 @@ def _surroundings(town: Town) -> Iterator[GroundPatch]:
     for lane in _outer_lanes(town):
         yield from (GroundPatch(strip(p, 0.0, VERGE_M), Material.VERGE) for p in _cut(lane.right_boundary))
     for intersection in town.intersections.values():
-        for quad in segment_quads(simplify(intersection.polygon, 0.1), VERGE_M):
+        for quad in rim_quads(simplify(intersection.polygon, 0.1), VERGE_M):
             yield GroundPatch(quad, Material.VERGE)
 
 
@@ -83,7 +83,7 @@ def _kerbs(town: Town) -> Iterator[GroundPatch]:
     for lane in _outer_lanes(town):
         yield from (GroundPatch(strip(p, 0.0, KERB_M), Material.KERB) for p in _cut(lane.right_boundary))
     for intersection in town.intersections.values():
-        for quad in segment_quads(simplify(intersection.polygon, 0.05), KERB_M):
+        for quad in rim_quads(simplify(intersection.polygon, 0.05), KERB_M):
             yield GroundPatch(quad, Material.KERB)
 
 
@@ -139,20 +139,27 @@ def zebra_bars(crosswalk: Area) -> list[FloatArray]:
     return list(corners[longest] + bars[..., :1] * along + bars[..., 1:] * across)
 
 
-def _stall_lines(carpark: Area) -> Iterator[FloatArray]:
-    """Lines between stalls along the two long sides of the lot, as deep as a car, parallel to ``heading``."""
-    along = np.array([np.cos(carpark.heading), np.sin(carpark.heading)])
-    across = np.array([-along[1], along[0]])
-    depth, width = carpark.polygon @ along, carpark.polygon @ across
-    if np.ptp(width) < 2 * STALL_WIDTH_M or np.ptp(depth) < 2 * STALL_DEPTH_M:
+def stall_lines(carpark: Area) -> Iterator[FloatArray]:
+    """Lines between the stalls of two rows: along the lot's longest side and, but for the way in, opposite it."""
+    corners = carpark.polygon
+    sides = np.roll(corners, -1, axis=0) - corners
+    first = int(np.argmax(np.linalg.norm(sides, axis=1)))
+    length = float(np.linalg.norm(sides[first]))
+    along, edge = sides[first] / length, corners[first - 1] - corners[first]
+    depth = float(np.linalg.norm(edge - (edge @ along) * along))
+    inward = (edge - (edge @ along) * along) / max(depth, 1e-9)
+    if depth < 2 * STALL_DEPTH_M:
         return
-    for station in np.arange(width.min() + 0.5, width.max() - 0.4, STALL_WIDTH_M):
-        for end, inward in ((depth.max(), -1.0), (depth.min(), 1.0)):
-            foot = station * across + end * along
-            line = np.array([foot, foot + inward * STALL_DEPTH_M * along])
-            outline = strip(line, LINE_WIDTH_M / 2, LINE_WIDTH_M / 2)
-            if inside(outline * 0.999 + 0.001 * carpark.polygon.mean(axis=0), carpark.polygon).all():
-                yield outline
+    for station in np.arange(STALL_MARGIN_M, length, STALL_WIDTH_M):
+        foot = corners[first] + station * along
+        yield _line(foot, foot + STALL_DEPTH_M * inward)
+        opposite = foot + depth * inward
+        if not inside((opposite + 0.5 * inward)[None], corners)[0]:
+            yield _line(opposite, opposite - STALL_DEPTH_M * inward)
+
+
+def _line(start: FloatArray, end: FloatArray) -> FloatArray:
+    return strip(np.array([start, end]), LINE_WIDTH_M / 2, LINE_WIDTH_M / 2)
 
 
 def _turn_arrows(lane: Lane, town: Town) -> Iterator[GroundPatch]:

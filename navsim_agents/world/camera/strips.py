@@ -1,4 +1,4 @@
-"""Paint laid along curves: strips of constant width, whole, dashed, or one quadrilateral a segment."""
+"""Paint laid along curves: strips of constant width, whole, dashed, or around a ring."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ def dashes(curve: FloatArray, width_m: float, dash_m: float, gap_m: float) -> li
     return [strip(piece, width_m / 2, width_m / 2) for piece in _pieces(curve, dash_m, gap_m)]
 
 
-def segment_quads(ring: FloatArray, outward_m: float) -> list[FloatArray]:
-    """One quadrilateral [4, 2] beside each side of a closed ``ring`` [M, 2] (either orientation), outside it.
+def rim_quads(ring: FloatArray, outward_m: float) -> list[FloatArray]:
+    """A band beside a closed ``ring`` [M, 2] (either orientation), outside it, as one quadrilateral [4, 2] a side.
 
-    Neighbours overlap or gape at corners: meant to lie beneath the ring's own surface.
+    Sides shorter than a millimetre are left out. Sharp corners are cut at twice the width.
     """
+    ring = ring[np.linalg.norm(np.roll(ring, -1, axis=0) - ring, axis=1) > 1e-3]
     following = np.roll(ring, -1, axis=0)
     sides = following - ring
-    lengths = np.linalg.norm(sides, axis=1)
-    area = float(np.sum(ring[:, 0] * following[:, 1] - ring[:, 1] * following[:, 0]))
-    outward = np.sign(area) * np.stack((sides[:, 1], -sides[:, 0]), axis=1) / np.maximum(lengths, 1e-9)[:, None]
-    quads = np.stack((ring, following, following + outward_m * outward, ring + outward_m * outward), axis=1)
-    return list(quads[lengths > 1e-3])
+    local = ring - ring[0]  # map coordinates are large
+    area = float(np.sum(local[:, 0] * np.roll(local[:, 1], -1) - local[:, 1] * np.roll(local[:, 0], -1)))
+    outward = np.sign(area) * np.stack((sides[:, 1], -sides[:, 0]), axis=1) / np.linalg.norm(sides, axis=1)[:, None]
+    corner = outward + np.roll(outward, 1, axis=0)
+    corner *= (2.0 / np.maximum((corner**2).sum(axis=1), 1.0))[:, None]  # unit distance from both sides
+    outer = ring + outward_m * corner
+    return list(np.stack((ring, following, np.roll(outer, -1, axis=0), outer), axis=1))
 
 
 def resample(curve: FloatArray, stations: FloatArray) -> FloatArray:
