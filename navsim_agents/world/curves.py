@@ -27,10 +27,15 @@ def left_normal(heading: npt.ArrayLike) -> FloatArray:
     return np.stack((-np.sin(heading), np.cos(heading)), axis=-1)
 
 
+def dot(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Scalar products of vectors [..., 2]."""
+    return first[..., 0] * second[..., 0] + first[..., 1] * second[..., 1]
+
+
 def arc_lengths(points: FloatArray) -> FloatArray:
     """Distance travelled [M] from the first of ``points`` [M, >=2] along the polyline."""
-    steps = np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1)
-    return np.concatenate(([0.0], np.cumsum(steps)))
+    steps = points[1:, :2] - points[:-1, :2]
+    return np.concatenate(([0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))))
 
 
 def offset_curve(curve: FloatArray, offset: npt.ArrayLike) -> FloatArray:

@@ -7,11 +7,11 @@ from typing import Optional
 
 import numpy as np
 
-from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curve, left_normal, offset_curve, unit
+from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curve, offset_curve
 from navsim_agents.world.fleet import EGO, Fleet
 from navsim_agents.world.following import NO_LEAD_M, Lead
 from navsim_agents.world.lane_graph import LaneGraph
-from navsim_agents.world.motion import LaneSpan, Reference, SpeedRule, build_reference, lane_curve, smoothstep
+from navsim_agents.world.motion import LaneSpan, Reference, SpeedRule, blend_curves, build_reference, lane_curve
 from navsim_agents.world.right_of_way import RightOfWay
 from navsim_agents.world.routes import lanes_towards, random_block_route
 from navsim_agents.world.steering import SteeringRule, drive_along
@@ -25,13 +25,13 @@ class ExpertRule:
     reference_m: float = 300.0
     renew_m: float = 130.0  # plan on when less is left
     route_m: float = 1500.0
-    turn_preference: float = 2.5
+    turn_preference: float = 1.4
     slow_lead_share: float = 0.62  # of its own speed: whoever drives slower is overtaken
     slow_lead_s: float = 1.5
     overtake_room_m: float = 85.0
     reroute_m: float = 30.0  # so close to a junction in the wrong lane it takes another way
     wander_m: float = 0.1
-    clear_start_m: float = 8.0  # into a lane before the next decision
+    clear_start_m: float = 1.5  # into a lane, with the rear bumper in it too, before the next decision
 
 
 @dataclass(frozen=True)
@@ -155,14 +155,13 @@ class Expert:
         speed = float(fleet.speed[EGO])
         if left_m < self._change_length(speed) + fleet.front[EGO] or ways.is_granted(EGO):
             return False
-        ego = poses[EGO]
         curve = self.graph.town.lanes[target].centerline
-        heading = curve[np.argmin(np.hypot(*(curve[:, :2] - ego[:2]).T)), 2]
-        base = curve[np.argmin(np.hypot(*(curve[:, :2] - ego[:2]).T)), :2]
-        offset = poses[:, :2] - base
-        along, across = offset @ unit(heading), offset @ left_normal(heading)
-        is_there = (np.abs(across) < 2.2) & (np.abs(along) < 60.0) & fleet.is_active
+        is_near = np.hypot(*(poses[:, :2] - poses[EGO, :2]).T) < 65.0
+        distance = np.full((len(fleet), len(curve)), np.inf)
+        distance[is_near] = np.hypot(*(poses[is_near, None, :2] - curve[None, :, :2]).transpose(2, 0, 1))
+        is_there = (distance.min(axis=1) < 2.2) & fleet.is_active
         is_there[EGO] = False
+        along = arc_lengths(curve)[distance.argmin(axis=1)] - station
         closing = fleet.speed - speed
         behind = -along - fleet.front - fleet.rear[EGO] - (4.0 + 0.3 * fleet.speed + 2.5 * np.maximum(closing, 0.0))
         ahead = along - fleet.rear - fleet.front[EGO] - (3.0 + 0.3 * speed + 2.0 * np.maximum(-closing, 0.0))
@@ -208,18 +207,15 @@ class Expert:
     def _first_curve(
         self, lane_id: str, target: Optional[str], station: float, change_m: float
     ) -> tuple[FloatArray, tuple[LaneSpan, ...]]:
-        """The rest of the lane from ``station``, or a blend into its neighbour; spans that it adds before the lane's."""
+        """The rest of the lane from ``station``, or a blend into its neighbour; and the spans before the lane's own."""
         curve = lane_curve(self.graph, lane_id, self._still.nudges)
         start = int(np.searchsorted(arc_lengths(curve), station))
         start = min(start, len(curve) - 2)
         if target is None:
             return curve[start:], ()
         other = lane_curve(self.graph, target, self._still.nudges)
-        travelled = arc_lengths(curve)[start:] - station
-        share = smoothstep(travelled / change_m)[:, None]
-        xy = (1.0 - share) * curve[start:, :2] + share * other[start:, :2]
-        heading = np.unwrap(np.arctan2(*np.gradient(xy, axis=0).T[::-1]))
-        return np.column_stack((xy, heading)), (LaneSpan(lane_id, 0.0, change_m / 2),)
+        blended = blend_curves(curve[start:], other[start:], 0.0, change_m)
+        return blended, (LaneSpan(lane_id, 0.0, change_m / 2),)
 
     def _follow_route(self, lane_id: str, first: FloatArray) -> tuple[list[str], list[FloatArray]]:
         """Lanes along the route from ``lane_id`` on, until one does not lead on."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from navsim_agents.world.curves import FloatArray, left_normal, unit
+from navsim_agents.world.curves import FloatArray, dot, unit
 from navsim_agents.world.fleet import BoolArray, Fleet
 
-_SAMPLES = 64  # points ahead, 1 m apart
-_RANGE_M = 75.0
+# Points ahead of the front bumper: closer together where it matters.
+_SAMPLES_M = np.concatenate((np.arange(0.0, 24.0, 1.0), np.arange(24.0, 62.0, 2.0)))
+_LOOK_M, _LOOK_S = 22.0, 3.4  # nobody looks farther than this plus what is driven in this time
 _SIDE_MARGIN_M = 0.35
+_ONCOMING_MARGIN_M = 0.1  # people pass each other closely where both keep away from parked cars
 NO_LEAD_M = 1e3
 
 
@@ -52,46 +54,50 @@ class FollowRule:
 
 
 def find_leads(fleet: Fleet, poses: FloatArray, obstacles: Obstacles, rule: FollowRule) -> Lead:
-    """For every active vehicle the boxes that its own path runs into within ``_SAMPLES`` metres.
+    """For every active vehicle the boxes that its own path runs into within its look-ahead.
 
     The first K obstacles must be the vehicles themselves.
     """
     count = len(fleet)
     rows, columns = _near_pairs(fleet, poses, obstacles)
-    offsets = np.arange(_SAMPLES, dtype=np.float64)
     active = np.unique(rows)
     lookup = np.zeros(count, dtype=np.int64)
     lookup[active] = np.arange(len(active))
-    stations = fleet.station[active, None] + fleet.front[active, None] + offsets
+    stations = fleet.station[active, None] + fleet.front[active, None] + _SAMPLES_M
     samples = fleet.path_poses(active, stations)
     beyond_end = stations > fleet.path_length[active, None]
     pair_samples = samples[lookup[rows]]  # [Q, J, 4]
-    reach = fleet.width[rows] / 2 + _SIDE_MARGIN_M
+    is_oncoming = np.cos(obstacles.centers[columns, 2] - poses[rows, 2]) < -0.9
+    reach = fleet.width[rows] / 2 + np.where(is_oncoming, _ONCOMING_MARGIN_M, _SIDE_MARGIN_M)
     is_hit = _box_distance(pair_samples[..., :2], obstacles, columns) < reach[:, None]
     is_hit &= ~beyond_end[lookup[rows]]
     hits = is_hit.any(axis=1)
     first = is_hit.argmax(axis=1)[hits]
     rows, columns = rows[hits], columns[hits]
     at = pair_samples[hits, first]
-    gap = offsets[first] + _along_distance(at, obstacles, columns)
-    ahead = (obstacles.velocities[columns] * unit(at[:, 2])).sum(axis=1)
+    gap = _SAMPLES_M[first] + _along_distance(at, obstacles, columns)
+    ahead = dot(obstacles.velocities[columns], unit(at[:, 2]))
     return _reduce(fleet, rows, columns, np.maximum(gap, 0.05), ahead, rule)
 
 
 def _near_pairs(fleet: Fleet, poses: FloatArray, obstacles: Obstacles) -> tuple[np.ndarray, np.ndarray]:
-    offset = obstacles.centers[None, :, :2] - poses[:, None, :2]
-    along = (offset * unit(poses[:, 2])[:, None]).sum(axis=-1)
-    near = (np.abs(offset).max(axis=-1) < _RANGE_M) & (along > -2.0) & fleet.is_active[:, None]
+    dx = obstacles.centers[None, :, 0] - poses[:, 0, None]
+    dy = obstacles.centers[None, :, 1] - poses[:, 1, None]
+    along = dx * np.cos(poses[:, 2])[:, None] + dy * np.sin(poses[:, 2])[:, None]
+    look = _LOOK_M + _LOOK_S * fleet.speed + fleet.front
+    near = (dx**2 + dy**2 < look[:, None] ** 2) & (along > -2.0) & fleet.is_active[:, None]
     near[np.arange(len(fleet)), np.arange(len(fleet))] = False
-    return np.nonzero(near)
+    rows, columns = np.nonzero(near)
+    return rows, columns
 
 
 def _box_distance(points: FloatArray, obstacles: Obstacles, columns: np.ndarray) -> FloatArray:
     """Distance [Q, J] of ``points`` [Q, J, 2] from the boxes ``columns`` [Q]."""
     centers, sizes = obstacles.centers[columns], obstacles.sizes[columns]
-    offset = points - centers[:, None, :2]
-    along = np.abs((offset * unit(centers[:, 2])[:, None]).sum(axis=-1)) - sizes[:, :1] / 2
-    across = np.abs((offset * left_normal(centers[:, 2])[:, None]).sum(axis=-1)) - sizes[:, 1:] / 2
+    dx, dy = points[..., 0] - centers[:, :1], points[..., 1] - centers[:, 1:2]
+    cos, sin = np.cos(centers[:, 2:]), np.sin(centers[:, 2:])
+    along = np.abs(cos * dx + sin * dy) - sizes[:, :1] / 2
+    across = np.abs(cos * dy - sin * dx) - sizes[:, 1:] / 2
     return np.hypot(np.maximum(along, 0.0), np.maximum(across, 0.0))
 
 
@@ -100,7 +106,7 @@ def _along_distance(at: FloatArray, obstacles: Obstacles, columns: np.ndarray) -
     centers, sizes = obstacles.centers[columns], obstacles.sizes[columns]
     turn = centers[:, 2] - at[:, 2]
     half = (np.abs(np.cos(turn)) * sizes[:, 0] + np.abs(np.sin(turn)) * sizes[:, 1]) / 2
-    return ((centers[:, :2] - at[:, :2]) * unit(at[:, 2])).sum(axis=1) - half
+    return dot(centers[:, :2] - at[:, :2], unit(at[:, 2])) - half
 
 
 def _reduce(

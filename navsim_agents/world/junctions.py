@@ -145,9 +145,9 @@ def _add_connectors(
         builder.roadblocks[roadblock_id] = Roadblock(
             roadblock_id, True, tuple(new), outline, (source,), (target,), intersection_id
         )
-        for block, key in ((source, "successors"), (target, "predecessors")):
-            old = builder.roadblocks[block]
-            builder.roadblocks[block] = replace(old, **{key: (*getattr(old, key), roadblock_id)})
+        before, after = builder.roadblocks[source], builder.roadblocks[target]
+        builder.roadblocks[source] = replace(before, successors=(*before.successors, roadblock_id))
+        builder.roadblocks[target] = replace(after, predecessors=(*after.predecessors, roadblock_id))
         ids += new
     return ids
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from shapely.geometry import LineString, Polygon
 
 from navsim_agents.world.curves import FloatArray, arc_lengths
 from navsim_agents.world.types import Lane, Town, Turn
 
 _MIN_CONFLICT_AREA_M2 = 0.5
+_ZONE_MARGIN_M = 1.3
 
 
 @dataclass(frozen=True)
@@ -55,19 +58,22 @@ class LaneGraph:
     def _connectors(self, intersection_id: str) -> list[Lane]:
         return [lane for lane in self.town.lanes.values() if lane.intersection_id == intersection_id]
 
-    def _find_conflicts(self) -> dict[str, tuple[str, ...]]:
-        """Connectors of different origin whose areas overlap."""
-        found: dict[str, list[str]] = {lane.lane_id: [] for lane in self.town.lanes.values() if lane.is_connector}
+    def _find_conflicts(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """For every connector those of different origin that it overlaps: from where to where along itself."""
+        found: dict[str, dict[str, tuple[float, float]]] = {
+            i: {} for i, lane in self.town.lanes.items() if lane.is_connector
+        }
         for intersection_id in self.town.intersections:
             lanes = self._connectors(intersection_id)
-            shapes = [Polygon(np.round(lane.polygon, 4)).buffer(0) for lane in lanes]
-            for i, j in ((i, j) for i in range(len(lanes)) for j in range(i)):
-                if lanes[i].predecessors == lanes[j].predecessors or not shapes[i].intersects(shapes[j]):
+            shapes = {lane.lane_id: Polygon(np.round(lane.polygon, 4)).buffer(0) for lane in lanes}
+            for one, other in itertools.combinations(lanes, 2):
+                areas = shapes[one.lane_id], shapes[other.lane_id]
+                if one.predecessors == other.predecessors or not areas[0].intersects(areas[1]):
                     continue
-                if shapes[i].intersection(shapes[j]).area > _MIN_CONFLICT_AREA_M2:
-                    found[lanes[i].lane_id].append(lanes[j].lane_id)
-                    found[lanes[j].lane_id].append(lanes[i].lane_id)
-        return {lane_id: tuple(others) for lane_id, others in found.items()}
+                if areas[0].intersection(areas[1]).area > _MIN_CONFLICT_AREA_M2:
+                    found[one.lane_id][other.lane_id] = _zone(one, areas[1])
+                    found[other.lane_id][one.lane_id] = _zone(other, areas[0])
+        return found
 
     def _find_priorities(self) -> dict[str, int]:
         """3: straight on or right; 2: left across the oncoming side; 1: out of a side road that must yield."""
@@ -99,6 +105,15 @@ class LaneGraph:
         middle = np.array(line.interpolate((ends[0] + ends[-1]) / 2).coords[0])
         axis = self.axes[crosswalk_id]
         return Crossing(crosswalk_id, ends[0], ends[-1], float((middle - axis.start) @ axis.direction))
+
+
+def _zone(lane: Lane, area: Polygon) -> tuple[float, float]:
+    """Stations on ``lane`` between which a vehicle's middle is in or near ``area``."""
+    inside = shapely.contains_xy(area.buffer(_ZONE_MARGIN_M), lane.centerline[:, 0], lane.centerline[:, 1])
+    stations = arc_lengths(lane.centerline)[inside]
+    return (
+        (float(stations[0]), float(stations[-1])) if len(stations) else (0.0, float(arc_lengths(lane.centerline)[-1]))
+    )
 
 
 def _axis(outline: FloatArray) -> CrosswalkAxis:

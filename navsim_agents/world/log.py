@@ -29,7 +29,7 @@ def ego_states(graph: LaneGraph, record: Record, route: list[str]) -> EgoStates:
 
 
 def driving_commands(graph: LaneGraph, record: Record, route: list[str]) -> npt.NDArray[np.int64]:
-    """Index into DRIVING_COMMANDS per step [S]: the turn that the route takes within the look-ahead, or that it is in."""
+    """Index into DRIVING_COMMANDS per step [S]: the turn that the route takes now or within the look-ahead."""
     names = [
         _command(graph, route, where.route_index, where.lane_id, ego)
         for where, ego in zip(record.whereabouts, record.ego)

@@ -106,6 +106,14 @@ def lane_curve(graph: LaneGraph, lane_id: str, nudges: dict[str, tuple[Nudge, ..
     return np.column_stack((offset_curve(curve, offsets), curve[:, 2]))
 
 
+def blend_curves(curve: FloatArray, other: FloatArray, start_m: float, end_m: float) -> FloatArray:
+    """``curve`` [M, 3] that goes over into its neighbour ``other`` [M, 3] between two stations."""
+    share = smoothstep((arc_lengths(curve) - start_m) / (end_m - start_m))[:, None]
+    xy = (1.0 - share) * curve[:, :2] + share * other[:, :2]
+    heading = np.unwrap(np.arctan2(*np.gradient(xy, axis=0).T[::-1]))
+    return np.column_stack((xy, heading))
+
+
 def build_reference(
     graph: LaneGraph, lane_ids: list[str], curves: list[FloatArray], lane_starts_m: Optional[list[float]] = None
 ) -> Reference:

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 import numpy as np
+import numpy.typing as npt
 
 from navsim_agents.world.curves import FloatArray, arc_lengths
 from navsim_agents.world.fleet import Fleet
 from navsim_agents.world.following import NO_LEAD_M
+from navsim_agents.world.footways import crossing_way, road_stations
 from navsim_agents.world.lane_graph import LaneGraph
-from navsim_agents.world.scenery import VERGE_M, WALKWAY_M
 from navsim_agents.world.signals import SignalPlan
 
 PEDESTRIAN_SIZE = np.array([0.6, 0.6, 1.75])
-_KERB_M = VERGE_M - 0.9  # from the road's edge to where people wait
 _WALK_START_S = 3.0  # of the crossing road's green, in which people set out
 _PASSED_M = 2.2  # a car may go once somebody is so far past its path
 _DRIVER_LOOK_M = 45.0
@@ -104,6 +104,10 @@ class People:
                         walls[vehicle] = min(walls[vehicle], max(room, 0.05))
         return walls, {int(vehicle) for vehicle in np.nonzero(walls < NO_LEAD_M)[0]}
 
+    def on_road(self) -> npt.NDArray[np.bool_]:
+        """Who has left the kerb and not reached the other one [M]."""
+        return np.array([person.kerb_m < person.station_m < person.road_end_m for person in self.crossers], dtype=bool)
+
     def poses(self) -> FloatArray:
         """Positions, headings and speeds [M, 4] of everybody."""
         if not self.crossers:
@@ -151,27 +155,18 @@ def place_crosser(
     graph: LaneGraph,
     crosswalk_id: str,
     wait_s: float,
-    along_m: tuple[float, float],
-    is_reversed: bool,
     speed_mps: float,
+    ways: list[FloatArray],
+    rng: np.random.Generator,
 ) -> Crosser:
-    """Somebody who comes along the walkway, crosses, and walks on; at the kerb after about ``wait_s`` seconds.
+    """Somebody who comes along a walkway, reaches the kerb within ``wait_s`` seconds, crosses, and walks on."""
+    is_reversed = bool(rng.random() < 0.5)
+    way, kerb = crossing_way(graph, crosswalk_id, is_reversed, wait_s * speed_mps, ways, rng)
+    start, end = road_stations(graph, crosswalk_id, kerb)
+    origin = graph.axes[crosswalk_id].length_m if is_reversed else 0.0
+    return Crosser(way, speed_mps, crosswalk_id, kerb, start, end, origin, -1 if is_reversed else 1)
 
-    ``along_m`` are the signed ways along the road's direction before and after crossing.
-    """
-    axis = graph.axes[crosswalk_id]
-    start, end = (axis.end, axis.start) if is_reversed else (axis.start, axis.end)
-    across = (end - start) / axis.length_m
-    road = np.array([-across[1], across[0]])
-    kerbs = (start - across * _KERB_M, end + across * _KERB_M)
-    paths = (start - across * (VERGE_M + WALKWAY_M / 2), end + across * (VERGE_M + WALKWAY_M / 2))
-    way = np.stack((paths[0] + road * along_m[0], paths[0], kerbs[0], kerbs[1], paths[1], paths[1] + road * along_m[1]))
-    kerb = float(arc_lengths(way)[2])
-    sign = -1 if is_reversed else 1
-    begin = kerb - wait_s * speed_mps
-    origin = axis.length_m if is_reversed else 0.0
-    person = Crosser(
-        way, speed_mps, crosswalk_id, kerb, kerb + _KERB_M, kerb + _KERB_M + axis.length_m, origin, sign, begin
-    )
-    person.station_m = max(begin, 0.0)
-    return person
+
+def place_walker(way: FloatArray, speed_mps: float, station_m: float) -> Crosser:
+    """Somebody who only walks along a walkway."""
+    return Crosser(way, speed_mps, "", 0.0, 0.0, 0.0, 0.0, 1, station_m, has_set_out=True)

@@ -23,13 +23,15 @@ GREEN, YELLOW, RED = 0, 1, 2
 class YieldRule:
     """Distances and times of right of way."""
 
-    look_m: float = 45.0
+    look_m: float = 65.0
     hold_m: float = 7.0  # beyond the braking distance, from where on a connector is held
     hold_decel_mps2: float = 1.6
     stop_decel_mps2: float = 2.6  # who would have to brake harder drives on at yellow
-    crossing_speed_mps: float = 5.0  # assumed of oneself when looking for a gap
-    gap_s: float = 1.2  # left over between oneself and who has priority
+    crossing_speed_mps: float = 7.0  # assumed of oneself when looking for a gap
+    start_accel_mps2: float = 1.5
+    gap_s: float = 0.7  # left over between oneself and who has priority
     exit_room_m: float = 2.0
+    waiting_mps: float = 1.0  # whoever was refused and is slower is not about to come
 
 
 @dataclass
@@ -48,6 +50,7 @@ class RightOfWay:
         self._states = [GateState() for _ in range(num_vehicles)]
         self._holders: dict[str, set[int]] = {}
         self._approaching: dict[str, list[tuple[int, float, float]]] = {}
+        self._refused: dict[int, str] = {}
 
     def forget(self, vehicle: int) -> None:
         """A vehicle has gone: whatever it held is free."""
@@ -81,13 +84,14 @@ class RightOfWay:
                 if state.is_granted:
                     self._release(vehicle, gate)
                 walls[vehicle], reasons[vehicle] = distance, reason
+        self._refused = reasons
         return walls, reasons
 
     def _update_gates(self, fleet: Fleet) -> list[tuple[int, PathGate, float]]:
         """Leave what lies behind; list who is near a gate, nearest first."""
         self._approaching = {}
         near = []
-        for vehicle in np.nonzero(fleet.is_active)[0]:
+        for vehicle in np.nonzero(fleet.is_active)[0].tolist():
             state, gates = self._states[vehicle], fleet.gates[vehicle]
             while (
                 state.index < len(gates) and fleet.station[vehicle] - fleet.rear[vehicle] > gates[state.index].clear_m
@@ -98,13 +102,14 @@ class RightOfWay:
                 continue
             gate = gates[state.index]
             distance = gate.stop_m - fleet.station[vehicle] - fleet.front[vehicle]
+            if distance < self._rule.look_m:
+                entry = (vehicle, float(distance), float(fleet.speed[vehicle]))
+                self._approaching.setdefault(gate.connector_id, []).append(entry)
             if distance < -0.2:
                 self._grant(vehicle, gate)
-            elif distance < self._rule.look_m + 20.0:
-                near.append((int(vehicle), gate, float(distance)))
-                entry = (int(vehicle), float(distance), float(fleet.speed[vehicle]))
-                self._approaching.setdefault(gate.connector_id, []).append(entry)
-        return sorted((item for item in near if item[2] < self._rule.look_m + 20.0), key=lambda item: item[2])
+            elif distance < self._rule.look_m:
+                near.append((vehicle, gate, float(distance)))
+        return sorted(near, key=lambda item: item[2])
 
     def _hold_distance(self, speed: float) -> float:
         return self._rule.hold_m + speed**2 / (2.0 * self._rule.hold_decel_mps2)
@@ -137,7 +142,7 @@ class RightOfWay:
         source = self._graph.town.lanes[gate.connector_id].predecessors[0]
         for connector in self._graph.town.lanes[source].successors:
             for other, other_distance, _ in self._approaching.get(connector, ()):
-                if other != vehicle and other_distance < distance and not self._states[other].is_granted:
+                if other != vehicle and 0.0 < other_distance < distance and not self._states[other].is_granted:
                     return True
         return False
 
@@ -147,19 +152,39 @@ class RightOfWay:
         return bool(-40.0 < room < fleet.length[vehicle] + self._rule.exit_room_m and lead.speed_mps[vehicle] < 1.5)
 
     def _must_yield(self, fleet: Fleet, vehicle: int, gate: PathGate, distance: float, step: int) -> bool:
+        """Whether somebody in, or with priority on the way to, a crossing connector would be in the way."""
         priorities = self._graph.priorities
-        own = priorities[gate.connector_id]
-        pace = max(float(fleet.speed[vehicle]), self._rule.crossing_speed_mps)
-        clear_s = (distance + gate.clear_m - gate.stop_m + fleet.length[vehicle]) / pace + self._rule.gap_s
-        for other_connector in self._graph.conflicts[gate.connector_id]:
-            if self._holders.get(other_connector, set()) - {vehicle}:
-                return True
-            if priorities[other_connector] <= own or self._is_stopping(other_connector, step):
-                continue
-            for other, other_distance, other_speed in self._approaching.get(other_connector, ()):
-                if other != vehicle and other_distance / max(other_speed, 3.0) < clear_s:
+        speed = float(fleet.speed[vehicle])
+        for connector, own_zone in self._graph.conflicts[gate.connector_id].items():
+            enter_s = self._travel_time(distance + own_zone[0], speed)
+            leave_s = self._travel_time(distance + own_zone[1] + float(fleet.length[vehicle]), speed)
+            zone = self._graph.conflicts[connector][gate.connector_id]
+            has_priority = priorities[connector] > priorities[gate.connector_id]
+            holders = self._holders.get(connector, set())
+            for other, other_distance, other_speed in self._approaching.get(connector, ()):
+                if other == vehicle or (
+                    other not in holders and (not has_priority or self._is_waiting(other, other_speed))
+                ):
+                    continue
+                if other not in holders and self._is_stopping(connector, step):
+                    continue
+                arrives_s = self._travel_time(other_distance + zone[0], other_speed)
+                has_left_s = (other_distance + zone[1] + float(fleet.length[other])) / max(other_speed, 2.0)
+                if has_left_s < enter_s - self._rule.gap_s or has_left_s < 0.0:
+                    continue
+                if not has_priority or arrives_s < leave_s + self._rule.gap_s:
                     return True
         return False
+
+    def _is_waiting(self, vehicle: int, speed: float) -> bool:
+        """Refused a moment ago and nearly at rest: not about to come."""
+        return speed < self._rule.waiting_mps and vehicle in self._refused
+
+    def _travel_time(self, distance: float, speed: float) -> float:
+        """Seconds for ``distance`` when speeding up, but not beyond the pace of a turn."""
+        accel = self._rule.start_accel_mps2
+        speeding_up = (np.sqrt(speed**2 + 2.0 * accel * max(distance, 0.0)) - speed) / accel
+        return float(max(speeding_up, distance / max(self._rule.crossing_speed_mps, speed)))
 
     def _is_stopping(self, connector: str, step: int) -> bool:
         return connector in self._codes and self._codes[connector][step] != GREEN

@@ -13,11 +13,15 @@ _RECENT_BLOCKS = 24  # a route avoids coming back to so many roadblocks
 def random_lane_route(
     graph: LaneGraph, start: str, length_m: float, rng: np.random.Generator, closed_lanes: frozenset[str]
 ) -> list[str]:
-    """Lanes and connectors from ``start`` on, at least ``length_m`` long, without ``closed_lanes`` where possible."""
+    """Lanes and connectors from ``start`` on, at least ``length_m`` long, without ``closed_lanes`` where possible.
+
+    Where it must enter a closed lane, it goes on from that lane's left neighbour.
+    """
     route, length = [start], graph.lengths[start]
     lanes = graph.town.lanes
     while length < length_m:
-        options = lanes[route[-1]].successors
+        last = lanes[route[-1]]
+        options = lanes[str(last.left_neighbor)].successors if last.lane_id in closed_lanes else last.successors
         is_open = [option for option in options if lanes[option].successors[0] not in closed_lanes]
         connector = str(rng.choice(is_open or options))
         following = lanes[connector].successors[0]

@@ -78,8 +78,8 @@ def _carpark_outline(pose: FloatArray) -> FloatArray:
 def drivable_surface(builder: NetworkBuilder) -> Polygon:
     """Union of all roads and intersections."""
     roads = [block for block in builder.roadblocks.values() if not block.is_connector]
-    areas = [*roads, *builder.intersections.values()]
-    return unary_union([Polygon(area.polygon).buffer(0.01) for area in areas])
+    outlines = [block.polygon for block in roads] + [area.polygon for area in builder.intersections.values()]
+    return unary_union([Polygon(outline).buffer(0.01) for outline in outlines])
 
 
 def build_buildings(

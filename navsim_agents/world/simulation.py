@@ -86,7 +86,7 @@ class Simulation:
 
     def _obstacles(self, poses: FloatArray) -> Obstacles:
         fleet = self.fleet
-        centers, people = fleet.centers(poses), self.people.poses()
+        centers, people = fleet.centers(poses), self.people.poses()[self.people.on_road()]
         sizes = np.column_stack((fleet.length, fleet.width))
         person = np.tile(PEDESTRIAN_SIZE[:2], (len(people), 1))
         velocities = fleet.speed[:, None] * unit(poses[:, 2])

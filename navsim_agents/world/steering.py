@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from navsim_agents.world.motion import (
     speed_profile,
 )
 
+_Item = TypeVar("_Item", PathGate, PathCrossing)
 _STEP_M = 0.25
 _REFERENCE_STEP_M = 0.25
 
@@ -42,26 +44,24 @@ def drive_along(
     every = round(PATH_SPACING_M / _STEP_M)
     path, progress = path[::every], progress[::every] * _REFERENCE_STEP_M
     limits = np.interp(progress, travelled, reference.limits_mps)
-    stations = np.arange(len(path)) * PATH_SPACING_M
-    gates = tuple(
-        PathGate(gate.connector_id, *_stations((gate.stop_m, gate.clear_m), progress, stations))
-        for gate in reference.gates
-    )
-    crossings = tuple(
-        PathCrossing(
-            crossing.crosswalk_id,
-            *_stations((crossing.wait_m, crossing.start_m, crossing.end_m), progress, stations),
-            crossing.across_m,
-        )
-        for crossing in reference.crossings
-    )
+    gates = tuple(_along_path(gate, ("stop_m", "clear_m"), progress) for gate in reference.gates)
+    marks_of_crossing = ("wait_m", "start_m", "end_m")
+    crossings = tuple(_along_path(crossing, marks_of_crossing, progress) for crossing in reference.crossings)
     return MotionPlan(path, speed_profile(path[:, 3], limits, speed), gates, crossings), progress
 
 
-def _stations(marks: tuple[float, ...], progress: FloatArray, stations: FloatArray) -> list[float]:
-    """Path arc lengths of reference ``marks``; what lies behind the path's start keeps its distance."""
-    behind = [min(mark - progress[0], 0.0) for mark in marks]
-    return [float(np.interp(mark, progress, stations)) + back for mark, back in zip(marks, behind)]
+def _along_path(item: _Item, names: tuple[str, ...], progress: FloatArray) -> _Item:
+    """``item`` with the marks ``names`` moved from the reference to the path, whose points have made ``progress``.
+
+    What lies behind the path's start keeps its distance.
+    """
+    stations = np.arange(len(progress)) * PATH_SPACING_M
+    marks = {name: float(getattr(item, name)) for name in names}
+    moved: dict[str, Any] = {
+        name: float(np.interp(mark, progress, stations)) + min(mark - float(progress[0]), 0.0)
+        for name, mark in marks.items()
+    }
+    return replace(item, **moved)
 
 
 def _pursue(

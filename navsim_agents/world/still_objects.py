@@ -10,7 +10,7 @@ from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curv
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.motion import Nudge
 from navsim_agents.world.roads import LANE_WIDTH_M
-from navsim_agents.world.scenery import VERGE_M
+from navsim_agents.world.scenery import VERGE_M, WALKWAY_EDGE_M
 from navsim_agents.world.types import AgentType, Area, Lane
 
 VEHICLE_COLORS = (
@@ -104,7 +104,7 @@ def _add_parked(
         size, color = random_car(rng)
         if size[0] > 6.5:
             continue
-        protrusion = max(0.0, float(rng.normal(-0.1, 0.2)))
+        protrusion = float(np.clip(rng.normal(-0.1, 0.2), 0.0, 0.25))
         station = float(place + rng.uniform(-0.4, 0.4))
         pose = _edge_pose(lane, station, float(min(size[1] / 2 - protrusion + 0.15, VERGE_M - size[1] / 2)))
         if any(np.hypot(*(throat - pose[:2])) < 9.0 for throat in throats):
@@ -112,7 +112,7 @@ def _add_parked(
         pose[2] += rng.normal(0.0, 0.02)
         scene.objects.append(StillObject(AgentType.VEHICLE, pose, size, color))
         if protrusion > 0.0:
-            scene.add_nudge(lane.lane_id, Nudge(station, size[0] / 2 + 2.0, min(0.25 + protrusion, 0.45)))
+            scene.add_nudge(lane.lane_id, Nudge(station, size[0] / 2 + 2.0, 0.3))
 
 
 def _add_double_parked(scene: StillScene, lane: Lane, rng: np.random.Generator) -> None:
@@ -144,7 +144,7 @@ def _add_works(scene: StillScene, lane: Lane, rng: np.random.Generator) -> None:
     if closes:
         scene.closed_lanes[lane.lane_id] = (start - taper, end)
     else:
-        scene.add_nudge(lane.lane_id, Nudge((start + end) / 2, (end - start) / 2 + 3.0, 0.45))
+        scene.add_nudge(lane.lane_id, Nudge((start + end) / 2, (end - start) / 2 + 3.0, 0.3))
 
 
 def _add_cone(scene: StillScene, lane: Lane, station_m: float, right_of_edge_m: float) -> None:
@@ -171,8 +171,8 @@ def _fill_carpark(scene: StillScene, carpark: Area, share: float, rng: np.random
 
 
 def _add_thing(scene: StillScene, lane: Lane, rng: np.random.Generator) -> None:
-    """A bin, a bench or a bush on the verge's far side."""
+    """A bin, a bench or a bush behind the walkway."""
     station = rng.uniform(3.0, float(arc_lengths(lane.centerline)[-1]) - 3.0)
     size = rng.uniform((0.5, 0.4, 0.7), (1.4, 0.7, 1.3))
-    pose = _edge_pose(lane, float(station), VERGE_M + 0.35)
+    pose = _edge_pose(lane, float(station), WALKWAY_EDGE_M + 0.5)
     scene.objects.append(StillObject(AgentType.GENERIC_OBJECT, pose, size, (90, 100, 80)))

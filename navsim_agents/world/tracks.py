@@ -105,7 +105,7 @@ def _drop_overlapping(tracks: list[Track], ego: FloatArray) -> list[Track]:
     boxes = [track_boxes(track) for track in tracks]
     everyone = np.ones(len(ego), dtype=bool)
     kept = [i for i in range(len(tracks)) if not _ever_overlaps(boxes[i], tracks[i].valid, ego, everyone)]
-    order = sorted(kept, key=lambda i: (_RANK.index(tracks[i].agent_type), -int(tracks[i].valid.sum())))
+    order = sorted(kept, key=lambda i: _RANK.index(tracks[i].agent_type))
     chosen: list[int] = []
     for i in order:
         if not any(_ever_overlaps(boxes[i], tracks[i].valid, boxes[j], tracks[j].valid) for j in chosen):

@@ -8,11 +8,12 @@ import numpy as np
 
 from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curve, offset_curve
 from navsim_agents.world.fleet import EGO_BODY, Body, Fleet
+from navsim_agents.world.footways import footways
 from navsim_agents.world.lane_graph import LaneGraph
-from navsim_agents.world.motion import MotionPlan, SpeedRule, build_reference, lane_curve, plan_along
-from navsim_agents.world.pedestrians import Crosser, place_crosser
+from navsim_agents.world.motion import MotionPlan, SpeedRule, blend_curves, build_reference, lane_curve, plan_along
+from navsim_agents.world.pedestrians import Crosser, place_crosser, place_walker
 from navsim_agents.world.routes import random_lane_route
-from navsim_agents.world.scenery import VERGE_M, WALKWAY_M
+from navsim_agents.world.scenery import WALKWAY_M
 from navsim_agents.world.still_objects import VEHICLE_COLORS, StillScene, random_car
 from navsim_agents.world.types import AgentType
 
@@ -20,14 +21,15 @@ MAX_PATH_POINTS = 1700
 _SLOT_M = 13.0  # between places where vehicles may start
 _CYCLIST_OFFSET_M = -1.1
 _NEAR_ROUTE_M = 120.0
+_WALKING_MPS = (1.5, 1.2)
 
 
 @dataclass(frozen=True)
 class TrafficConfig:
     """How many of each kind start near the expert's route."""
 
-    num_vehicles: int = 55
-    num_cyclists: int = 9
+    num_vehicles: int = 48
+    num_cyclists: int = 7
     num_crossers: int = 26
     num_walkers: int = 34
     slow_share: float = 0.12  # vehicles that drive at half speed
@@ -53,19 +55,28 @@ def place_movers(
     config: TrafficConfig,
     rng: np.random.Generator,
 ) -> list[Mover]:
-    """Vehicles and cyclists on lanes near the ``route`` [M, 2], with ways of ``reach_m``; clear of the pose ``ego``."""  # fmt: skip
+    """Vehicles and cyclists on lanes near the ``route`` [M, 2], with ways of ``reach_m``, clear of the pose ``ego``."""
     slots = _free_slots(graph, still, ego, route, rng)[: config.num_vehicles + config.num_cyclists]
     movers = []
     closed = frozenset(still.closed_lanes)
     for i, (lane_id, station) in enumerate(slots):
         lane_ids = random_lane_route(graph, lane_id, reach_m, rng, closed)
-        curves = [lane_curve(graph, lane, still.nudges) for lane in lane_ids]
+        curves = [_open_curve(graph, lane, still) for lane in lane_ids]
         is_cyclist = i < config.num_cyclists
         body, color, rule = _cyclist(rng) if is_cyclist else _car(config.slow_share, rng)
         reference = build_reference(graph, lane_ids, curves)
-        plan = plan_along(reference, rule, _CYCLIST_OFFSET_M if is_cyclist else float(rng.normal(0.0, 0.12)))
+        plan = plan_along(reference, rule, _CYCLIST_OFFSET_M if is_cyclist else float(rng.uniform(-0.15, 0.15)))
         movers.append(Mover(AgentType.BICYCLE if is_cyclist else AgentType.VEHICLE, body, color, plan, station))
     return movers
+
+
+def _open_curve(graph: LaneGraph, lane_id: str, still: StillScene) -> FloatArray:
+    """A lane's centreline, over into the left neighbour before what closes the lane."""
+    curve = lane_curve(graph, lane_id, still.nudges)
+    if lane_id not in still.closed_lanes:
+        return curve
+    other = lane_curve(graph, str(graph.town.lanes[lane_id].left_neighbor), still.nudges)
+    return blend_curves(curve, other, 2.0, max(still.closed_lanes[lane_id][0] - 9.0, 12.0))
 
 
 def assemble_fleet(movers: list[Mover], rng: np.random.Generator) -> Fleet:
@@ -109,25 +120,19 @@ def place_people(
 ) -> list[Crosser]:
     """Crossers at crosswalks near the ``route`` [M, 2] and walkers along the walkways."""
     crosswalks = [i for i, axis in graph.axes.items() if _is_near(axis.start, route)]
+    ways = footways(graph)
     people = []
     for crosswalk_id in rng.choice(crosswalks, config.num_crossers) if crosswalks else []:
-        speed, wait = float(rng.uniform(1.1, 1.6)), float(rng.uniform(0.0, duration_s))
-        along = (float(rng.choice([-1.0, 1.0])) * (wait * speed + 2.0), float(rng.uniform(-60.0, 60.0)))
-        along = (float(np.clip(along[0], -25.0, 25.0)), along[1])
-        people.append(place_crosser(graph, str(crosswalk_id), wait, along, bool(rng.random() < 0.5), speed))
-    outer = [lane for lane in graph.town.lanes.values() if not lane.is_connector and lane.right_neighbor is None]
-    near = [lane for lane in outer if _is_near(lane.centerline[0, :2], route)]
+        wait_s, speed = float(rng.uniform(0.0, duration_s)), float(rng.uniform(1.1, 1.6))
+        people.append(place_crosser(graph, str(crosswalk_id), wait_s, speed, ways, rng))
+    near = [way for way in ways if _is_near(way[0], route)]
     for i in rng.integers(len(near), size=config.num_walkers):
-        edge = np.column_stack((near[i].right_boundary, near[i].centerline[:, 2]))[::8]
-        way = offset_curve(edge, -(VERGE_M + WALKWAY_M * rng.uniform(0.35, 0.65)))
-        people.append(_walker(way if rng.random() < 0.5 else way[::-1], rng))
+        station = float(arc_lengths(near[i])[-1] * rng.uniform(0.0, 0.7))
+        file = int(rng.integers(len(_WALKING_MPS)))  # side by side at different paces, nobody walks into another's back
+        heading = np.arctan2(*np.gradient(near[i], axis=0).T[::-1])
+        way = offset_curve(np.column_stack((near[i], heading)), -WALKWAY_M * (0.16 + 0.26 * file))
+        people.append(place_walker(way, _WALKING_MPS[file], station))
     return people
-
-
-def _walker(way: FloatArray, rng: np.random.Generator) -> Crosser:
-    """Somebody who only walks along a walkway."""
-    start = float(arc_lengths(way)[-1] * rng.uniform(0.0, 0.7))
-    return Crosser(way, float(rng.uniform(0.9, 1.6)), "", 0.0, 0.0, 0.0, 0.0, 1, start, has_set_out=True)
 
 
 def _is_near(point: FloatArray, route: FloatArray) -> bool:
