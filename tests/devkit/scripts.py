@@ -67,6 +67,7 @@ class Devkit:
             "NAVSIM_EXP_ROOT": str(self.experiments),
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
             "HYDRA_FULL_ERROR": "1",
+            "RAY_raylet_start_wait_time_s": "300",  # a loaded machine starts Ray slowly
         }
         path = self.location / "planning" / "script" / f"{script}.py"
         done = subprocess.run(

@@ -77,7 +77,7 @@ def test_two_processes_train_together(devkit: Devkit, training_cache: Path) -> N
         "force_cache_computation=false",
         *CPU_TRAINER,
         "trainer.params.strategy=ddp",
-        "trainer.params.devices=2",
+        "+trainer.params.devices=2",
     )
     assert "All distributed processes registered. Starting with 2 processes" in out
     assert devkit.outputs("two_processes", "last*.ckpt")
