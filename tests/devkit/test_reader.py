@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,19 +14,23 @@ from tests.devkit.scripts import Devkit
 
 
 @pytest.fixture(scope="module")
-def their_loader(devkit: Devkit) -> Any:
+def their_loader(devkit: Devkit) -> Iterator[Any]:
+    from navsim.common import dataclasses
     from navsim.common.dataclasses import SceneFilter, SensorConfig
     from navsim.common.dataloader import SceneLoader as DevkitLoader
 
     sensors = SensorConfig.build_no_sensors()
     sensors.cam_f0 = [2, 3]
     blobs = "sensor_blobs_path" if devkit.variant is Variant.V1_1 else "original_sensor_path"
-    return DevkitLoader(
+    loader = DevkitLoader(
         data_path=devkit.world / "navsim_logs" / "test",
         scene_filter=SceneFilter(frame_interval=1),
         sensor_config=sensors,
-        **{blobs: Path(devkit.world) / "sensor_blobs" / "test"},
+        **{blobs: devkit.world / "sensor_blobs" / "test"},
     )
+    with pytest.MonkeyPatch.context() as patch:  # the devkit reads the variable once, when it is imported
+        patch.setattr(dataclasses, "NUPLAN_MAPS_ROOT", str(devkit.world / "maps"))
+        yield loader
 
 
 def test_same_scenes_same_numbers(devkit: Devkit, their_loader: Any) -> None:
