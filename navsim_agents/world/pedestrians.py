@@ -154,13 +154,13 @@ def _entering_groups(graph: LaneGraph) -> dict[str, Optional[tuple[str, int]]]:
 def place_crosser(
     graph: LaneGraph,
     crosswalk_id: str,
+    is_reversed: bool,
     wait_s: float,
     speed_mps: float,
     ways: list[FloatArray],
     rng: np.random.Generator,
 ) -> Crosser:
     """Somebody who comes along a walkway, reaches the kerb within ``wait_s`` seconds, crosses, and walks on."""
-    is_reversed = bool(rng.random() < 0.5)
     way, kerb = crossing_way(graph, crosswalk_id, is_reversed, wait_s * speed_mps, ways, rng)
     start, end = road_stations(graph, crosswalk_id, kerb)
     origin = graph.axes[crosswalk_id].length_m if is_reversed else 0.0

@@ -29,7 +29,8 @@ class YieldRule:
     stop_decel_mps2: float = 2.6  # who would have to brake harder drives on at yellow
     crossing_speed_mps: float = 7.0  # assumed of oneself when looking for a gap
     start_accel_mps2: float = 1.5
-    gap_s: float = 0.7  # left over between oneself and who has priority
+    crossing_pace_mps: tuple[float, float] = (2.0, 7.0)  # bounds of the pace at which others are taken to clear the way
+    gap_s: float = 0.9  # left over between oneself and who has priority
     exit_room_m: float = 2.0
     waiting_mps: float = 1.0  # whoever was refused and is slower is not about to come
 
@@ -131,8 +132,11 @@ class RightOfWay:
         can_stop = speed**2 / (2.0 * max(distance, 0.05)) < self._rule.stop_decel_mps2
         if code == RED or (code == YELLOW and can_stop):
             return "red"
-        if self._states[vehicle].is_granted or not self._graph.conflicts[gate.connector_id]:
+        if not self._graph.conflicts[gate.connector_id]:
             return None
+        if self._states[vehicle].is_granted:
+            is_late = can_stop and self._must_yield(fleet, vehicle, gate, distance, step)
+            return "yield" if is_late else None
         if self._is_second(vehicle, gate, distance) or self._is_exit_full(fleet, lead, vehicle, gate):
             return "queue"
         return "yield" if self._must_yield(fleet, vehicle, gate, distance, step) else None
@@ -153,28 +157,36 @@ class RightOfWay:
 
     def _must_yield(self, fleet: Fleet, vehicle: int, gate: PathGate, distance: float, step: int) -> bool:
         """Whether somebody in, or with priority on the way to, a crossing connector would be in the way."""
-        priorities = self._graph.priorities
         speed = float(fleet.speed[vehicle])
         for connector, own_zone in self._graph.conflicts[gate.connector_id].items():
             enter_s = self._travel_time(distance + own_zone[0], speed)
             leave_s = self._travel_time(distance + own_zone[1] + float(fleet.length[vehicle]), speed)
             zone = self._graph.conflicts[connector][gate.connector_id]
-            has_priority = priorities[connector] > priorities[gate.connector_id]
-            holders = self._holders.get(connector, set())
-            for other, other_distance, other_speed in self._approaching.get(connector, ()):
-                if other == vehicle or (
-                    other not in holders and (not has_priority or self._is_waiting(other, other_speed))
-                ):
-                    continue
-                if other not in holders and self._is_stopping(connector, step):
-                    continue
+            has_priority = self._graph.priorities[connector] > self._graph.priorities[gate.connector_id]
+            for other, other_distance, other_speed in self._rivals(vehicle, connector, has_priority, step):
+                pace = float(np.clip(other_speed, *self._rule.crossing_pace_mps))
+                has_left_s = (other_distance + zone[1] + float(fleet.length[other])) / pace
                 arrives_s = self._travel_time(other_distance + zone[0], other_speed)
-                has_left_s = (other_distance + zone[1] + float(fleet.length[other])) / max(other_speed, 2.0)
-                if has_left_s < enter_s - self._rule.gap_s or has_left_s < 0.0:
-                    continue
-                if not has_priority or arrives_s < leave_s + self._rule.gap_s:
+                is_behind = has_left_s < max(0.0, enter_s - self._rule.gap_s)
+                is_far = has_priority and arrives_s > leave_s + self._rule.gap_s
+                if not is_behind and not is_far:
                     return True
         return False
+
+    def _rivals(self, vehicle: int, connector: str, has_priority: bool, step: int) -> list[tuple[int, float, float]]:
+        """Vehicles that hold ``connector``, and with priority those that come towards it; with distance and speed.
+
+        Whoever holds a connector itself minds only those with priority.
+        """
+        if self._states[vehicle].is_granted and not has_priority:
+            return []
+        holders = self._holders.get(connector, set())
+        comes = has_priority and not self._is_stopping(connector, step)
+        return [
+            rival
+            for rival in self._approaching.get(connector, ())
+            if rival[0] != vehicle and (rival[0] in holders or (comes and not self._is_waiting(rival[0], rival[2])))
+        ]
 
     def _is_waiting(self, vehicle: int, speed: float) -> bool:
         """Refused a moment ago and nearly at rest: not about to come."""

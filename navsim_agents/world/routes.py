@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.types import Roadblock, Turn
 
+_TRIES = 10
 _RECENT_BLOCKS = 24  # a route avoids coming back to so many roadblocks
 
 
-def random_lane_route(
+def open_lane_route(
+    graph: LaneGraph, start: str, length_m: float, rng: np.random.Generator, closed_lanes: frozenset[str]
+) -> Optional[list[str]]:
+    """Lanes and connectors from ``start`` on, at least ``length_m`` long, or None if all tries end in a closed lane."""
+    for _ in range(_TRIES):
+        route = _lane_route(graph, start, length_m, rng, closed_lanes)
+        if not closed_lanes.intersection(route):
+            return route
+    return None
+
+
+def _lane_route(
     graph: LaneGraph, start: str, length_m: float, rng: np.random.Generator, closed_lanes: frozenset[str]
 ) -> list[str]:
-    """Lanes and connectors from ``start`` on, at least ``length_m`` long, without ``closed_lanes`` where possible.
-
-    Where it must enter a closed lane, it goes on from that lane's left neighbour.
-    """
     route, length = [start], graph.lengths[start]
     lanes = graph.town.lanes
-    while length < length_m:
-        last = lanes[route[-1]]
-        options = lanes[str(last.left_neighbor)].successors if last.lane_id in closed_lanes else last.successors
+    while length < length_m and route[-1] not in closed_lanes:
+        options = lanes[route[-1]].successors
         is_open = [option for option in options if lanes[option].successors[0] not in closed_lanes]
         connector = str(rng.choice(is_open or options))
         following = lanes[connector].successors[0]

@@ -10,9 +10,9 @@ from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curv
 from navsim_agents.world.fleet import EGO_BODY, Body, Fleet
 from navsim_agents.world.footways import footways
 from navsim_agents.world.lane_graph import LaneGraph
-from navsim_agents.world.motion import MotionPlan, SpeedRule, blend_curves, build_reference, lane_curve, plan_along
+from navsim_agents.world.motion import MotionPlan, SpeedRule, build_reference, lane_curve, plan_along
 from navsim_agents.world.pedestrians import Crosser, place_crosser, place_walker
-from navsim_agents.world.routes import random_lane_route
+from navsim_agents.world.routes import open_lane_route
 from navsim_agents.world.scenery import WALKWAY_M
 from navsim_agents.world.still_objects import VEHICLE_COLORS, StillScene, random_car
 from navsim_agents.world.types import AgentType
@@ -60,23 +60,16 @@ def place_movers(
     movers = []
     closed = frozenset(still.closed_lanes)
     for i, (lane_id, station) in enumerate(slots):
-        lane_ids = random_lane_route(graph, lane_id, reach_m, rng, closed)
-        curves = [_open_curve(graph, lane, still) for lane in lane_ids]
+        lane_ids = open_lane_route(graph, lane_id, reach_m, rng, closed)
+        if lane_ids is None:
+            continue
+        curves = [lane_curve(graph, lane, still.nudges) for lane in lane_ids]
         is_cyclist = i < config.num_cyclists
         body, color, rule = _cyclist(rng) if is_cyclist else _car(config.slow_share, rng)
         reference = build_reference(graph, lane_ids, curves)
         plan = plan_along(reference, rule, _CYCLIST_OFFSET_M if is_cyclist else float(rng.uniform(-0.15, 0.15)))
         movers.append(Mover(AgentType.BICYCLE if is_cyclist else AgentType.VEHICLE, body, color, plan, station))
     return movers
-
-
-def _open_curve(graph: LaneGraph, lane_id: str, still: StillScene) -> FloatArray:
-    """A lane's centreline, over into the left neighbour before what closes the lane."""
-    curve = lane_curve(graph, lane_id, still.nudges)
-    if lane_id not in still.closed_lanes:
-        return curve
-    other = lane_curve(graph, str(graph.town.lanes[lane_id].left_neighbor), still.nudges)
-    return blend_curves(curve, other, 2.0, max(still.closed_lanes[lane_id][0] - 9.0, 12.0))
 
 
 def assemble_fleet(movers: list[Mover], rng: np.random.Generator) -> Fleet:
@@ -122,9 +115,11 @@ def place_people(
     crosswalks = [i for i, axis in graph.axes.items() if _is_near(axis.start, route)]
     ways = footways(graph)
     people = []
-    for crosswalk_id in rng.choice(crosswalks, config.num_crossers) if crosswalks else []:
+    places = [(crosswalk, is_reversed) for crosswalk in crosswalks for is_reversed in (False, True)]
+    for i in rng.permutation(len(places))[: config.num_crossers]:
         wait_s, speed = float(rng.uniform(0.0, duration_s)), float(rng.uniform(1.1, 1.6))
-        people.append(place_crosser(graph, str(crosswalk_id), wait_s, speed, ways, rng))
+        crosswalk_id, is_reversed = places[i]
+        people.append(place_crosser(graph, crosswalk_id, is_reversed, wait_s, speed, ways, rng))
     near = [way for way in ways if _is_near(way[0], route)]
     for i in rng.integers(len(near), size=config.num_walkers):
         station = float(arc_lengths(near[i])[-1] * rng.uniform(0.0, 0.7))

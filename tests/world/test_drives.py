@@ -97,6 +97,21 @@ def test_nobody_touches_anybody(drives):
             assert np.array_equal(first, second), (drive.log_name, step)
 
 
+def test_people_are_on_the_road_only_at_crosswalks(drives, towns):
+    crossing = 0
+    for drive in drives:
+        town = towns[drive.location]
+        roads = unary_union([Polygon(block.polygon) for block in town.roadblocks.values()]).buffer(-0.1)
+        crosswalks = unary_union([Polygon(area.polygon) for area in town.crosswalks.values()]).buffer(0.5)
+        for track in (track for track in drive.tracks if track.agent_type is AgentType.PEDESTRIAN):
+            points = track.poses[track.valid, :2]
+            on_road = shapely.contains_xy(roads, points[:, 0], points[:, 1])
+            at_crosswalk = shapely.contains_xy(crosswalks, points[:, 0], points[:, 1])
+            assert not (on_road & ~at_crosswalk).any(), drive.log_name
+            crossing += (on_road & at_crosswalk).any()
+    assert crossing > 10
+
+
 def test_expert_drives_comfortably(drives):
     """Inside NAVSIM's bounds (design facts, rule 11), and far inside them in the ordinary case."""
     accels = []

@@ -148,15 +148,14 @@ def left_and_oncoming(towns) -> tuple[LaneGraph, str, str]:
 
 
 @pytest.mark.parametrize(
-    ("distance", "speed", "expected"), [(30.0, 10.0, "yield"), (64.9, 3.0, None), (0.9, 0.0, "yield")]
+    ("distance", "speed", "expected"), [(30.0, 10.0, {0: "yield"}), (64.9, 3.0, {1: "yield"}), (0.9, 0.0, {0: "yield"})]
 )
-def test_left_turn_yields_to_oncoming(left_and_oncoming, distance, speed, expected):
+def test_left_turn_goes_only_where_oncoming_traffic_is_far(left_and_oncoming, distance, speed, expected):
     graph, left, oncoming = left_and_oncoming
     fleet = _gate_fleet(graph, [left, oncoming], [2.0, distance], [0.0, speed])
     codes = {left: np.zeros(1, int), oncoming: np.zeros(1, int)}
     _, reasons = RightOfWay(graph, codes, 2, YieldRule()).walls(fleet, leads_of(fleet), 0)
-    assert reasons.get(0) == expected
-    assert 1 not in reasons
+    assert reasons == expected
 
 
 @pytest.mark.parametrize(
