@@ -97,7 +97,8 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
+            # A conversion that changes nothing would copy 6 MB, a third of the time that reading takes.
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except FileNotFoundError as error:
         raise WorldDataError(
             f"{path} is missing, although the log names it; render or download this camera, or ask for other sensors"
