@@ -51,7 +51,7 @@ class Cameras:
 class EgoStatus:
     """Ego state of one frame; poses relative to the current frame (rear axle, x ahead, y left)."""
 
-    ego_pose: npt.NDArray[np.float64]  # [3] m, m, rad
+    ego_pose: npt.NDArray[np.floating]  # [3] m, m, rad
     ego_velocity: npt.NDArray[np.float32]  # [2] m/s, own frame
     ego_acceleration: npt.NDArray[np.float32]  # [2] m/s^2, own frame
     driving_command: npt.NDArray[np.int64]  # [4] one-hot: left, straight, right, unknown
@@ -70,7 +70,7 @@ class AgentInput:
 class Trajectory:
     """Planned or driven poses [T, 3] in the ego frame of now, the first one interval after it."""
 
-    poses: npt.NDArray[np.float32]
+    poses: npt.NDArray[np.floating]
     interval_length: float = FRAME_INTERVAL_S
 
 

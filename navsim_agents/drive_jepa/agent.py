@@ -1,0 +1,143 @@
+"""What every agent of this package does alike: weights, device, inference, optimiser, callbacks."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, Optional, Union, cast
+
+import torch
+from torch import Tensor, nn
+
+from navsim_agents.data.types import FRAME_INTERVAL_S
+from navsim_agents.devkit.bases import AgentBase, make_trajectory
+from navsim_agents.drive_jepa.callbacks import LossTermLogger, TrainingLength, checkpoint_callbacks
+from navsim_agents.drive_jepa.checkpoints import load_agent_weights
+from navsim_agents.drive_jepa.config import OptimiserConfig
+from navsim_agents.drive_jepa.optimiser import build_optimiser
+from navsim_agents.drive_jepa.targets import TRAJECTORY
+from navsim_agents.models.checkpoint import load_encoder_weights
+from navsim_agents.models.video_encoder import VideoEncoder
+
+logger = logging.getLogger(__name__)
+
+OptionalPath = Optional[Union[str, Path]]
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto`` is cuda where there is one, else the CPU; other names are torch's."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def mark_initialized(agent: Any, _: Any) -> None:
+    """Weights that a state dict brought must not be overwritten by those that the agent was to load by itself."""
+    agent._is_initialized = True
+
+
+class DriveJepaAgent(AgentBase):
+    """Base of the agents; a subclass brings ``planner``, builders and the loss.
+
+    Weights are loaded by :meth:`initialize`, which NAVSIM calls before evaluation; what NAVSIM calls before training
+    (:meth:`get_training_callbacks`, :meth:`get_optimizers`) and :meth:`forward` see to it too.
+    """
+
+    planner: nn.Module
+
+    def __init__(
+        self,
+        planner: nn.Module,
+        optimiser: OptimiserConfig,
+        num_poses: int,
+        checkpoint_path: OptionalPath,
+        encoder_checkpoint_path: OptionalPath,
+        device: str,
+    ) -> None:
+        super().__init__(num_poses=num_poses, interval_s=FRAME_INTERVAL_S)
+        self.planner = planner
+        self.encoder.requires_grad_(not optimiser.freeze_encoder)
+        self.loss_terms: dict[str, Tensor] = {}
+        self.total_steps: Optional[int] = None
+        self._optimiser = optimiser
+        self._checkpoint_path = checkpoint_path
+        self._encoder_checkpoint_path = encoder_checkpoint_path
+        self._device = device
+        self._is_initialized = False
+        self.register_load_state_dict_post_hook(mark_initialized)
+
+    @property
+    def encoder(self) -> VideoEncoder:
+        """The planner's video encoder."""
+        return cast(VideoEncoder, self.planner.encoder)
+
+    @abstractmethod
+    def plan(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Predictions of a batch, ``trajectory`` [B, T, 3] among them."""
+
+    @abstractmethod
+    def loss(self, targets: dict[str, Tensor], predictions: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The scalar to minimise, and the terms to log."""
+
+    def initialize(self) -> None:
+        """Load the weights once: the whole agent's, else the encoder's, else none.
+
+        Raises:
+            CheckpointError: a file is not of the kind or size that the config asks for.
+        """
+        if self._is_initialized:
+            return
+        if self._checkpoint_path is not None:
+            load_agent_weights(self, Path(self._checkpoint_path).expanduser())
+        else:
+            self._start_afresh()
+        self._is_initialized = True
+
+    def _start_afresh(self) -> None:
+        """Begin a training; a plan made with such weights is worth nothing, so say what they are."""
+        if self._encoder_checkpoint_path is not None:
+            load_encoder_weights(self.encoder, Path(self._encoder_checkpoint_path).expanduser())
+        kind = "random" if self._encoder_checkpoint_path is None else "random behind a pretrained encoder"
+        logger.warning("%s has no checkpoint_path: its weights are %s until it is trained", self.name(), kind)
+
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Predictions of a batch, ``trajectory`` [B, T, 3] in the ego frame of now among them."""
+        self.initialize()
+        return self.plan(features)
+
+    def compute_trajectory(self, agent_input: Any) -> Any:
+        """Plan one scene on the configured device, whichever the worker's default is.
+
+        Raises:
+            InputError: the scene lacks a camera, or its values break a rule.
+        """
+        self.initialize()
+        device = resolve_device(self._device)
+        self.to(device).eval()
+        features: dict[str, Tensor] = {}
+        for builder in self.get_feature_builders():
+            features.update(builder.compute_features(agent_input))
+        batch = {name: value.unsqueeze(0).to(device) for name, value in features.items()}
+        with torch.inference_mode():
+            poses = self.forward(batch)[TRAJECTORY].squeeze(0)
+        return make_trajectory(poses.float().cpu().numpy(), FRAME_INTERVAL_S)
+
+    def compute_loss(
+        self, features: dict[str, Tensor], targets: dict[str, Tensor], predictions: dict[str, Tensor]
+    ) -> Tensor:
+        """One scalar to minimise; its terms stay in ``loss_terms`` for the callback that logs them."""
+        total, terms = self.loss(targets, predictions)
+        self.loss_terms = {name: value.detach() for name, value in terms.items()}
+        return total
+
+    def get_optimizers(self) -> Union[torch.optim.Optimizer, dict[str, Any]]:
+        """Optimiser, with its schedule where there is one."""
+        self.initialize()
+        return build_optimiser(self.planner, self._optimiser, self.total_steps)
+
+    def get_training_callbacks(self) -> list[Any]:
+        """Log every loss term, keep best and last weights, and measure the training where the schedule ends with it."""
+        self.initialize()
+        measure = [TrainingLength()] if self._optimiser.schedule == "cosine" else []
+        return [*measure, LossTermLogger(), *checkpoint_callbacks()]

@@ -1,0 +1,93 @@
+"""Drive-JEPA's perception-free planner as an agent of NAVSIM (``agent=drive_jepa_perception_free``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+from torch import Tensor
+
+from navsim_agents.devkit.bases import sensor_config
+from navsim_agents.drive_jepa.agent import DriveJepaAgent, OptionalPath
+from navsim_agents.drive_jepa.config import PerceptionFreeConfig
+from navsim_agents.drive_jepa.features import (
+    FRONT_CAMERA,
+    FRONT_VIDEO,
+    HISTORY_FRAMES,
+    STATUS,
+    FrontVideoBuilder,
+    StatusBuilder,
+)
+from navsim_agents.drive_jepa.targets import TRAJECTORY, HumanTrajectoryBuilder
+from navsim_agents.models.losses import TRAJECTORY_LOSSES, displacement
+from navsim_agents.models.perception_free import PerceptionFreePlanner
+from navsim_agents.models.presets import encoder_preset
+from navsim_agents.models.video_encoder import VideoEncoder
+
+
+def build_planner(config: PerceptionFreeConfig) -> PerceptionFreePlanner:
+    """Network of ``config`` with random weights."""
+    sizes = encoder_preset(config.encoder, activation_checkpointing=config.activation_checkpointing)
+    return PerceptionFreePlanner(VideoEncoder(sizes), (config.image_height, config.image_width), config)
+
+
+class PerceptionFreeAgent(DriveJepaAgent):
+    """Plans eight poses over 4 s from two front-camera frames, the ego's motion and the driving command."""
+
+    def __init__(
+        self,
+        config: Optional[Union[PerceptionFreeConfig, Mapping[str, Any]]] = None,
+        checkpoint_path: OptionalPath = None,
+        encoder_checkpoint_path: OptionalPath = None,
+        device: str = "auto",
+    ) -> None:
+        """Build the network; weights are loaded by :meth:`initialize`.
+
+        Args:
+            config: settings, or a mapping of some of them as in YAML; defaults are the paper's ViT-L.
+            checkpoint_path: weights of the whole agent: a Lightning checkpoint of ours or the released one.
+            encoder_checkpoint_path: pretrained encoder to start training from; not read beside a checkpoint_path.
+            device: where ``compute_trajectory`` runs; ``auto`` is cuda where there is one.
+
+        Raises:
+            InputError: an unknown key, or a value that breaks a rule.
+        """
+        if config is None or isinstance(config, Mapping):
+            config = PerceptionFreeConfig.from_mapping(config or {})
+        super().__init__(
+            build_planner(config), config, config.num_poses, checkpoint_path, encoder_checkpoint_path, device
+        )
+        self.config = config
+
+    def name(self) -> str:
+        """Name in tables and file names."""
+        return "drive_jepa_perception_free"
+
+    def get_sensor_config(self) -> Any:
+        """Front camera, half a second ago and now."""
+        return sensor_config(**{FRONT_CAMERA: list(HISTORY_FRAMES)})
+
+    def get_feature_builders(self) -> list[Any]:
+        """Front video and ego status."""
+        return [FrontVideoBuilder(self.config), StatusBuilder()]
+
+    def get_target_builders(self) -> list[Any]:
+        """The human's trajectory."""
+        return [HumanTrajectoryBuilder(self.config.num_poses)]
+
+    def plan(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``trajectory`` [B, T, 3] (x, y, heading) [m, m, rad]."""
+        return {TRAJECTORY: self.planner(features[FRONT_VIDEO], features[STATUS])}
+
+    def loss(self, targets: dict[str, Tensor], predictions: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The configured trajectory loss; beside it, mean and final displacement [m] and heading difference [rad]."""
+        planned, human = predictions[TRAJECTORY], targets[TRAJECTORY]
+        total = TRAJECTORY_LOSSES[self.config.loss](planned, human)
+        distance = displacement(planned, human)  # [B, T]
+        terms = {
+            "trajectory_loss": total,
+            "ade_m": distance.mean(),
+            "fde_m": distance[:, -1].mean(),
+            "heading_l1_rad": (planned[..., 2] - human[..., 2]).abs().mean(),
+        }
+        return total, terms

@@ -1,0 +1,49 @@
+"""Which points keep clear of a set of polygons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from navsim_agents.world.camera.model import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+class Regions:
+    """Polygons [M, 2] (any orientation), asked many points at once."""
+
+    def __init__(self, rings: Sequence[FloatArray]) -> None:
+        self._rings = rings
+
+    def clear_of(self, points: FloatArray, margin_m: float) -> BoolArray:
+        """Whether each point [N, 2] lies outside all polygons and farther than ``margin_m`` from their sides."""
+        is_clear = np.ones(len(points), dtype=bool)
+        for ring in self._rings:
+            low, high = ring.min(axis=0) - margin_m, ring.max(axis=0) + margin_m
+            near = np.flatnonzero(is_clear & (points >= low).all(axis=1) & (points <= high).all(axis=1))
+            if len(near):
+                close = distance_to_sides(points[near], ring) <= margin_m
+                is_clear[near] = ~(close | inside(points[near], ring))
+        return is_clear
+
+
+def inside(points: FloatArray, ring: FloatArray) -> BoolArray:
+    """Whether each point [N, 2] lies within ``ring`` [M, 2] (crossing number)."""
+    following = np.roll(ring, -1, axis=0)
+    x, y = points[:, :1], points[:, 1:]
+    spans = (ring[:, 1] > y) != (following[:, 1] > y)
+    rise = np.where(following[:, 1] == ring[:, 1], 1.0, following[:, 1] - ring[:, 1])
+    crossing_x = ring[:, 0] + (y - ring[:, 1]) / rise * (following[:, 0] - ring[:, 0])
+    return np.asarray((spans & (x < crossing_x)).sum(axis=1) % 2 == 1)
+
+
+def distance_to_sides(points: FloatArray, ring: FloatArray) -> FloatArray:
+    """Distance [N] of each point [N, 2] from the outline of ``ring`` [M, 2]."""
+    sides = np.roll(ring, -1, axis=0) - ring
+    offsets = points[:, None] - ring
+    share = (offsets * sides).sum(-1) / np.maximum((sides**2).sum(-1), 1e-12)
+    nearest = np.clip(share, 0.0, 1.0)[..., None] * sides
+    return np.asarray(np.linalg.norm(offsets - nearest, axis=-1).min(axis=1))

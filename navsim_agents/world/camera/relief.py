@@ -1,0 +1,134 @@
+"""What falls on the ground beside its own colour, at half the picture's resolution: grain, shadows and haze."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+from navsim_agents.world.camera.canvas import SHADOW_SAMPLES, SUPERSAMPLING, Canvas
+from navsim_agents.world.camera.lighting import Lighting
+from navsim_agents.world.camera.model import FloatArray
+from navsim_agents.world.camera.noise import tileable_noise
+from navsim_agents.world.camera.packed import PACKED, ByteArray, PackedArray, halved, pack, unpack
+from navsim_agents.world.camera.shadows import Shadows
+from navsim_agents.world.camera.view import View
+
+REDUCTION = round(1 / SHADOW_SAMPLES)
+SLAB_ROWS = 32  # worked on at once, to stay in the processor's cache
+NEUTRAL_BITS = 7
+NEUTRAL = np.float32(1 << NEUTRAL_BITS)  # brightness factor of bare ground
+TILE = 512  # samples a side; a power of two, so that a bit mask wraps
+GRAIN_M, BLOTCH_M = 0.025, 0.16  # size of a sample
+GRAIN_GAIN, BLOTCH_GAIN = 26.0, 22.0  # of 128
+FloatImage = npt.NDArray[np.float32]
+ShareArray = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, eq=False)
+class Grain:
+    """Two random tiles [TILE, TILE] in [-1, 1]: fine aggregate, and broad patches."""
+
+    fine: FloatImage
+    broad: FloatImage
+
+
+def make_grain() -> Grain:
+    """The ground's grain, the same in every town."""
+    return Grain(tileable_noise(TILE, (512, 256, 64), seed=11), tileable_noise(TILE, (16, 48, 128), seed=12))
+
+
+@dataclass(frozen=True, eq=False)
+class GroundRays:
+    """Where the pixels of rows [first_row, height) meet the ground, at 1 / REDUCTION of the resolution."""
+
+    first_row: int
+    depth: FloatImage  # [h, w] m along the optical axis; infinite above the horizon
+    x: FloatImage  # [h, w] m from the camera, global axes; 0 above the horizon
+    y: FloatImage
+
+
+def cast_ground_rays(view: View, first_row: int) -> GroundRays:
+    """Intersect the picture's rows from ``first_row`` down with the ground."""
+    camera = view.camera
+    height, width = -(-(camera.height - first_row) // REDUCTION), -(-camera.width // REDUCTION)
+    u = ((np.arange(width) + 0.5) * REDUCTION - 0.5).astype(np.float32)
+    v = ((np.arange(height) + 0.5) * REDUCTION - 0.5 + first_row).astype(np.float32)
+    per_u, per_v, constant = (view.rotation @ np.linalg.inv(camera.intrinsics)).T.astype(np.float32)
+    fall = per_u[2] * u[None, :] + (per_v[2] * v + constant[2])[:, None]
+    is_ground = fall < -1e-6
+    depth = np.where(is_ground, -np.float32(view.position[2]) / np.where(is_ground, fall, -1.0), np.float32(np.inf))
+    reach = np.where(is_ground, depth, 0.0)
+    x, y = (reach * (per_u[a] * u[None, :] + (per_v[a] * v + constant[a])[:, None]) for a in (0, 1))
+    return GroundRays(first_row, depth, x, y)
+
+
+def grain_image(rays: GroundRays, view: View, grain: Grain) -> FloatImage:
+    """Brightness offsets [h, w] in 1 / 128 of the ground's own; fades where a pixel spans more than a sample."""
+    total = np.zeros_like(rays.x)
+    pixel_m = rays.depth**2 * np.float32(REDUCTION / (view.focal_px * max(view.position[2], 0.1)))
+    for tile, size_m, gain in ((grain.fine, GRAIN_M, GRAIN_GAIN), (grain.broad, BLOTCH_M, BLOTCH_GAIN)):
+        visibility = np.minimum(np.float32(1.0), np.float32(1.5 * size_m) / np.maximum(pixel_m, 1e-6))
+        total += np.float32(gain) * visibility * _sample_wrapped(tile, rays, view, size_m)
+    return total
+
+
+def _sample_wrapped(tile: FloatImage, rays: GroundRays, view: View, size_m: float) -> FloatImage:
+    origin = np.mod(view.position[:2] / size_m, TILE)
+    scale = np.float32(1.0 / size_m)
+    column = (rays.x * scale + np.float32(origin[0] + 64 * TILE)).astype(np.int32) & (TILE - 1)
+    row = (rays.y * scale + np.float32(origin[1] + 64 * TILE)).astype(np.int32) & (TILE - 1)
+    return np.asarray(tile.ravel()[row * TILE + column])
+
+
+def shadow_image(canvas: Canvas, shadows: Shadows, view: View, first_row: int) -> ByteArray:
+    """Light left on the ground in rows from ``first_row`` [h, w], at ``canvas``'s resolution, softened."""
+    canvas.start((255, 0, 0, 0), first_row)
+    inks = np.zeros((len(shadows.light), 4), dtype=np.uint8)
+    inks[:, 0] = np.rint(255.0 * shadows.light)
+    canvas.paint(view, shadows.polygons, inks)
+    light = Image.fromarray(np.ascontiguousarray(canvas.samples_of_rows()[..., 0]))
+    return np.asarray(light.filter(ImageFilter.BoxBlur(2)))
+
+
+def finish_ground(
+    samples: ByteArray, rays: GroundRays, grain: FloatImage, light: ByteArray, lighting: Lighting
+) -> PackedArray:
+    """Ground [H, W] from its painted ``samples`` [2H, 2W, 4], whose last channel is coarseness.
+
+    ``grain`` and ``light`` [H / REDUCTION, W / REDUCTION] brighten and darken it; haze covers the far rows.
+    """
+    coarse = samples[:: SUPERSAMPLING * REDUCTION, :: SUPERSAMPLING * REDUCTION, 3]
+    relief = NEUTRAL + grain * (coarse * np.float32(1.0 / 255.0))
+    factors = np.clip(relief * (light * np.float32(1.0 / 255.0)), 0.0, 255.0).astype(np.uint16)
+    far_rows = int(np.count_nonzero(lighting.haze(rays.depth.min(axis=1)) > 1.0 / 255.0))
+    haze = np.rint(256.0 * lighting.haze(rays.depth[:far_rows])).astype(np.uint16)
+    finished = np.empty((len(samples) // SUPERSAMPLING, samples.shape[1] // SUPERSAMPLING), dtype=PACKED)
+    for first in range(0, len(finished), SLAB_ROWS):
+        slab = halved(pack(samples[SUPERSAMPLING * first : SUPERSAMPLING * (first + SLAB_ROWS)]))
+        factor, share = (_enlarged(image, first, slab.shape) for image in (factors, haze))
+        _light_slab(unpack(slab), factor, share, lighting.horizon)
+        finished[first : first + SLAB_ROWS] = slab
+    return finished
+
+
+def _light_slab(colours: ByteArray, factor: ShareArray, haze: ShareArray, horizon: FloatArray) -> None:
+    """Brighten ``colours`` [h, w, 4] by ``factor`` [h, w]; cover the first rows with ``haze`` [<= h, w]; in place."""
+    for channel in range(3):  # one by one: NumPy is slow over an axis of four
+        lit = colours[..., channel] * factor
+        lit >>= NEUTRAL_BITS
+        np.minimum(lit, 255, out=lit)
+        if len(haze):
+            far = lit[: len(haze)]
+            far *= 256 - haze
+            far += np.uint16(horizon[channel]) * haze
+            far >>= 8
+        colours[..., channel] = lit
+
+
+def _enlarged(image: ShareArray, first: int, shape: tuple[int, ...]) -> ShareArray:
+    """The part [h, w] of a reduced ``image`` for pixels of ``shape`` from row ``first``, as far as it goes."""
+    part = image[first // REDUCTION : -(-(first + shape[0]) // REDUCTION)]
+    return part.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)[: shape[0], : shape[1]]

@@ -1,0 +1,89 @@
+"""Paint laid along curves: strips of constant width, whole, dashed, or around a ring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from navsim_agents.world.camera.model import FloatArray
+
+
+def strip(curve: FloatArray, left_m: float, right_m: float) -> FloatArray:
+    """Outline [2M, 2] between ``left_m`` to the left and ``right_m`` to the right of ``curve`` [M, 2]."""
+    left = _left_normals(curve)
+    return np.concatenate((curve + left_m * left, (curve - right_m * left)[::-1]))
+
+
+def dashes(curve: FloatArray, width_m: float, dash_m: float, gap_m: float) -> list[FloatArray]:
+    """Outlines of dashes along ``curve`` [M, 2], the first one half a gap after its start."""
+    return [strip(piece, width_m / 2, width_m / 2) for piece in _pieces(curve, dash_m, gap_m)]
+
+
+def rim_quads(ring: FloatArray, outward_m: float) -> list[FloatArray]:
+    """A band beside a closed ``ring`` [M, 2] (either orientation), outside it, as one quadrilateral [4, 2] a side.
+
+    Sides shorter than a millimetre are left out. Sharp corners are cut at twice the width.
+    """
+    ring = ring[np.linalg.norm(np.roll(ring, -1, axis=0) - ring, axis=1) > 1e-3]
+    following = np.roll(ring, -1, axis=0)
+    sides = following - ring
+    local = ring - ring[0]  # map coordinates are large
+    area = float(np.sum(local[:, 0] * np.roll(local[:, 1], -1) - local[:, 1] * np.roll(local[:, 0], -1)))
+    outward = np.sign(area) * np.stack((sides[:, 1], -sides[:, 0]), axis=1) / np.linalg.norm(sides, axis=1)[:, None]
+    corner = outward + np.roll(outward, 1, axis=0)
+    corner *= (2.0 / np.maximum((corner**2).sum(axis=1), 1.0))[:, None]  # unit distance from both sides
+    outer = ring + outward_m * corner
+    return list(np.stack((ring, following, np.roll(outer, -1, axis=0), outer), axis=1))
+
+
+def resample(curve: FloatArray, stations: FloatArray) -> FloatArray:
+    """Points [K, 2] of ``curve`` [M, 2] at arc lengths ``stations`` [K]."""
+    along = arc_length(curve)
+    return np.stack([np.interp(stations, along, curve[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def arc_length(curve: FloatArray) -> FloatArray:
+    """Distance [M] from the start along ``curve`` [M, 2]."""
+    return np.concatenate((np.zeros(1), np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))))
+
+
+def simplify(curve: FloatArray, tolerance_m: float = 0.02) -> FloatArray:
+    """Fewest of the points of ``curve`` [M, 2] that stay within ``tolerance_m`` of it (Douglas-Peucker)."""
+    keep = np.zeros(len(curve), dtype=bool)
+    keep[[0, -1]] = True
+    spans = [(0, len(curve) - 1)]
+    while spans:
+        first, last = spans.pop()
+        if last - first < 2:
+            continue
+        distances = _distance_to_chord(curve[first + 1 : last], curve[first], curve[last])
+        worst = int(np.argmax(distances))
+        if distances[worst] > tolerance_m:
+            middle = first + 1 + worst
+            keep[middle] = True
+            spans += [(first, middle), (middle, last)]
+    return curve[keep]
+
+
+def _distance_to_chord(points: FloatArray, start: FloatArray, end: FloatArray) -> FloatArray:
+    chord = end - start
+    length = float(np.linalg.norm(chord))
+    offsets = points - start
+    if length < 1e-9:
+        return np.asarray(np.linalg.norm(offsets, axis=1))
+    return np.asarray(np.abs(offsets[:, 0] * chord[1] - offsets[:, 1] * chord[0]) / length)
+
+
+def _pieces(curve: FloatArray, dash_m: float, gap_m: float) -> Iterator[FloatArray]:
+    along = arc_length(curve)
+    for start in np.arange(gap_m / 2, along[-1] - dash_m, dash_m + gap_m):
+        inner = along[(along > start) & (along < start + dash_m)]
+        yield simplify(resample(curve, np.array([start, *inner, start + dash_m])))
+
+
+def _left_normals(curve: FloatArray) -> FloatArray:
+    """Unit normals [M, 2] to the left of ``curve`` [M, 2]."""
+    tangents = np.gradient(curve, axis=0)
+    tangents /= np.maximum(np.linalg.norm(tangents, axis=1), 1e-9)[:, None]
+    return np.stack((-tangents[:, 1], tangents[:, 0]), axis=1)

@@ -1,0 +1,56 @@
+"""What a written world is made of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, List  # noqa: UP035  (OmegaConf of hydra 1.2 resolves these spellings on Python 3.9)
+
+from navsim_agents.data.types import CAMERA_NAMES, NUM_FUTURE_FRAMES
+from navsim_agents.errors import InputError
+
+# Train and val lie in one folder, as NAVSIM's do: its training script tells them apart by lists of logs.
+SPLIT_FOLDERS = {"train": "trainval", "val": "trainval", "test": "test", "mini": "mini"}
+
+
+def _default_splits() -> dict[str, int]:
+    return {"train": 4, "val": 1, "test": 1, "mini": 0}
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """Settings of ``python -m navsim_agents.world``; those in ``identity`` decide every byte of a log."""
+
+    output: str
+    logs: int = 12  # in all splits together
+    seed: int = 0
+    duration_s: float = 20.0  # of one log
+    splits: Dict[str, int] = field(default_factory=_default_splits)  # noqa: UP006  # shares of the logs
+    cameras: List[str] = field(default_factory=lambda: ["cam_f0", "cam_l0", "cam_r0", "cam_b0"])  # noqa: UP006  # rendered
+    skip_unseen_frames: bool = False  # leave out images that no scene of 10 future frames has in its history
+    jpeg_quality: int = 90
+    lidar: bool = False  # write point clouds too, for agents that ask for them
+    workers: int = 1  # processes
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.splits) - set(SPLIT_FOLDERS))
+        if unknown or any(share < 0 for share in self.splits.values()) or not any(self.splits.values()):
+            raise InputError(
+                f"splits={dict(self.splits)}, but splits are shares of {', '.join(SPLIT_FOLDERS)}: "
+                "whole numbers, not all 0"
+            )
+        missing = sorted(set(self.cameras) - set(CAMERA_NAMES))
+        if missing:
+            raise InputError(f"cameras has {missing}; cameras are {', '.join(CAMERA_NAMES)}")
+        if self.logs < 1 or self.workers < 1 or self.duration_s < 1.0:
+            raise InputError(
+                f"logs={self.logs}, workers={self.workers} and duration_s={self.duration_s} must each be at least 1"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """What must not change between two runs into the same folder."""
+        kept = ("seed", "duration_s", "splits", "jpeg_quality")
+        return {name: value for name, value in asdict(self).items() if name in kept}
+
+    def hidden_frames(self) -> int:
+        """Frames at the end of a log that get no image."""
+        return NUM_FUTURE_FRAMES if self.skip_unseen_frames else 0

@@ -1,0 +1,125 @@
+"""Planar curves sampled as [M, 3] arrays of x, y (metres) and tangent heading (radians)."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from navsim_agents.poses import wrap_angle
+
+FloatArray = npt.NDArray[np.float64]
+
+# Handle length of the cubic Bezier quarter that lies closest to a circle, as a share of its tangents' length.
+CIRCLE_HANDLE = 0.5523
+_MIN_CORNER_SINE = 0.3  # below it two tangents meet too far away to shape a corner
+_FINE_SAMPLES = 200
+
+
+def unit(heading: npt.ArrayLike) -> FloatArray:
+    """Unit vectors [..., 2] along ``heading`` [...]."""
+    return np.stack((np.cos(heading), np.sin(heading)), axis=-1)
+
+
+def left_normal(heading: npt.ArrayLike) -> FloatArray:
+    """Unit vectors [..., 2] a quarter turn to the left of ``heading`` [...]."""
+    return np.stack((-np.sin(heading), np.cos(heading)), axis=-1)
+
+
+def dot(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Scalar products of vectors [..., 2]."""
+    return first[..., 0] * second[..., 0] + first[..., 1] * second[..., 1]
+
+
+def arc_lengths(points: FloatArray) -> FloatArray:
+    """Distance travelled [M] from the first of ``points`` [M, >=2] along the polyline."""
+    steps = points[1:, :2] - points[:-1, :2]
+    return np.concatenate(([0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))))
+
+
+def offset_curve(curve: FloatArray, offset: npt.ArrayLike) -> FloatArray:
+    """Points [M, 2] at ``offset`` metres ([M] or one) to the left of ``curve`` [M, 3]."""
+    distance = np.broadcast_to(np.asarray(offset, dtype=np.float64), curve.shape[:1])
+    return curve[:, :2] + distance[:, None] * left_normal(curve[:, 2])
+
+
+def reverse_curve(curve: FloatArray) -> FloatArray:
+    """The same curve [M, 3] driven the other way."""
+    turned = curve[::-1].copy()
+    turned[:, 2] = wrap_angle(turned[:, 2] + np.pi)
+    return turned
+
+
+def resample_curve(curve: FloatArray, spacing_m: float) -> FloatArray:
+    """``curve`` [M, 3] at equal steps of about ``spacing_m``, its first and last point kept."""
+    travelled = arc_lengths(curve)
+    count = max(2, round(travelled[-1] / spacing_m) + 1)
+    return interpolate_curve(curve, np.linspace(0.0, travelled[-1], count))
+
+
+def interpolate_curve(curve: FloatArray, stations: FloatArray) -> FloatArray:
+    """Poses [S, 3] of ``curve`` [M, 3] at arc lengths ``stations`` [S]; headings in [-pi, pi)."""
+    travelled = arc_lengths(curve)
+    columns = (curve[:, 0], curve[:, 1], np.unwrap(curve[:, 2]))
+    x, y, heading = (np.interp(stations, travelled, column) for column in columns)
+    return np.stack((x, y, wrap_angle(heading)), axis=-1)
+
+
+def cut_curve(curve: FloatArray, start_m: float, end_m: float) -> FloatArray:
+    """The part of ``curve`` [M, 3] between two arc lengths, ``end_m`` measured from the start."""
+    travelled = arc_lengths(curve)
+    inside = (travelled > start_m + 1e-6) & (travelled < end_m - 1e-6)
+    ends = interpolate_curve(curve, np.array([start_m, end_m]))
+    return np.concatenate((ends[:1], curve[inside], ends[1:]))
+
+
+def box_outline(center: FloatArray, heading: float, length_m: float, width_m: float) -> FloatArray:
+    """Corners [4, 2] of a rectangle around ``center`` [2], counter-clockwise from front left."""
+    along, across = unit(heading) * length_m / 2, left_normal(heading) * width_m / 2
+    return center + np.stack((along + across, across - along, -along - across, along - across))
+
+
+def connect_poses(
+    start: FloatArray, end: FloatArray, spacing_m: float, roundness: Optional[float] = None
+) -> FloatArray:
+    """Smooth curve [M, 3] between two poses [3], leaving and arriving along their headings.
+
+    ``roundness`` is the Bezier handle as a share of the way to where the two tangents meet (corners of streets);
+    without it both handles are equal, as an arc of that chord and angle would have them (bends of roads).
+    """
+    handles = _arc_handles(start, end) if roundness is None else _corner_handles(start, end, roundness)
+    control = np.stack(
+        (start[:2], start[:2] + handles[0] * unit(start[2]), end[:2] - handles[1] * unit(end[2]), end[:2])
+    )
+    curve = resample_curve(_bezier(control), spacing_m)
+    curve[0], curve[-1] = start, end
+    curve[:, 2] = wrap_angle(curve[:, 2])
+    return curve
+
+
+def _arc_handles(start: FloatArray, end: FloatArray) -> tuple[float, float]:
+    """Of a circular arc with turn angle a and chord c: c / (3 cos^2(a / 4))."""
+    turn = float(wrap_angle(end[2] - start[2]))
+    handle = float(np.hypot(*(end[:2] - start[:2]))) / (3.0 * np.cos(turn / 4.0) ** 2)
+    return handle, handle
+
+
+def _corner_handles(start: FloatArray, end: FloatArray, roundness: float) -> tuple[float, float]:
+    chord = end[:2] - start[:2]
+    sine = float(np.sin(end[2] - start[2]))
+    if abs(sine) > _MIN_CORNER_SINE:
+        to_corner = float(chord[0] * np.sin(end[2]) - chord[1] * np.cos(end[2])) / sine
+        from_corner = float(np.cos(start[2]) * chord[1] - np.sin(start[2]) * chord[0]) / sine
+        if min(to_corner, from_corner) > 0.1 * float(np.hypot(*chord)):
+            return roundness * to_corner, roundness * from_corner
+    return _arc_handles(start, end)
+
+
+def _bezier(control: FloatArray) -> FloatArray:
+    t = np.linspace(0.0, 1.0, _FINE_SAMPLES)[:, None]
+    weights = np.concatenate(((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3), axis=1)
+    slopes = np.concatenate(((1 - t) ** 2, 2 * t * (1 - t), t**2), axis=1)
+    tangent = slopes @ np.diff(control, axis=0)
+    heading = np.unwrap(np.arctan2(tangent[:, 1], tangent[:, 0]))
+    return np.column_stack((weights @ control, heading))

@@ -1,0 +1,158 @@
+"""Longitudinal driving: who is in the way, and how hard to brake or accelerate (Intelligent Driver Model)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from navsim_agents.world.curves import FloatArray, dot, unit
+from navsim_agents.world.fleet import BoolArray, Fleet
+
+# Points ahead of the front bumper: closer together where it matters.
+_SAMPLES_M = np.concatenate((np.arange(0.0, 24.0, 1.0), np.arange(24.0, 62.0, 2.0)))
+_LOOK_M, _LOOK_S = 22.0, 3.4  # nobody looks farther than this plus what is driven in this time
+_SIDE_MARGIN_M = 0.35
+_ONCOMING_MARGIN_M = 0.1  # people pass each other closely where both keep away from parked cars
+NO_LEAD_M = 1e3
+
+
+@dataclass(frozen=True)
+class Obstacles:
+    """Boxes in the way: centres [O, 3], sizes [O, 2], velocities [O, 2]."""
+
+    centers: FloatArray
+    sizes: FloatArray
+    velocities: FloatArray
+
+
+@dataclass(frozen=True)
+class Lead:
+    """Nearest thing ahead of every vehicle [K]; gap is ``NO_LEAD_M`` without one."""
+
+    gap_m: FloatArray
+    speed_mps: FloatArray
+    obstacle: np.ndarray  # index, -1 without one
+    interaction: FloatArray  # squared ratio of wanted to actual gap, the largest over obstacles
+
+
+@dataclass(frozen=True)
+class FollowRule:
+    """IDM's parameters (Treiber, Hennecke, Helbing 2000) and the limits around them."""
+
+    accel_mps2: float = 1.4
+    decel_mps2: float = 1.7
+    headway_s: float = 1.3
+    min_gap_m: float = 2.2
+    wall_gap_m: float = 1.0
+    wall_headway_s: float = 0.6
+    free_decel_mps2: float = 2.0
+    emergency_decel_mps2: float = 2.9  # what must be braked harder than this is braked without jerk comfort
+    max_decel_mps2: float = 7.0
+    jerk_mps3: float = 2.2
+    emergency_jerk_mps3: float = 15.0
+
+
+def find_leads(fleet: Fleet, poses: FloatArray, obstacles: Obstacles, rule: FollowRule) -> Lead:
+    """For every active vehicle the boxes that its own path runs into within its look-ahead.
+
+    The first K obstacles must be the vehicles themselves.
+    """
+    count = len(fleet)
+    rows, columns = _near_pairs(fleet, poses, obstacles)
+    active = np.unique(rows)
+    lookup = np.zeros(count, dtype=np.int64)
+    lookup[active] = np.arange(len(active))
+    stations = fleet.station[active, None] + fleet.front[active, None] + _SAMPLES_M
+    samples = fleet.path_poses(active, stations)
+    beyond_end = stations > fleet.path_length[active, None]
+    pair_samples = samples[lookup[rows]]  # [Q, J, 4]
+    is_oncoming = np.cos(obstacles.centers[columns, 2] - poses[rows, 2]) < -0.9
+    reach = fleet.width[rows] / 2 + np.where(is_oncoming, _ONCOMING_MARGIN_M, _SIDE_MARGIN_M)
+    is_hit = _box_distance(pair_samples[..., :2], obstacles, columns) < reach[:, None]
+    is_hit &= ~beyond_end[lookup[rows]]
+    hits = is_hit.any(axis=1)
+    first = is_hit.argmax(axis=1)[hits]
+    rows, columns = rows[hits], columns[hits]
+    at = pair_samples[hits, first]
+    gap = _SAMPLES_M[first] + _along_distance(at, obstacles, columns)
+    ahead = dot(obstacles.velocities[columns], unit(at[:, 2]))
+    return _reduce(fleet, rows, columns, np.maximum(gap, 0.05), ahead, rule)
+
+
+def _near_pairs(fleet: Fleet, poses: FloatArray, obstacles: Obstacles) -> tuple[np.ndarray, np.ndarray]:
+    dx = obstacles.centers[None, :, 0] - poses[:, 0, None]
+    dy = obstacles.centers[None, :, 1] - poses[:, 1, None]
+    along = dx * np.cos(poses[:, 2])[:, None] + dy * np.sin(poses[:, 2])[:, None]
+    look = _LOOK_M + _LOOK_S * fleet.speed + fleet.front
+    near = (dx**2 + dy**2 < look[:, None] ** 2) & (along > -2.0) & fleet.is_active[:, None]
+    near[np.arange(len(fleet)), np.arange(len(fleet))] = False
+    rows, columns = np.nonzero(near)
+    return rows, columns
+
+
+def _box_distance(points: FloatArray, obstacles: Obstacles, columns: np.ndarray) -> FloatArray:
+    """Distance [Q, J] of ``points`` [Q, J, 2] from the boxes ``columns`` [Q]."""
+    centers, sizes = obstacles.centers[columns], obstacles.sizes[columns]
+    dx, dy = points[..., 0] - centers[:, :1], points[..., 1] - centers[:, 1:2]
+    cos, sin = np.cos(centers[:, 2:]), np.sin(centers[:, 2:])
+    along = np.abs(cos * dx + sin * dy) - sizes[:, :1] / 2
+    across = np.abs(cos * dy - sin * dx) - sizes[:, 1:] / 2
+    return np.hypot(np.maximum(along, 0.0), np.maximum(across, 0.0))
+
+
+def _along_distance(at: FloatArray, obstacles: Obstacles, columns: np.ndarray) -> FloatArray:
+    """Distance [Q] from the points ``at`` [Q, 4] along their headings to the near side of the boxes."""
+    centers, sizes = obstacles.centers[columns], obstacles.sizes[columns]
+    turn = centers[:, 2] - at[:, 2]
+    half = (np.abs(np.cos(turn)) * sizes[:, 0] + np.abs(np.sin(turn)) * sizes[:, 1]) / 2
+    return dot(centers[:, :2] - at[:, :2], unit(at[:, 2])) - half
+
+
+def _reduce(
+    fleet: Fleet, rows: np.ndarray, columns: np.ndarray, gap: FloatArray, ahead: FloatArray, rule: FollowRule
+) -> Lead:
+    """Nearest obstacle and strongest interaction per vehicle."""
+    count = len(fleet)
+    own = fleet.speed[rows]
+    closing = own * (own - ahead) / (2.0 * np.sqrt(rule.accel_mps2 * rule.decel_mps2))
+    wanted = rule.min_gap_m + np.maximum(own * rule.headway_s + closing, 0.0)
+    interaction = np.zeros(count)
+    np.maximum.at(interaction, rows, (wanted / gap) ** 2)
+    nearest = np.full(count, NO_LEAD_M)
+    order = np.argsort(-gap, kind="stable")  # the nearest is written last
+    nearest[rows[order]] = gap[order]
+    speed, index = np.zeros(count), np.full(count, -1)
+    speed[rows[order]], index[rows[order]] = ahead[order], columns[order]
+    return Lead(nearest, speed, index, interaction)
+
+
+def wanted_accel(fleet: Fleet, lead: Lead, wall_m: FloatArray, rule: FollowRule) -> FloatArray:
+    """Acceleration [K] that comfort asks for, given leads and walls ``wall_m`` [K] ahead of the front bumpers."""
+    speed = fleet.speed
+    target = fleet.profile_at(fleet.station + 0.7 * speed + 0.3)
+    free = np.clip(1.1 * (target - speed), -rule.free_decel_mps2, rule.accel_mps2)
+    wall = np.maximum(wall_m, 0.05)
+    wanted = rule.wall_gap_m + speed * rule.wall_headway_s
+    wanted = wanted + speed**2 / (2.0 * np.sqrt(rule.accel_mps2 * rule.decel_mps2))
+    interaction = np.maximum(lead.interaction, (wanted / wall) ** 2)
+    return np.minimum(free, rule.accel_mps2 * (1.0 - interaction))
+
+
+def limit_accel(
+    fleet: Fleet, wanted: FloatArray, lead: Lead, wall_m: FloatArray, rule: FollowRule, step_s: float
+) -> FloatArray:
+    """Next acceleration [K]: ``wanted`` with bounded jerk, a soft halt, and hard braking only where it is needed."""
+    speed = fleet.speed
+    room = np.maximum(np.minimum(lead.gap_m - 0.8, wall_m - 0.1), 0.05)
+    closing = np.where(lead.gap_m < wall_m, np.maximum(speed - np.maximum(lead.speed_mps, 0.0), 0.0), speed)
+    needed = closing**2 / (2.0 * room)
+    is_urgent: BoolArray = needed > rule.emergency_decel_mps2
+    soft = np.maximum(wanted, -(0.35 + 0.9 * speed))  # brakes are released towards standstill
+    accel = np.where(
+        is_urgent, -np.minimum(1.15 * needed, rule.max_decel_mps2), np.maximum(soft, -rule.emergency_decel_mps2)
+    )
+    jerk = np.where(is_urgent, rule.emergency_jerk_mps3, rule.jerk_mps3) * step_s
+    accel = np.clip(accel, fleet.accel - jerk, fleet.accel + rule.jerk_mps3 * step_s)
+    is_creeping = (speed < 0.25) & (wanted < 0.15)
+    return np.where(is_creeping, np.minimum(accel, -0.4), accel)

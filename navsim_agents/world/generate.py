@@ -1,0 +1,173 @@
+"""Drive, render and write a world: maps, logs and sensor files, log by log, in as many processes as asked for.
+
+What exists already is kept: a log whose file is there is neither driven nor written again, and an image that is there
+is not rendered again, so a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tqdm import tqdm
+
+from navsim_agents.errors import WorldDataError
+from navsim_agents.world.camera import Renderer, default_cameras
+from navsim_agents.world.config import WorldConfig
+from navsim_agents.world.drive import DriveConfig, simulate_drive
+from navsim_agents.world.geography import MAP_LOCATIONS
+from navsim_agents.world.plan import (
+    LogEntry,
+    LogPlan,
+    WorldIndex,
+    check_same_world,
+    plan_logs,
+    read_index,
+    write_index,
+)
+from navsim_agents.world.towns import build_town
+from navsim_agents.world.types import Drive, Town
+from navsim_agents.world.writers.blobs import write_images, write_point_clouds
+from navsim_agents.world.writers.logs import STEPS_PER_FRAME, frame_steps, image_path, lidar_path, write_log
+from navsim_agents.world.writers.shell import write_shell_variables
+
+
+def package_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return version("navsim-drive-jepa")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+@lru_cache(maxsize=len(MAP_LOCATIONS))
+def town_of(location: str, seed: int) -> Town:
+    """The town, built once a process."""
+    return build_town(location, seed)
+
+
+@lru_cache(maxsize=len(MAP_LOCATIONS))
+def _renderer_of(location: str, seed: int) -> Renderer:
+    return Renderer(town_of(location, seed))
+
+
+def drive_of(location: str, index: int, seed: int, duration_s: float) -> Drive:
+    """The drive of log ``index``, the same whenever it is asked for."""
+    return simulate_drive(town_of(location, seed), index, seed, DriveConfig(duration_s=duration_s))
+
+
+@dataclass(frozen=True)
+class LogTask:
+    """All that a process needs for one log."""
+
+    plan: LogPlan
+    config: WorldConfig
+
+
+def produce_log(task: LogTask) -> LogEntry:
+    """Drive, render and write one log; its pickle comes last and marks it as finished."""
+    plan, config = task.plan, task.config
+    output = Path(config.output)
+    drive = drive_of(plan.location, plan.index, config.seed, config.duration_s)
+    write_blobs(drive, plan, config, output / "sensor_blobs" / plan.folder)
+    folder = output / "navsim_logs" / plan.folder
+    if not (folder / f"{drive.log_name}.pkl").exists():
+        write_log(drive, default_cameras(), folder)
+    return LogEntry(plan.index, drive.log_name, plan.split, plan.folder, plan.location, len(frame_steps(drive)))
+
+
+def is_finished(entry: LogEntry, config: WorldConfig) -> bool:
+    """Whether log and sensor files of ``entry`` are all there."""
+    output, steps = Path(config.output), range(0, entry.num_frames * STEPS_PER_FRAME, STEPS_PER_FRAME)
+    shown = steps[: max(0, entry.num_frames - config.hidden_frames())]
+    files = [image_path(entry.name, step, camera) for camera in config.cameras for step in shown]
+    files += [lidar_path(entry.name, step) for step in steps if config.lidar]
+    blobs = output / "sensor_blobs" / entry.folder
+    log = output / "navsim_logs" / entry.folder / f"{entry.name}.pkl"
+    return log.exists() and all((blobs / file).exists() for file in files)
+
+
+def write_blobs(drive: Drive, plan: LogPlan, config: WorldConfig, folder: Path) -> None:
+    """Sensor files of a drive, those that are missing."""
+    steps = frame_steps(drive)
+    if config.lidar:
+        write_point_clouds(drive, folder, steps)
+    cameras = {name: camera for name, camera in default_cameras().items() if name in config.cameras}
+    if cameras:
+        shown = steps[: max(0, len(steps) - config.hidden_frames())]
+        render = _renderer_of(plan.location, config.seed).render
+        write_images(drive, cameras, folder, render, shown, config.jpeg_quality)
+
+
+def write_maps(config: WorldConfig) -> None:
+    """Geopackages of all four towns (nuplan-devkit opens each), those that are missing."""
+    from navsim_agents.world.writers.maps import map_path, write_map, write_map_index
+
+    root = Path(config.output) / "maps"
+    write_map_index(root)
+    for location in MAP_LOCATIONS:
+        if not map_path(root, location).exists():
+            write_map(town_of(location, config.seed), root)
+
+
+def _results(tasks: list[LogTask], workers: int) -> Iterator[tuple[LogTask, Future[LogEntry]]]:
+    """Finished tasks with their futures, as they finish."""
+    if workers == 1:
+        for task in tasks:
+            future: Future[LogEntry] = Future()
+            try:
+                future.set_result(produce_log(task))
+            except Exception as error:
+                future.set_exception(error)
+            yield task, future
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(produce_log, task): task for task in tasks}
+        for future in as_completed(futures):
+            yield futures[future], future
+
+
+def generate_world(config: WorldConfig) -> WorldIndex:
+    """Write the world of ``config`` into ``config.output`` and return its index.
+
+    :raises WorldDataError: the folder holds another world, or some logs failed (the others are written).
+    """
+    output = Path(config.output)
+    found = read_index(output)
+    if found is not None:
+        check_same_world(output, found, config, package_version())
+    entries = {entry.index: entry for entry in found.logs} if found else {}
+    _remember(output, config, entries)
+    write_maps(config)
+    kept = {index for index, entry in entries.items() if is_finished(entry, config)}
+    tasks = [LogTask(plan, config) for plan in plan_logs(config) if plan.index not in kept]
+    failed: dict[int, BaseException] = {}
+    for task, future in tqdm(_results(tasks, config.workers), total=len(tasks), desc="World", unit="log"):
+        error = future.exception()
+        if error is not None:
+            failed[task.plan.index] = error
+        else:
+            entries[task.plan.index] = future.result()
+            _remember(output, config, entries)
+    if failed:
+        first, error = min(failed.items())
+        raise WorldDataError(
+            f"{len(failed)} of {len(tasks)} logs failed, log {first} of seed {config.seed} with {error!r}; "
+            "the others are written and will be kept when the command runs again"
+        ) from error
+    index = _remember(output, config, entries)
+    write_shell_variables(output, index)
+    return index
+
+
+def _remember(output: Path, config: WorldConfig, entries: dict[int, LogEntry]) -> WorldIndex:
+    """Write what is known of the logs by now."""
+    logs = tuple(entry for _, entry in sorted(entries.items()))
+    index = WorldIndex(package_version(), config.identity(), logs)
+    write_index(output, index)
+    return index

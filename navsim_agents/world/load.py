@@ -1,0 +1,64 @@
+"""A written world as it was before it was written: towns and drives, built again from seed and index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Union
+
+from navsim_agents.errors import WorldDataError
+from navsim_agents.world.generate import drive_of, package_version, town_of
+from navsim_agents.world.plan import INDEX_NAME, LogEntry, WorldIndex, read_index
+from navsim_agents.world.types import Drive, Town
+
+
+@dataclass(frozen=True)
+class World:
+    """Towns and drives of a folder that ``python -m navsim_agents.world`` wrote; all in the global frame."""
+
+    root: Path
+    index: WorldIndex
+
+    @property
+    def splits(self) -> dict[str, list[str]]:
+        """Names of the logs of ``train``, ``val``, ``test`` and ``mini``."""
+        return self.index.splits
+
+    def town(self, location: str) -> Town:
+        """The town whose map lies under ``maps/<location>``."""
+        return town_of(location, self.index.config["seed"])
+
+    def entry(self, log_name: str) -> LogEntry:
+        """What the index says of a log.
+
+        :raises WorldDataError: the world has no such log.
+        """
+        for entry in self.index.logs:
+            if entry.name == log_name:
+                return entry
+        raise WorldDataError(
+            f"{self.root} has no log {log_name!r}, but {len(self.index.logs)} others; see World.splits"
+        )
+
+    def drive(self, log_name: str) -> Drive:
+        """The drive of a log, at 0.1 s steps; simulated again (seconds)."""
+        entry, config = self.entry(log_name), self.index.config
+        return drive_of(entry.location, entry.index, config["seed"], config["duration_s"])
+
+
+def load_world(root: Union[str, Path]) -> World:
+    """Open a written world.
+
+    :raises WorldDataError: there is none, or another version of this package wrote it and would drive differently.
+    """
+    index = read_index(Path(root))
+    if index is None:
+        raise WorldDataError(
+            f"{root} has no {INDEX_NAME}; write a world with `python -m navsim_agents.world output={root}`"
+        )
+    if index.package_version != package_version():
+        raise WorldDataError(
+            f"{root} was written by version {index.package_version}, this is {package_version()}: its drives cannot be "
+            "built again exactly; write the world again, or read its files with navsim_agents.data"
+        )
+    return World(Path(root), index)

@@ -1,0 +1,135 @@
+"""From the simulator's record to tracks: who was near the expert when, without anybody overlapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from navsim_agents.world.boxes import overlaps
+from navsim_agents.world.curves import FloatArray, unit
+from navsim_agents.world.fleet import EGO_BODY, BoolArray
+from navsim_agents.world.pedestrians import PEDESTRIAN_SIZE
+from navsim_agents.world.simulation import Record
+from navsim_agents.world.still_objects import StillScene
+from navsim_agents.world.traffic import Mover
+from navsim_agents.world.types import AgentType, Track
+
+_HYSTERESIS_M = 8.0
+_CLOTHES = ((60, 60, 80), (140, 60, 60), (70, 110, 80), (190, 170, 130), (90, 90, 90))
+
+
+def build_tracks(
+    record: Record, movers: list[Mover], still: StillScene, view_m: float, rng: np.random.Generator
+) -> tuple[Track, ...]:
+    """Tracks that come within ``view_m`` of the expert, the expert itself excluded."""
+    ego = np.array(record.ego)[:, :3]
+    tracks = [*_mover_tracks(record, movers, rng), *_people_tracks(record, rng), *_still_tracks(len(ego), still, rng)]
+    seen = (_limit_view(track, ego, view_m) for track in tracks)
+    return tuple(_drop_overlapping([track for track in seen if track.valid.any()], _ego_boxes(ego)))
+
+
+def _token(rng: np.random.Generator) -> str:
+    return bytes(rng.integers(0, 256, 8, dtype=np.uint8).tolist()).hex()
+
+
+def _mover_tracks(record: Record, movers: list[Mover], rng: np.random.Generator) -> Iterable[Track]:
+    centers, speeds = np.array(record.centers), np.array(record.speeds)
+    awake = np.array(record.awake)
+    for i, mover in enumerate(movers, start=1):
+        size = np.array([mover.body.length_m, mover.body.width_m, mover.body.height_m])
+        velocities = speeds[:, i, None] * unit(centers[:, i, 2])
+        yield Track(_token(rng), mover.agent_type, size, centers[:, i], velocities, awake[:, i], mover.color)
+
+
+def _people_tracks(record: Record, rng: np.random.Generator) -> Iterable[Track]:
+    people = np.array(record.people)
+    for i in range(people.shape[1]):
+        poses, speeds = people[:, i, :3], people[:, i, 3:]
+        color = _CLOTHES[int(rng.integers(len(_CLOTHES)))]
+        valid = np.ones(len(poses), dtype=bool)
+        yield Track(_token(rng), AgentType.PEDESTRIAN, PEDESTRIAN_SIZE, poses, speeds * unit(poses[:, 2]), valid, color)
+
+
+def _still_tracks(num_steps: int, still: StillScene, rng: np.random.Generator) -> Iterable[Track]:
+    for item in still.objects:
+        poses = np.tile(item.pose, (num_steps, 1))
+        valid = np.ones(num_steps, dtype=bool)
+        yield Track(_token(rng), item.agent_type, item.size, poses, np.zeros((num_steps, 2)), valid, item.color)
+
+
+def _limit_view(track: Track, ego: FloatArray, view_m: float) -> Track:
+    """Keep the longest stay in view: it begins within ``view_m`` and ends a little beyond."""
+    distance = np.hypot(*(track.poses[:, :2] - ego[:, :2]).T)
+    enters, stays = track.valid & (distance < view_m), track.valid & (distance < view_m + _HYSTERESIS_M)
+    best = (0, 0)
+    for start, end in _runs(stays):
+        first = start + int(np.argmax(enters[start:end]))
+        if enters[first] and end - first > best[1] - best[0]:
+            best = (first, end)
+    valid = np.zeros(len(ego), dtype=bool)
+    valid[best[0] : best[1]] = True
+    return _with_valid(track, valid)
+
+
+def _with_valid(track: Track, valid: BoolArray) -> Track:
+    poses = track.poses.copy()
+    poses[:, 2] = np.mod(poses[:, 2] + np.pi, 2.0 * np.pi) - np.pi
+    return Track(track.track_token, track.agent_type, track.size, poses, track.velocities, valid, track.color)
+
+
+def _runs(mask: BoolArray) -> list[tuple[int, int]]:
+    """Start and end of every stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
+    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+
+
+def _ego_boxes(ego: FloatArray) -> FloatArray:
+    """Centre, heading, length and width [S, 5]."""
+    center = ego[:, :2] + EGO_BODY.center_m * unit(ego[:, 2])
+    size = np.tile([EGO_BODY.length_m, EGO_BODY.width_m], (len(ego), 1))
+    return np.column_stack((center, ego[:, 2], size))
+
+
+def track_boxes(track: Track) -> FloatArray:
+    """Centre, heading, length and width [S, 5]."""
+    return np.column_stack((track.poses, np.tile(track.size[:2], (len(track.poses), 1))))
+
+
+def _drop_overlapping(tracks: list[Track], ego: FloatArray) -> list[Track]:
+    """Take out whoever drives through the expert or through somebody else: the simulator's last resort.
+
+    Of two, the one that can be spared goes: things first, then people, cyclists, vehicles.
+    """
+    boxes = [track_boxes(track) for track in tracks]
+    everyone = np.ones(len(ego), dtype=bool)
+    kept = [i for i in range(len(tracks)) if not _ever_overlaps(boxes[i], tracks[i].valid, ego, everyone)]
+    order = sorted(kept, key=lambda i: _RANK.index(tracks[i].agent_type))
+    chosen: list[int] = []
+    for i in order:
+        if not any(_ever_overlaps(boxes[i], tracks[i].valid, boxes[j], tracks[j].valid) for j in chosen):
+            chosen.append(i)
+    return [tracks[i] for i in sorted(chosen)]
+
+
+_RANK = [
+    AgentType.VEHICLE,
+    AgentType.BICYCLE,
+    AgentType.PEDESTRIAN,
+    AgentType.BARRIER,
+    AgentType.TRAFFIC_CONE,
+    AgentType.CZONE_SIGN,
+    AgentType.GENERIC_OBJECT,
+]
+
+
+def _ever_overlaps(
+    first: FloatArray, first_valid: BoolArray, second: FloatArray, second_valid: npt.NDArray[np.bool_]
+) -> bool:
+    both = first_valid & second_valid
+    if not both.any():
+        return False
+    reach = (np.hypot(*first[0, 3:]) + np.hypot(*second[0, 3:])) / 2
+    near = both & (np.hypot(*(first[:, :2] - second[:, :2]).T) < reach)
+    return bool(near.any() and overlaps(first[near], second[near]).any())

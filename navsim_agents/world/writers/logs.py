@@ -1,0 +1,164 @@
+"""A drive as one of NAVSIM's logs: frames at 2 Hz with OpenScene's keys.
+
+Boxes are in the ego frame of their frame, which is also the lidar frame here (see ``world/camera/calibration.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from navsim_agents.data.types import DRIVING_COMMANDS
+from navsim_agents.poses import FloatArray, poses_to_local, rotate
+from navsim_agents.world.camera.calibration import LIDAR_TO_EGO_ROTATION, LIDAR_TO_EGO_TRANSLATION
+from navsim_agents.world.camera.model import CameraModel
+from navsim_agents.world.types import Drive, Light, Track
+from navsim_agents.world.writers.files import write_bytes
+from navsim_agents.world.writers.pickles import dump_portable
+
+STEP_S = 0.1
+STEPS_PER_FRAME = 5
+ANNOTATION_RANGE_M = 100.0  # what a roof lidar labels; also the devkit's map radius
+IDENTITY_QUATERNION = np.array([1.0, 0.0, 0.0, 0.0])
+
+
+def token(*parts: object) -> str:
+    """Sixteen hexadecimal digits for whatever ``parts`` name; seventeen would mark a synthetic scene in NAVSIM 2."""
+    return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def frame_steps(drive: Drive) -> range:
+    """The simulator's steps at which a frame is taken."""
+    return range(0, len(drive.ego.poses), STEPS_PER_FRAME)
+
+
+def frame_token(log_name: str, step: int) -> str:
+    """Name of the frame taken at ``step``."""
+    return token(log_name, "frame", step)
+
+
+def image_path(log_name: str, step: int, camera_name: str) -> str:
+    """Image of a frame, relative to the split's folder of sensor files."""
+    return f"{log_name}/{camera_name.upper()}/{frame_token(log_name, step)}.jpg"
+
+
+def lidar_path(log_name: str, step: int) -> str:
+    """Point cloud of a frame, relative to the split's folder of sensor files."""
+    return f"{log_name}/MergedPointCloud/{frame_token(log_name, step)}.pcd"
+
+
+def _ego_to_global(pose: FloatArray) -> FloatArray:
+    matrix = np.eye(4)
+    matrix[:2, 3] = pose[:2]
+    cos, sin = np.cos(pose[2]), np.sin(pose[2])
+    matrix[:2, :2] = [[cos, -sin], [sin, cos]]
+    return matrix
+
+
+def _lidar_to_ego() -> FloatArray:
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = LIDAR_TO_EGO_ROTATION, LIDAR_TO_EGO_TRANSLATION
+    return matrix
+
+
+def _can_bus(drive: Drive, step: int) -> FloatArray:
+    """OpenScene's 18 numbers: position 3, quaternion 4, acceleration 3, velocity 3, angular rate 3, two zeros."""
+    ego = drive.ego
+    x, y, heading = ego.poses[step]
+    yaw_rate = np.gradient(np.unwrap(ego.poses[:, 2]), STEP_S)[step] if len(ego.poses) > 1 else 0.0
+    quaternion = (np.cos(heading / 2), 0.0, 0.0, np.sin(heading / 2))
+    motion = (*ego.accelerations[step], 0.0, *ego.velocities[step], 0.0, 0.0, 0.0, yaw_rate)
+    return np.array([x, y, 0.0, *quaternion, *motion, 0.0, 0.0])
+
+
+def _seen_tracks(drive: Drive, step: int) -> list[Track]:
+    """Tracks that exist at ``step`` within range, in the order of the drive."""
+    position = drive.ego.poses[step, :2]
+    return [
+        track
+        for track in drive.tracks
+        if track.valid[step] and np.hypot(*(track.poses[step, :2] - position)) <= ANNOTATION_RANGE_M
+    ]
+
+
+def _annotations(drive: Drive, step: int) -> dict[str, Any]:
+    tracks, ego = _seen_tracks(drive, step), drive.ego.poses[step]
+    boxes, velocities = np.zeros((len(tracks), 7)), np.zeros((len(tracks), 3))
+    for row, track in enumerate(tracks):
+        x, y, heading = poses_to_local(track.poses[step], ego)
+        boxes[row] = (x, y, track.size[2] / 2 - LIDAR_TO_EGO_TRANSLATION[2], *track.size, heading)
+        velocities[row, :2] = rotate(track.velocities[step], -ego[2])
+    return {
+        "gt_boxes": boxes,
+        "gt_names": np.array([track.agent_type.value for track in tracks], dtype="<U16"),
+        "gt_velocity_3d": velocities,
+        "instance_tokens": [token(drive.log_name, track.track_token, step) for track in tracks],
+        "track_tokens": [track.track_token for track in tracks],
+    }
+
+
+def _camera_entries(drive: Drive, step: int, cameras: Mapping[str, CameraModel]) -> dict[str, Any]:
+    return {
+        name.upper(): {
+            "data_path": image_path(drive.log_name, step, name),
+            "sensor2lidar_rotation": camera.sensor2lidar_rotation,
+            "sensor2lidar_translation": camera.sensor2lidar_translation,
+            "cam_intrinsic": camera.intrinsics,
+            "distortion": np.zeros(5),
+        }
+        for name, camera in cameras.items()
+    }
+
+
+def _one_hot(command: int) -> Any:
+    return np.eye(len(DRIVING_COMMANDS), dtype=np.int64)[command]
+
+
+def _frame(drive: Drive, step: int, cameras: Mapping[str, CameraModel]) -> dict[str, Any]:
+    can_bus, ego_to_global = _can_bus(drive, step), _ego_to_global(drive.ego.poses[step])
+    steps = frame_steps(drive)
+    index = steps.index(step)
+    return {
+        "token": frame_token(drive.log_name, step),
+        "frame_idx": index,
+        "timestamp": drive.start_time_us + round(step * STEP_S * 1e6),
+        "log_name": drive.log_name,
+        "log_token": token(drive.log_name),
+        "scene_name": f"{drive.log_name}-scene-0001",
+        "scene_token": token(drive.log_name, "scene"),
+        "map_location": drive.location,
+        "roadblock_ids": list(drive.route_roadblock_ids[step]),
+        "vehicle_name": drive.log_name.split("_")[1] if "_" in drive.log_name else drive.log_name,
+        "can_bus": can_bus,
+        "lidar_path": lidar_path(drive.log_name, step),
+        "lidar2ego_translation": LIDAR_TO_EGO_TRANSLATION,
+        "lidar2ego_rotation": IDENTITY_QUATERNION,
+        "ego2global_translation": can_bus[:3],
+        "ego2global_rotation": can_bus[3:7],
+        "ego_dynamic_state": [float(v) for v in (*drive.ego.velocities[step], *drive.ego.accelerations[step])],
+        "traffic_lights": [(int(name), states[step] is Light.RED) for name, states in drive.lights.items()],
+        "driving_command": _one_hot(int(drive.ego.commands[step])),
+        "cams": _camera_entries(drive, step, cameras),
+        "sample_prev": frame_token(drive.log_name, steps[index - 1]) if index else None,
+        "sample_next": frame_token(drive.log_name, steps[index + 1]) if index + 1 < len(steps) else None,
+        "ego2global": ego_to_global,
+        "lidar2ego": _lidar_to_ego(),
+        "lidar2global": ego_to_global @ _lidar_to_ego(),
+        "anns": _annotations(drive, step),
+    }
+
+
+def log_frames(drive: Drive, cameras: Mapping[str, CameraModel]) -> list[dict[str, Any]]:
+    """Frames of ``drive``; ``cameras`` are the calibrations to write, rendered or not."""
+    return [_frame(drive, step, cameras) for step in frame_steps(drive)]
+
+
+def write_log(drive: Drive, cameras: Mapping[str, CameraModel], folder: Path) -> Path:
+    """Write ``<folder>/<log>.pkl`` and return its path."""
+    path = folder / f"{drive.log_name}.pkl"
+    write_bytes(path, dump_portable(log_frames(drive, cameras)))
+    return path

@@ -1,0 +1,1 @@
+"""Beside an unmodified devkit: `make test-devkit`."""

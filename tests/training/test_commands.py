@@ -1,0 +1,84 @@
+"""The commands as a user runs them, on a tiny world: the demo is interrupted, goes on, and keeps its contract."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = (
+    "logs=3",
+    "train_logs_per_test_log=2",
+    "duration_s=8",
+    "epochs=2",
+    "batch_size=2",
+    "workers=1",
+    "threads=1",
+    "train=['agent.config.encoder=tiny','agent.config.image_width=64','agent.config.image_height=64','cache.workers=0']",
+)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    process = start(*arguments)
+    output, _ = process.communicate(timeout=600)
+    return process.returncode, output
+
+
+def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 300.0) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end, f"{path} did not come"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> None:
+    demo = ("training.demo", f"output={tmp_path}", *SETTINGS)
+    process = start(*demo)
+    wait_for(tmp_path / "stages" / "training.json", process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "run the same command to go on from here" in output
+    world = (tmp_path / "world" / "world.json").stat().st_mtime_ns
+    code, output = run(*demo)
+    assert code == 0, output
+    assert "world: simulate and render 3 drives through four towns\n      done before" in output
+    assert (tmp_path / "world" / "world.json").stat().st_mtime_ns == world
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert list(summary["agents"]) == ["constant_velocity", "human", "drive_jepa_perception_free"]
+    assert summary["agents"]["human"]["ade_m"] == 0.0
+    assert summary["agents"]["drive_jepa_perception_free"]["num_failed"] == 0
+    assert summary["scenes"]["failures"] == []
+    trained_on = json.loads((tmp_path / "training" / "result.json").read_text())["logs"]
+    tested_on = {path.stem for path in (tmp_path / "world" / "navsim_logs" / "test").glob("*.pkl")}
+    assert tested_on
+    assert not tested_on & {*trained_on["train"], *trained_on["val"]}
+    report = (tmp_path / "report.html").read_text()
+    assert "http://" not in report
+    assert report.count('class="scene"') >= 1
+    assert any(line.startswith("constant_velocity ") for line in output.splitlines())
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "report", "demo"])
+def test_misspelt_setting_is_refused_before_anything_runs(command: str, tmp_path: Path) -> None:
+    code, output = run(f"training.{command}", f"output={tmp_path / 'out'}", "sed=3")
+    assert code != 0
+    assert "Key 'sed' is not in struct" in output or "Could not override 'sed'" in output
+    assert not (tmp_path / "out").exists()

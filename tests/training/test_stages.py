@@ -1,0 +1,117 @@
+"""The demo's chain of stages: order, resumption, changed settings, failure, interruption."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Callable, Optional
+
+import pytest
+
+from training.demo import DemoConfig, demo_stages
+from training.stages import Stage, StageError, run_stages
+
+
+class Shell:
+    """Stands in for subprocess.run: writes a file into the stage's folder and remembers the call."""
+
+    def __init__(self, stages: list[Stage], act: Optional[Callable[[str], int]] = None) -> None:
+        self.modules: list[str] = []
+        self._folders = {stage.module: stage.folder for stage in stages}
+        self._act = act or (lambda module: 0)
+
+    def __call__(self, command: list[str], **_: Any) -> SimpleNamespace:
+        module = command[2]
+        self.modules.append(module)
+        folder = self._folders[module]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"call{len(list(folder.iterdir()))}").touch()
+        return SimpleNamespace(returncode=self._act(module))
+
+
+def chain(output: Path, train_arguments: tuple[str, ...] = ("epochs=2",), workers: str = "workers=2") -> list[Stage]:
+    return [
+        Stage("world", "make", "a.world", ("logs=3",), output / "world", (workers,)),
+        Stage("training", "fit", "b.train", train_arguments, output / "training"),
+        Stage("report", "draw", "c.report", (), output / "report"),
+    ]
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, output: Path, stages: list[Stage], act: Optional[Callable[[str], int]] = None
+) -> list[str]:
+    shell = Shell(stages, act)
+    monkeypatch.setattr(subprocess, "run", shell)
+    try:
+        run_stages(output, stages, "1.0")
+    finally:
+        monkeypatch.undo()
+    return shell.modules
+
+
+def test_a_finished_chain_is_not_run_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert run(monkeypatch, tmp_path, chain(tmp_path)) == ["a.world", "b.train", "c.report"]
+    assert run(monkeypatch, tmp_path, chain(tmp_path)) == []
+    assert run(monkeypatch, tmp_path, chain(tmp_path, workers="workers=1")) == []
+
+
+def test_a_changed_stage_runs_again_from_nothing_with_all_after_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run(monkeypatch, tmp_path, chain(tmp_path))
+    assert run(monkeypatch, tmp_path, chain(tmp_path, ("epochs=3",))) == ["b.train", "c.report"]
+    assert len(list((tmp_path / "training").iterdir())) == 1
+    assert len(list((tmp_path / "world").iterdir())) == 1
+
+
+def test_an_interrupted_stage_goes_on_with_what_it_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupt(module: str) -> int:
+        if module == "b.train":
+            raise KeyboardInterrupt
+        return 0
+
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, tmp_path, chain(tmp_path), interrupt)
+    record = json.loads((tmp_path / "stages" / "training.json").read_text())
+    assert not record["is_finished"]
+    assert run(monkeypatch, tmp_path, chain(tmp_path)) == ["b.train", "c.report"]
+    assert len(list((tmp_path / "training").iterdir())) == 2
+
+
+def test_a_failed_stage_is_named_and_stops_the_chain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(module: str) -> int:
+        return 3 if module == "b.train" else 0
+
+    with pytest.raises(StageError, match="stage training ended with exit code 3; run the same command to go on"):
+        run(monkeypatch, tmp_path, chain(tmp_path), fail)
+    assert run(monkeypatch, tmp_path, chain(tmp_path)) == ["b.train", "c.report"]
+
+
+def test_seconds_of_all_calls_of_a_stage_add_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr("training.stages.time.monotonic", lambda: next(clock))
+    stages = chain(tmp_path)[:1]
+    monkeypatch.setattr(subprocess, "run", Shell(stages, lambda module: 1))
+    with pytest.raises(StageError):
+        run_stages(tmp_path, stages, "1.0")
+    monkeypatch.setattr(subprocess, "run", Shell(stages))
+    assert run_stages(tmp_path, stages, "1.0")[0].seconds == 20.0
+
+
+def test_another_version_of_the_package_starts_afresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run(monkeypatch, tmp_path, chain(tmp_path))
+    shell = Shell(chain(tmp_path))
+    monkeypatch.setattr(subprocess, "run", shell)
+    run_stages(tmp_path, chain(tmp_path), "2.0")
+    assert shell.modules == ["a.world", "b.train", "c.report"]
+
+
+def test_demo_evaluates_on_a_split_that_it_does_not_train_on(tmp_path: Path) -> None:
+    config = DemoConfig(str(tmp_path), "some_agent", 8, 3, 9.0, epochs=2, batch_size=4)
+    stages = {stage.name: stage for stage in demo_stages(config)}
+    assert list(stages) == ["world", "training", "evaluation", "report"]
+    assert "data.split=test" not in stages["training"].arguments
+    assert "split=test" in stages["evaluation"].arguments
+    assert all(tmp_path in stage.folder.parents for stage in stages.values())

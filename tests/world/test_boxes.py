@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import numpy as np
+from shapely.geometry import Polygon
+
+from navsim_agents.world.boxes import corners, overlaps
+
+
+def test_corners_by_hand():
+    assert np.allclose(corners(np.array([1.0, 2.0, 0.0, 4.0, 2.0])), [[3, 3], [-1, 3], [-1, 1], [3, 1]])
+
+
+def test_overlap_agrees_with_shapely():
+    rng = np.random.default_rng(0)
+    boxes = rng.uniform((-3, -3, -4, 1, 1), (3, 3, 4, 5, 2), (2, 300, 5))
+    expected = [Polygon(a).intersects(Polygon(b)) for a, b in zip(corners(boxes[0]), corners(boxes[1]))]
+    assert 0.1 < np.mean(expected) < 0.9
+    assert np.array_equal(overlaps(boxes[0], boxes[1]), expected)

@@ -1,0 +1,239 @@
+"""A cache of what an agent's builders compute: one folder a log, one memory-mapped array a feature.
+
+Layout::
+
+    <folder>/stamp.json                    what built it: builders and their settings
+    <folder>/<log>/features.<key>.npy      [scenes, ...] in the builder's own dtype (pictures stay uint8)
+    <folder>/<log>/targets.<key>.npy
+    <folder>/<log>/index.json              tokens in row order, skipped scenes with reasons, hash of the log
+
+A log's folder appears whole or not at all, so an interrupted run goes on with the logs that are missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, is_dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from navsim_agents.errors import InputError
+from training.files import read_json, write_json
+from training.sources import SceneSource
+
+SCHEMA = 1
+INDEX_FILE = "index.json"
+STAMP_FILE = "stamp.json"
+
+
+@dataclass(frozen=True)
+class Builders:
+    """An agent's feature and target builders, in NAVSIM's interface."""
+
+    features: Sequence[Any]
+    targets: Sequence[Any]
+
+    @classmethod
+    def of(cls, agent: Any) -> Builders:
+        """The builders that ``agent`` names."""
+        return cls(agent.get_feature_builders(), agent.get_target_builders())
+
+    def compute(self, scene: Any) -> dict[str, np.ndarray]:
+        """Arrays of one scene, keyed ``features.<key>`` and ``targets.<key>``."""
+        agent_input = scene.get_agent_input()
+        arrays = {}
+        for builder in self.features:
+            arrays.update(_named("features", builder.compute_features(agent_input)))
+        for builder in self.targets:
+            arrays.update(_named("targets", builder.compute_targets(scene)))
+        return arrays
+
+    def stamp(self) -> dict[str, Any]:
+        """What decides the cache's content, in plain JSON types."""
+        return {
+            "schema": SCHEMA,
+            "features": [_describe_builder(builder) for builder in self.features],
+            "targets": [_describe_builder(builder) for builder in self.targets],
+        }
+
+
+@dataclass(frozen=True)
+class LogResult:
+    """What became of one log."""
+
+    log_name: str
+    num_cached: int
+    skipped: dict[str, str] = field(default_factory=dict)  # token (empty for the log itself) -> reason
+
+
+def build_cache(
+    folder: Path,
+    source: SceneSource,
+    builders: Builders,
+    log_names: Sequence[str],
+    *,
+    workers: int = 2,
+    force: bool = False,
+) -> list[LogResult]:
+    """Cache ``log_names`` and return what became of each, in their order; logs that are there already are kept.
+
+    A scene that cannot be read is skipped and named. Raises InputError where ``folder`` was built by other builders.
+    """
+    _check_stamp(folder, builders, force)
+    missing = [name for name in log_names if not _is_cached(folder, source, name)]
+    work = partial(cache_log, folder, source, builders)
+    results = {result.log_name: result for result in _run(work, missing, workers)}
+    return [results[name] if name in results else _result_of(folder, name) for name in log_names]
+
+
+def cache_log(folder: Path, source: SceneSource, builders: Builders, log_name: str) -> LogResult:
+    """Compute one log's arrays and put its folder in place."""
+    torch.set_num_threads(1)
+    temporary = folder / f".{log_name}.{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        reader = source.open(log_name)
+        tokens, skipped = _write_scenes(temporary, reader, builders)
+    except Exception as error:  # the log itself is unreadable: it costs itself, and is named
+        shutil.rmtree(temporary)
+        return LogResult(log_name, 0, {"": _reason(error)})
+    index = {"tokens": tokens, "skipped": skipped, "fingerprint": source.fingerprint(log_name)}
+    write_json(temporary / INDEX_FILE, index)
+    shutil.rmtree(folder / log_name, ignore_errors=True)
+    os.replace(temporary, folder / log_name)
+    return LogResult(log_name, len(tokens), skipped)
+
+
+def _write_scenes(folder: Path, reader: Any, builders: Builders) -> tuple[list[str], dict[str, str]]:
+    all_tokens = list(reader.tokens)
+    tokens: list[str] = []
+    skipped: dict[str, str] = {}
+    arrays: dict[str, np.memmap] = {}
+    for token in all_tokens:
+        try:
+            row = builders.compute(reader.get_scene(token))
+            arrays = arrays or _allocate(folder, row, len(all_tokens))
+            _check_row(arrays, row)
+        except Exception as error:  # one bad scene costs one scene; the reason goes into the report
+            skipped[token] = _reason(error)
+            continue
+        for key, value in row.items():
+            arrays[key][len(tokens)] = value
+        tokens.append(token)
+    for key, array in arrays.items():
+        array.flush()
+        if skipped:
+            np.save(folder / f"{key}.npy.trimmed.npy", array[: len(tokens)])
+            os.replace(folder / f"{key}.npy.trimmed.npy", folder / f"{key}.npy")
+    return tokens, skipped
+
+
+def _allocate(folder: Path, row: Mapping[str, np.ndarray], num_scenes: int) -> dict[str, np.memmap]:
+    return {
+        key: np.lib.format.open_memmap(
+            folder / f"{key}.npy", mode="w+", dtype=value.dtype, shape=(num_scenes, *value.shape)
+        )
+        for key, value in row.items()
+    }
+
+
+def _check_row(arrays: Mapping[str, np.ndarray], row: Mapping[str, np.ndarray]) -> None:
+    if arrays.keys() != row.keys():
+        raise InputError(f"builders gave {sorted(row)}, but {sorted(arrays)} for this log's first scene")
+    for key, value in row.items():
+        if value.shape != arrays[key].shape[1:]:
+            raise InputError(f"{key} has shape {value.shape}, but {arrays[key].shape[1:]} in this log's first scene")
+
+
+def _named(kind: str, values: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {f"{kind}.{key}": value.numpy() for key, value in values.items()}
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _run(work: Any, log_names: Sequence[str], workers: int) -> Iterator[LogResult]:
+    progress = partial(tqdm, total=len(log_names), desc="caching logs", unit="log", disable=not log_names)
+    if workers == 0:
+        yield from progress(map(work, log_names))
+        return
+    if not log_names:
+        return
+    # Spawned, because a forked child inherits torch's thread pool in an unknown state.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(log_names)), mp_context=context) as pool:
+        futures = [pool.submit(work, name) for name in log_names]
+        for future in progress(as_completed(futures)):
+            yield future.result()
+
+
+def _is_cached(folder: Path, source: SceneSource, log_name: str) -> bool:
+    index = folder / log_name / INDEX_FILE
+    return index.exists() and bool(read_json(index)["fingerprint"] == source.fingerprint(log_name))
+
+
+def _result_of(folder: Path, log_name: str) -> LogResult:
+    index = read_json(folder / log_name / INDEX_FILE)
+    return LogResult(log_name, len(index["tokens"]), index["skipped"])
+
+
+def _check_stamp(folder: Path, builders: Builders, force: bool) -> None:
+    path = folder / STAMP_FILE
+    stamp = builders.stamp()
+    if force and folder.exists():
+        shutil.rmtree(folder)
+    if path.exists() and read_json(path) != stamp:
+        differences = "; ".join(_differences(read_json(path), stamp))
+        raise InputError(
+            f"{folder} was built by other builders ({differences}); give another cache.path or cache.force=true"
+        )
+    write_json(path, stamp)
+
+
+def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, pair in enumerate(zip(old, new)):
+            yield from _differences(*pair, f"{where}[{index}]")
+    elif old != new:
+        yield f"{where}: {old} there, {new} now"
+
+
+def _describe_builder(builder: Any) -> dict[str, Any]:
+    kind = type(builder)
+    return {
+        "name": builder.get_unique_name(),
+        "class": f"{kind.__module__}.{kind.__qualname__}",
+        "settings": {key: _plain(value) for key, value in sorted(vars(builder).items())},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """``value`` in JSON types; arrays by their hash, unknown objects by their class and attributes."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+    if isinstance(value, Path):
+        return str(value)
+    return {"class": type(value).__qualname__, **_plain(getattr(value, "__dict__", {}))}

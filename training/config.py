@@ -1,0 +1,106 @@
+"""Typed configuration of the commands: what Hydra composed, checked against a frozen dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Optional, TypeVar, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+ConfigT = TypeVar("ConfigT")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Logs in NAVSIM's on-disk formats, and which of them train and which validate."""
+
+    root: str  # holds navsim_logs/, sensor_blobs/ and maps/
+    split: str = "trainval"
+    train_logs: Optional[list[str]] = None  # null: every log that does not validate
+    val_logs: Optional[list[str]] = None  # null: an evenly spaced share of the split
+    val_fraction: float = 0.1
+    frame_interval: int = 1  # frames (0.5 s) from the start of a scene to that of the next
+
+
+@dataclass(frozen=True)
+class CacheConfig:
+    """Where features and targets are kept between runs."""
+
+    path: str
+    workers: int = 2  # processes; 0 works in this one
+    force: bool = False  # rebuild what is there
+
+
+@dataclass(frozen=True)
+class ParamsConfig:
+    """Keyword arguments handed on as they are."""
+
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Configuration of ``python -m training.train``."""
+
+    output: str
+    agent: Any  # group of navsim_configs
+    data: DataConfig
+    cache: CacheConfig
+    dataloader: ParamsConfig = field(default_factory=ParamsConfig)
+    trainer: ParamsConfig = field(default_factory=ParamsConfig)
+    seed: int = 0
+    threads: int = 0  # of torch; 0 leaves torch's own choice
+    resume: bool = True  # go on from checkpoints/last.ckpt where there is one
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Configuration of ``python -m training.evaluate``."""
+
+    output: str
+    data_root: str
+    split: str = "test"
+    log_names: Optional[list[str]] = None
+    baselines: list[str] = field(default_factory=lambda: ["constant_velocity", "human"])
+    runs: dict[str, str] = field(default_factory=dict)  # name in the table -> output folder of training.train
+    agent: Any = None  # one more agent, as composed from navsim_configs
+    agent_name: str = "agent"
+    columns: list[str] = field(default_factory=lambda: ["displacement"])
+    threads: int = 0
+    frame_interval: int = 1  # frames (0.5 s) from the start of a scene to that of the next
+    max_scenes: int = 0  # evenly spaced over the split; 0 takes all
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Configuration of ``python -m training.report``."""
+
+    output: str  # the page
+    evaluation: str  # output folder of training.evaluate
+    data_root: str
+    split: str = "test"
+    agent_name: str = "drive_jepa_perception_free"  # whose plans the pictures show
+    training: Optional[str] = None  # output folder of training.train
+    title: str = "Drive-JEPA: planning from the front camera"
+    num_failures: int = 8
+    repeat: list[str] = field(default_factory=list)  # commands that lead to this page
+    notes: list[str] = field(default_factory=list)
+
+
+def read_config(kind: type[ConfigT], composed: DictConfig) -> ConfigT:
+    """``composed`` as a ``kind``; a key that ``kind`` does not know raises ``omegaconf.errors.ConfigKeyError``."""
+    base = OmegaConf.structured(kind)
+    _make_writable(base)
+    return cast(ConfigT, OmegaConf.to_object(OmegaConf.merge(base, composed)))
+
+
+def _make_writable(node: DictConfig) -> None:
+    # A frozen dataclass makes its whole subtree read-only, and then not even a free-form dict in it can be filled.
+    OmegaConf.set_readonly(node, False)
+    for key in node:
+        child = node._get_node(key)
+        if isinstance(child, DictConfig) and child._is_missing():
+            node[key] = OmegaConf.structured(child._metadata.ref_type)
+            child = node._get_node(key)
+        if isinstance(child, DictConfig) and not child._is_none():
+            _make_writable(child)

@@ -1,0 +1,181 @@
+"""``python -m training.evaluate``: plan every scene of a split with each agent and measure the plans."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import hydra
+import numpy as np
+import pandas as pd
+import torch
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from navsim_agents.data.types import DRIVING_COMMANDS
+from navsim_agents.errors import InputError
+from training.baselines import BASELINES, NUM_POSES
+from training.config import EvaluateConfig, read_config
+from training.files import write_json, write_text
+from training.metrics import PlannedScenes, compute_columns
+from training.sources import LoggedScenes, SceneSource, choose_logs, sensors_of
+from training.table import summary_table
+from training.train import build_agent, load_run
+
+PLANS_FILE = "plans.npz"
+SUMMARY_FILE = "summary.json"
+
+
+@dataclass
+class Evaluation:
+    """Plans of all agents on the scenes that could be read; rows of every list go together."""
+
+    scenes: list[dict[str, Any]]
+    human: list[np.ndarray]  # of [T, 3]
+    plans: dict[str, list[np.ndarray]]  # agent -> of [T, 3], NaN where it raised
+    failures: list[dict[str, str]]
+
+
+@hydra.main(version_base="1.2", config_path="conf", config_name="evaluate")
+def main(composed: DictConfig) -> None:
+    """Evaluate as configured and print the table."""
+    print(summary_table(evaluate(read_config(EvaluateConfig, composed))))
+
+
+def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> dict[str, Any]:
+    """Write plans, one csv an agent and the summary into ``config.output``; return the summary.
+
+    ``source`` stands in for the logs at ``config.data_root``.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    start = time.monotonic()
+    agents = load_agents(config)
+    source = source or LoggedScenes(config.data_root, config.split, sensors_of(agents.values()), config.frame_interval)
+    result = plan_scenes(agents, source, choose_scenes(config, source))
+    if not result.scenes:
+        raise InputError(f"no scene of {config.data_root} ({config.split}) could be read: {result.failures[:3]}")
+    output = Path(config.output)
+    summary = {
+        "agents": {name: _measure(name, config, source, result, output) for name in agents},
+        "scenes": _counts(result),
+        "meta": {"config": asdict(config), "seconds": round(time.monotonic() - start, 1)},
+    }
+    _write_plans(output, result)
+    write_json(output / SUMMARY_FILE, summary)
+    return summary
+
+
+def load_agents(config: EvaluateConfig) -> dict[str, Any]:
+    """Baselines, trained runs and the composed agent, by the name they have in the table."""
+    unknown = sorted(set(config.baselines) - set(BASELINES))
+    if unknown:
+        raise InputError(f"baselines {unknown} are unknown; choose from {sorted(BASELINES)}")
+    agents: dict[str, Any] = {name: BASELINES[name]() for name in config.baselines}
+    agents.update({name: load_run(Path(run)) for name, run in config.runs.items()})
+    if config.agent is not None:
+        agents[config.agent_name] = build_agent(config.agent)
+    if not agents:
+        raise InputError("nothing to evaluate; name baselines, runs or an agent")
+    return agents
+
+
+def choose_scenes(config: EvaluateConfig, source: SceneSource) -> dict[str, list[str]]:
+    """Tokens by log; ``max_scenes`` of them, evenly spaced."""
+    names = choose_logs(source.log_names(), config.log_names)
+    pairs = [(name, token) for name in names for token in source.open(name).tokens]
+    if 0 < config.max_scenes < len(pairs):
+        pairs = [pairs[index] for index in np.linspace(0, len(pairs) - 1, config.max_scenes).round().astype(int)]
+    return {name: [token for log, token in pairs if log == name] for name in names}
+
+
+def plan_scenes(agents: Mapping[str, Any], source: SceneSource, tokens: Mapping[str, Sequence[str]]) -> Evaluation:
+    """Ask every agent about every scene, one at a time, as NAVSIM does; what fails is recorded and costs itself."""
+    result = Evaluation([], [], {name: [] for name in agents}, [])
+    progress = tqdm(total=sum(map(len, tokens.values())), desc="planning", unit="scene")
+    for log_name, log_tokens in tokens.items():
+        reader = source.open(log_name)
+        for token in log_tokens:
+            try:
+                scene = reader.get_scene(token)
+                _plan_scene(agents, log_name, token, scene, result)
+            except Exception as error:  # an unreadable scene is named in the summary
+                result.failures.append(_failure("", log_name, token, error))
+            progress.update()
+    progress.close()
+    return result
+
+
+def _plan_scene(agents: Mapping[str, Any], log_name: str, token: str, scene: Any, result: Evaluation) -> None:
+    agent_input = scene.get_agent_input()
+    human = np.asarray(scene.get_future_trajectory(NUM_POSES).poses, dtype=np.float64)
+    status = agent_input.ego_statuses[-1]
+    result.human.append(human)
+    result.scenes.append(
+        {
+            "token": token,
+            "log_name": log_name,
+            "command": DRIVING_COMMANDS[int(np.argmax(status.driving_command))],
+            "speed_mps": float(np.hypot(*status.ego_velocity)),
+        }
+    )
+    for name, agent in agents.items():
+        try:
+            plan = agent.compute_trajectory(*((agent_input, scene) if agent.requires_scene else (agent_input,)))
+            poses = np.asarray(plan.poses, dtype=np.float64)
+            if poses.shape != human.shape or not np.isfinite(poses).all():
+                raise InputError(f"plan has shape {poses.shape} or is not finite; {human.shape} finite poses are due")
+        except Exception as error:  # an agent's failure is counted against it, and named
+            poses = np.full(human.shape, np.nan)
+            result.failures.append(_failure(name, log_name, token, error))
+        result.plans[name].append(poses)
+
+
+def _failure(agent: str, log_name: str, token: str, error: Exception) -> dict[str, str]:
+    return {"agent": agent, "log_name": log_name, "token": token, "reason": f"{type(error).__name__}: {error}"}
+
+
+def _measure(
+    name: str, config: EvaluateConfig, source: SceneSource, result: Evaluation, output: Path
+) -> dict[str, float]:
+    """Write the agent's csv; averages over the scenes that it planned."""
+    frame = pd.DataFrame(result.scenes)
+    planned = PlannedScenes(
+        list(frame["token"]), list(frame["log_name"]), np.stack(result.plans[name]), np.stack(result.human), source
+    )
+    values = pd.DataFrame(compute_columns(config.columns, planned))
+    is_valid = np.isfinite(planned.planned).all((1, 2))
+    frame = pd.concat((frame.assign(valid=is_valid), values), axis=1)
+    write_text(output / f"{name}.csv", frame.to_csv(index=False))
+    averages = {column: round(float(mean), 6) for column, mean in values[is_valid].mean().items() if np.isfinite(mean)}
+    return {**averages, "num_planned": int(is_valid.sum()), "num_failed": int((~is_valid).sum())}
+
+
+def _counts(result: Evaluation) -> dict[str, Any]:
+    frame = pd.DataFrame(result.scenes)
+    return {
+        "num_scenes": len(frame),
+        "num_logs": int(frame["log_name"].nunique()),
+        "commands": {str(name): int(count) for name, count in frame["command"].value_counts().items()},
+        "failures": result.failures,
+    }
+
+
+def _write_plans(output: Path, result: Evaluation) -> None:
+    plans = {f"plans.{name}": np.stack(poses) for name, poses in result.plans.items()}
+    temporary = output / f".{PLANS_FILE}.tmp.npz"
+    np.savez_compressed(
+        temporary,
+        tokens=np.array([scene["token"] for scene in result.scenes]),
+        log_names=np.array([scene["log_name"] for scene in result.scenes]),
+        human=np.stack(result.human),
+        **plans,  # type: ignore[arg-type]
+    )
+    temporary.replace(output / PLANS_FILE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Two pictures of a scene: the camera with the plans on the road, and the scene from above."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+
+from navsim_agents.poses import FloatArray, points_to_global
+from training.report.style import agent_style, new_figure
+from training.report.views import Road, SceneView, ribbon, smooth_path
+
+CAMERA_PX = (1120, 630)
+BEV_PX = (560, 630)
+BEV_AHEAD_M, BEV_BEHIND_M = 52.0, 11.0
+BEV_SIDE_M = (BEV_AHEAD_M + BEV_BEHIND_M) * BEV_PX[0] / BEV_PX[1] / 2.0
+NEAREST_DEPTH_M = 1.5
+SMALL_BOX_M = 1.6  # people and cones are drawn without outline, which would hide them
+SHORTEST_PATH_M = 1.0  # a shorter plan is a standing car: its ribbon would be a blot
+
+# Rear axle to front, rear and side of the ego's box (Pacifica), m.
+EGO_FRONT_M, EGO_REAR_M, EGO_HALF_WIDTH_M = 4.049, 1.127, 1.1485
+
+GROUND, SURFACE, INTERSECTION, WALKWAY = "#eef0ea", "#d5d9dd", "#cbd0d5", "#e3e0d6"
+CARPARK, BUILDING, CROSSWALK, CENTERLINE = "#dcdfe6", "#c9bfb2", "#ffffff", "#aab2ba"
+STOP_LINE, RED_LIGHT = "#ffffff", "#d7263d"
+BOX_COLORS = {
+    "vehicle": "#4a6fa5",
+    "bicycle": "#c28f2c",
+    "pedestrian": "#b5508c",
+    "traffic_cone": "#d9822b",
+    "barrier": "#8a8f98",
+}
+OTHER_BOX = "#8a8f98"
+
+
+def camera_picture(view: SceneView) -> Figure:
+    """The front camera with every plan as a ribbon on the ground and a dot at each pose."""
+    figure = new_figure(*CAMERA_PX)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.imshow(view.image, extent=(-0.5, view.camera.width - 0.5, view.camera.height - 0.5, -0.5), aspect="auto")
+    for name, poses in view.plans.items():
+        _draw_on_road(axes, view, name, poses)
+    axes.set_xlim(-0.5, view.camera.width - 0.5)
+    axes.set_ylim(view.camera.height - 0.5, -0.5)
+    axes.axis("off")
+    return figure
+
+
+def bev_picture(view: SceneView) -> Figure:
+    """The scene from above, the ego driving upwards."""
+    figure = new_figure(*BEV_PX)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), facecolor=GROUND)
+    if view.road:
+        _draw_road(axes, view.road)
+    _draw_boxes(axes, view)
+    for name, poses in view.plans.items():
+        _draw_plan(axes, name, poses)
+    _draw_scale(axes)
+    axes.set_xlim(-BEV_SIDE_M, BEV_SIDE_M)
+    axes.set_ylim(-BEV_BEHIND_M, BEV_AHEAD_M)
+    axes.set_aspect("equal")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    return figure
+
+
+def upwards(points: FloatArray) -> FloatArray:
+    """Ego-frame points [..., 2] (x ahead, y left) as paper points (right, up)."""
+    return np.stack((-points[..., 1], points[..., 0]), axis=-1)
+
+
+def box_outline(box: FloatArray) -> FloatArray:
+    """Corners [4, 2] of a box (x, y, z, length, width, height, heading)."""
+    half = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * box[3:5] / 2.0
+    return points_to_global(half, box[[0, 1, 6]])
+
+
+def _draw_on_road(axes: Axes, view: SceneView, name: str, poses: FloatArray) -> None:
+    if not np.isfinite(poses).all() or np.linalg.norm(poses[-1, :2]) < SHORTEST_PATH_M:
+        return
+    style = agent_style(name)
+    edges = [_project(view, edge) for edge in ribbon(smooth_path(poses), style.band_m)]
+    shown = np.isfinite(edges[0]).all(1) & np.isfinite(edges[1]).all(1)
+    if shown.sum() > 1:
+        outline = np.concatenate((edges[0][shown], edges[1][shown][::-1]))
+        axes.add_patch(Polygon(outline, facecolor=style.color, edgecolor="none", alpha=0.62))
+        axes.add_patch(Polygon(outline, facecolor="none", edgecolor=style.color, linewidth=1.0))
+    dots = _project(view, poses[:, :2])
+    axes.scatter(dots[:, 0], dots[:, 1], s=16, color=style.color, edgecolors="white", linewidths=0.8, zorder=5)
+
+
+def _project(view: SceneView, points: FloatArray) -> FloatArray:
+    """Pixels [..., 2] of ground points [..., 2]; NaN behind or right under the camera."""
+    ground = np.concatenate((points, np.zeros((*points.shape[:-1], 1))), axis=-1)
+    pixels, depth = view.camera.project(ground)
+    return np.where((depth > NEAREST_DEPTH_M)[..., None], pixels, np.nan)
+
+
+def _draw_road(axes: Axes, road: Road) -> None:
+    layers = (
+        (road.walkways, WALKWAY),
+        (road.carparks, CARPARK),
+        (road.surfaces, SURFACE),
+        (road.intersections, INTERSECTION),
+        (road.crosswalks, CROSSWALK),
+        (road.stop_lines, STOP_LINE),
+        (road.buildings, BUILDING),
+    )
+    for order, (polygons, color) in enumerate(layers):
+        paper = [upwards(polygon) for polygon in polygons]
+        axes.add_collection(PolyCollection(paper, facecolors=color, edgecolors="none", zorder=1 + 0.1 * order))
+    lines = [upwards(line) for line in road.centerlines]
+    axes.add_collection(LineCollection(lines, colors=CENTERLINE, linewidths=0.7, linestyles=(0, (5, 5)), zorder=2))
+    red = [upwards(line) for line in road.red_connectors]
+    axes.add_collection(LineCollection(red, colors=RED_LIGHT, linewidths=2.2, alpha=0.35, zorder=2))
+
+
+def _draw_boxes(axes: Axes, view: SceneView) -> None:
+    for box, name in zip(view.boxes, view.box_names):
+        color = BOX_COLORS.get(name, OTHER_BOX)
+        _draw_box(axes, box_outline(box), color, 3)
+    ego = np.array(
+        [
+            [EGO_FRONT_M, EGO_HALF_WIDTH_M],
+            [EGO_FRONT_M, -EGO_HALF_WIDTH_M],
+            [-EGO_REAR_M, -EGO_HALF_WIDTH_M],
+            [-EGO_REAR_M, EGO_HALF_WIDTH_M],
+        ]
+    )
+    _draw_box(axes, ego, "#20262d", 4)
+
+
+def _draw_box(axes: Axes, outline: FloatArray, color: str, order: int) -> None:
+    is_small = np.ptp(outline, axis=0).max() < SMALL_BOX_M
+    edge = color if is_small else "white"
+    axes.add_patch(Polygon(upwards(outline), facecolor=color, edgecolor=edge, linewidth=0.8, zorder=order))
+    if is_small:
+        return
+    nose = np.stack((outline[:2].mean(0), outline.mean(0)))
+    axes.plot(*upwards(nose).T, color="white", linewidth=0.8, zorder=order)
+
+
+def _draw_plan(axes: Axes, name: str, poses: FloatArray) -> None:
+    if not np.isfinite(poses).all():
+        return
+    style = agent_style(name)
+    path = upwards(smooth_path(poses))
+    axes.plot(path[:, 0], path[:, 1], color="white", linewidth=style.line_pt + 1.6, zorder=5, solid_capstyle="round")
+    axes.plot(path[:, 0], path[:, 1], color=style.color, linewidth=style.line_pt, zorder=6, linestyle=style.linestyle)
+    dots = upwards(poses[:, :2])
+    axes.scatter(dots[:, 0], dots[:, 1], s=13, color=style.color, edgecolors="white", linewidths=0.6, zorder=7)
+
+
+def _draw_scale(axes: Axes) -> None:
+    left, bottom = -BEV_SIDE_M + 2.0, -BEV_BEHIND_M + 2.0
+    axes.plot([left, left + 10.0], [bottom, bottom], color="#20262d", linewidth=1.6, zorder=8)
+    axes.text(left + 5.0, bottom + 0.7, "10 m", ha="center", va="bottom", fontsize=7.5, color="#20262d", zorder=8)

@@ -1,0 +1,136 @@
+"""What a picture needs of one scene: image, calibration, boxes, road and the plans to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from navsim_agents.errors import NavsimDriveJepaError
+from navsim_agents.poses import FloatArray, points_to_local
+from navsim_agents.world.camera.model import CameraModel
+from navsim_agents.world.load import World, load_world
+from navsim_agents.world.types import Town
+from training.sources import LoggedScenes
+
+FRONT_CAMERA = "cam_f0"
+NOW = 3  # index of the current frame in NAVSIM's four history frames
+VIEW_RADIUS_M = 90.0
+NUM_STEPS_PER_POSE = 5
+
+
+@dataclass(frozen=True)
+class Road:
+    """The map around the ego, polygons and lines [., 2] in its frame."""
+
+    surfaces: list[FloatArray]
+    intersections: list[FloatArray]
+    crosswalks: list[FloatArray]
+    walkways: list[FloatArray]
+    carparks: list[FloatArray]
+    buildings: list[FloatArray]
+    stop_lines: list[FloatArray]
+    centerlines: list[FloatArray]
+    red_connectors: list[FloatArray]
+
+
+@dataclass(frozen=True)
+class SceneView:
+    """One scene now; everything in the ego frame (rear axle, x ahead, y left)."""
+
+    camera: CameraModel
+    image: npt.NDArray[np.uint8]  # [H, W, 3]
+    boxes: FloatArray  # [K, 7] centre x, y, z, length, width, height, heading
+    box_names: list[str]
+    road: Optional[Road]  # None where the data is not of the built-in world
+    plans: dict[str, FloatArray]  # agent -> [T, 3], in drawing order
+
+
+def open_world(root: Path) -> Optional[World]:
+    """The built-in world at ``root``, or None where the data is somebody else's."""
+    try:
+        return load_world(root)
+    except NavsimDriveJepaError:
+        return None
+
+
+def view_scene(
+    source: LoggedScenes, world: Optional[World], log_name: str, token: str, plans: Mapping[str, FloatArray]
+) -> SceneView:
+    """Read one scene for its pictures."""
+    scene: Any = source.open(log_name).get_scene(token)
+    camera = scene.get_agent_input().cameras[NOW].cam_f0
+    frame = scene.frames[NOW]
+    town = world.town(scene.scene_metadata.map_name) if world else None
+    red = {str(connector) for connector, is_red in frame.traffic_lights if is_red}
+    model = CameraModel(
+        FRONT_CAMERA,
+        camera.intrinsics,
+        camera.sensor2lidar_rotation,
+        camera.sensor2lidar_translation,
+        width=camera.image.shape[1],
+        height=camera.image.shape[0],
+    )
+    boxes = frame.annotations.boxes if frame.annotations else np.zeros((0, 7))
+    names = frame.annotations.names if frame.annotations else []
+    road = view_road(town, scene.current_pose, red) if town else None
+    return SceneView(model, camera.image, boxes, names, road, dict(plans))
+
+
+def view_road(town: Town, pose: FloatArray, red_connectors: set[str]) -> Road:
+    """What of ``town`` lies within ``VIEW_RADIUS_M`` of the global ``pose`` [3]."""
+
+    def near(shapes: list[FloatArray]) -> list[FloatArray]:
+        local = [points_to_local(shape[:, :2], pose) for shape in shapes]
+        return [shape for shape in local if np.linalg.norm(shape, axis=1).min() < VIEW_RADIUS_M]
+
+    lanes = town.lanes.values()
+    return Road(
+        surfaces=near([block.polygon for block in town.roadblocks.values()]),
+        intersections=near([area.polygon for area in town.intersections.values()]),
+        crosswalks=near([area.polygon for area in town.crosswalks.values()]),
+        walkways=near([area.polygon for area in town.walkways.values()]),
+        carparks=near([area.polygon for area in town.carparks.values()]),
+        buildings=near([area.polygon for area in town.buildings.values()]),
+        stop_lines=near([line.polygon for line in town.stop_lines.values()]),
+        centerlines=near([lane.centerline for lane in lanes if not lane.is_connector]),
+        red_connectors=near([lane.centerline for lane in lanes if lane.lane_id in red_connectors]),
+    )
+
+
+def smooth_path(poses: FloatArray) -> FloatArray:
+    """Positions [., 2] along planned ``poses`` [T, 3], from the ego on, by cubic Hermite pieces that keep headings."""
+    poses = np.concatenate((np.zeros((1, 3)), poses))
+    steps = np.linalg.norm(np.diff(poses[:, :2], axis=0), axis=1, keepdims=True)
+    ahead = np.stack((np.cos(poses[:, 2]), np.sin(poses[:, 2])), axis=-1)
+    share = np.linspace(0.0, 1.0, NUM_STEPS_PER_POSE, endpoint=False)[:, None]
+    pieces = [
+        _hermite(share, poses[i, :2], poses[i + 1, :2], ahead[i] * steps[i], ahead[i + 1] * steps[i])
+        for i in range(len(steps))
+    ]
+    return np.concatenate([*pieces, poses[-1:, :2]])
+
+
+def _hermite(
+    share: FloatArray, start: FloatArray, end: FloatArray, leave: FloatArray, arrive: FloatArray
+) -> FloatArray:
+    square, cube = share**2, share**3
+    curve: FloatArray = (
+        (2 * cube - 3 * square + 1) * start
+        + (cube - 2 * square + share) * leave
+        + (3 * square - 2 * cube) * end
+        + (cube - square) * arrive
+    )
+    return curve
+
+
+def ribbon(path: FloatArray, width_m: float) -> tuple[FloatArray, FloatArray]:
+    """Left and right edge [., 2] of a band of ``width_m`` along ``path`` [., 2]."""
+    ahead = np.gradient(path, axis=0)
+    ahead = ahead / np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
+    left = np.stack((-ahead[:, 1], ahead[:, 0]), axis=-1) * (width_m / 2.0)
+    return path + left, path - left

@@ -1,0 +1,109 @@
+"""Where scenes come from: one log at a time, so that processes share the work and a broken log costs itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional, Protocol
+
+from navsim_agents.data.logs import SceneLoader, find_logs
+from navsim_agents.data.types import CAMERA_NAMES, NUM_HISTORY_FRAMES
+from navsim_agents.errors import InputError
+
+
+class SceneReader(Protocol):
+    """What the commands ask of ``navsim_agents.data.logs.SceneLoader`` (and of NAVSIM's own)."""
+
+    @property
+    def tokens(self) -> list[str]:
+        """Tokens of the scenes' current frames."""
+
+    def get_scene(self, token: str, /) -> Any:
+        """The scene: history with pictures, future poses."""
+
+
+class SceneSource(Protocol):
+    """Logs by name."""
+
+    def log_names(self) -> list[str]:
+        """Every log, sorted."""
+
+    def open(self, log_name: str) -> SceneReader:
+        """Scenes of one log."""
+
+    def fingerprint(self, log_name: str) -> str:
+        """Changes when the log's content does."""
+
+
+def choose_logs(names: Sequence[str], wanted: Optional[Sequence[str]]) -> list[str]:
+    """``wanted`` (all where None) in the order of ``names``; an unknown name raises."""
+    if wanted is None:
+        return list(names)
+    unknown = sorted(set(wanted) - set(names))
+    if unknown:
+        raise InputError(f"logs {unknown[:3]} are not in the split, which holds {len(names)} logs such as {names[:3]}")
+    return [name for name in names if name in set(wanted)]
+
+
+def split_logs(
+    names: Sequence[str],
+    train_logs: Optional[Sequence[str]],
+    val_logs: Optional[Sequence[str]],
+    val_fraction: float,
+) -> tuple[list[str], list[str]]:
+    """Training and validation logs, never the same; by default every k-th log validates."""
+    if val_logs is None:
+        num_val = max(1, round(val_fraction * len(names)))
+        spacing = len(names) / num_val
+        val_logs = [names[int((index + 0.5) * spacing)] for index in range(num_val)]
+    val = choose_logs(names, val_logs)
+    train = choose_logs(names, train_logs) if train_logs is not None else [name for name in names if name not in val]
+    shared = sorted(set(train) & set(val))
+    if shared:
+        raise InputError(f"logs {shared[:3]} both train and validate; take them out of data.train_logs or val_logs")
+    if not train or not val:
+        raise InputError(f"{len(names)} logs make {len(train)} to train and {len(val)} to validate; both need one")
+    return train, val
+
+
+@dataclass(frozen=True)
+class LoggedScenes:
+    """A split in NAVSIM's on-disk formats, read without the devkit."""
+
+    root: str
+    split: str
+    sensors: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # camera -> history frames that show it
+    frame_interval: int = 1  # frames from the start of a scene to that of the next
+
+    def log_names(self) -> list[str]:
+        """Every log of the split, sorted; raises WorldDataError where there is none."""
+        return [path.stem for path in find_logs(self._folder)]
+
+    def open(self, log_name: str) -> SceneReader:
+        """Scenes of one log."""
+        return SceneLoader(
+            self.root, self.split, self.sensors, log_names=[log_name], frame_interval=self.frame_interval
+        )
+
+    def fingerprint(self, log_name: str) -> str:
+        """Hash of the log's pickle, which names every frame and picture, and of the way scenes are cut from it."""
+        content = (self._folder / f"{log_name}.pkl").read_bytes()
+        return hashlib.sha256(content + repr(self.frame_interval).encode()).hexdigest()
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self.root) / "navsim_logs" / self.split
+
+
+def sensors_of(agents: Iterable[Any]) -> dict[str, tuple[int, ...]]:
+    """Cameras and history frames that any of ``agents`` asks for; True in a sensor config means every frame."""
+    wanted: dict[str, set[int]] = {}
+    for agent in agents:
+        config = agent.get_sensor_config()
+        for name in CAMERA_NAMES:
+            frames = getattr(config, name)
+            frames = range(NUM_HISTORY_FRAMES) if frames is True else frames or ()
+            wanted.setdefault(name, set()).update(frames)
+    return {name: tuple(sorted(frames)) for name, frames in wanted.items() if frames}

@@ -1,0 +1,107 @@
+"""A chain of commands that can be stopped anywhere and goes on there: finished stages are skipped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from navsim_agents.errors import NavsimDriveJepaError
+from training.files import read_json, write_json
+
+RECORD_FOLDER = "stages"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command. What it leaves depends on ``arguments`` and on the stages before it, but not on ``running``."""
+
+    name: str
+    purpose: str
+    module: str
+    arguments: tuple[str, ...]
+    folder: Path  # it writes here and nowhere else; emptied when a run with other arguments left something
+    running: tuple[str, ...] = ()  # how to run: processes, threads
+
+    @property
+    def command(self) -> list[str]:
+        """What the shell would run."""
+        return ["python", "-m", self.module, *self.arguments, *self.running]
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How long a stage took when it ran, and whether that was now."""
+
+    name: str
+    seconds: float
+    is_new: bool
+
+
+class StageError(NavsimDriveJepaError):
+    """A stage's command failed."""
+
+
+def run_stages(
+    output: Path, stages: Sequence[Stage], version: str, environment: Optional[Mapping[str, str]] = None
+) -> list[StageResult]:
+    """Run what is not finished, in order. A stage is finished when its stamp and those before it match.
+
+    Raises StageError where a command fails; what is finished stays, and the next call goes on from there.
+    """
+    results = []
+    stamp = version
+    for index, stage in enumerate(stages):
+        stamp = _stamp(stamp, stage)
+        title = f"[{index + 1}/{len(stages)}] {stage.name}: {stage.purpose}"
+        record = _read_record(output, stage)
+        if record.get("stamp") == stamp and record.get("is_finished"):
+            print(f"{title}\n      done before, in {record['seconds']:.0f} s", flush=True)
+            results.append(StageResult(stage.name, record["seconds"], is_new=False))
+            continue
+        print(f"{title}\n      {shlex.join(stage.command)}", flush=True)
+        if record.get("stamp") != stamp:
+            shutil.rmtree(stage.folder, ignore_errors=True)
+            record = {"stamp": stamp, "seconds": 0.0, "is_finished": False}
+        results.append(_run_stage(output, stage, record, environment))
+    return results
+
+
+def _run_stage(
+    output: Path, stage: Stage, record: dict[str, Any], environment: Optional[Mapping[str, str]]
+) -> StageResult:
+    write_json(_record_path(output, stage), record)
+    start = time.monotonic()
+    command = [sys.executable, *stage.command[1:]]
+    try:
+        code = subprocess.run(command, env={**os.environ, **(environment or {})}, check=False).returncode
+    finally:
+        seconds = round(record["seconds"] + time.monotonic() - start, 1)
+        write_json(_record_path(output, stage), {**record, "seconds": seconds})
+    if code:
+        raise StageError(f"stage {stage.name} ended with exit code {code}; run the same command to go on from here")
+    write_json(_record_path(output, stage), {**record, "seconds": seconds, "is_finished": True})
+    return StageResult(stage.name, seconds, is_new=True)
+
+
+def _stamp(previous: str, stage: Stage) -> str:
+    content = json.dumps([previous, stage.name, stage.module, stage.arguments])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _record_path(output: Path, stage: Stage) -> Path:
+    return output / RECORD_FOLDER / f"{stage.name}.json"
+
+
+def _read_record(output: Path, stage: Stage) -> dict[str, Any]:
+    path = _record_path(output, stage)
+    return dict(read_json(path)) if path.exists() else {}

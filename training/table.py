@@ -1,0 +1,26 @@
+"""The table of a summary, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+COUNTS = ("num_planned", "num_failed")
+
+
+def metric_names(summary: Mapping[str, Any]) -> list[str]:
+    """Every averaged metric of any agent, in the order of first appearance."""
+    names = [name for metrics in summary["agents"].values() for name in metrics]
+    return [name for name in dict.fromkeys(names) if name not in COUNTS]
+
+
+def summary_table(summary: Mapping[str, Any]) -> str:
+    """One line an agent, one column a metric, and the number of scenes planned."""
+    names = metric_names(summary)
+    rows = [["agent", *names, "scenes"]]
+    for agent, metrics in summary["agents"].items():
+        values = [f"{metrics[name]:.3f}" if name in metrics else "–" for name in names]
+        rows.append([agent, *values, str(metrics["num_planned"])])
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

@@ -1,0 +1,146 @@
+"""``python -m training.train``: train an agent on logs in NAVSIM's on-disk formats, without the devkit."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Optional
+
+import hydra
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger
+from torch.utils.data import DataLoader
+
+from navsim_agents.errors import InputError
+from training.cache import Builders, LogResult, build_cache
+from training.config import TrainConfig, read_config
+from training.dataset import CachedScenes
+from training.files import read_json, write_json, write_text
+from training.history import History
+from training.lightning_module import AgentModule
+from training.sources import LoggedScenes, SceneSource, sensors_of, split_logs
+
+AGENT_FILE = "agent.json"
+RESULT_FILE = "result.json"
+CHECKPOINT_FOLDER = "checkpoints"
+
+
+@hydra.main(version_base="1.2", config_path="conf", config_name="train")
+def main(composed: DictConfig) -> None:
+    """Train as configured."""
+    train(read_config(TrainConfig, composed))
+
+
+def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str, Any]:
+    """Cache what the agent needs, fit it, and return what is also written to ``<output>/result.json``.
+
+    ``source`` stands in for the logs at ``config.data``.
+    """
+    output = Path(config.output)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    pl.seed_everything(config.seed, workers=True)
+    agent = build_agent(config.agent)
+    data = config.data
+    source = source or LoggedScenes(data.root, data.split, sensors_of([agent]), data.frame_interval)
+    write_json(output / AGENT_FILE, config.agent)
+    train_logs, val_logs = split_logs(source.log_names(), data.train_logs, data.val_logs, data.val_fraction)
+    _fill_cache(config, source, agent, [*train_logs, *val_logs])
+    train_set, val_set = (CachedScenes(Path(config.cache.path), logs) for logs in (train_logs, val_logs))
+    if not config.resume:
+        shutil.rmtree(output / CHECKPOINT_FOLDER, ignore_errors=True)
+    trainer = pl.Trainer(**_trainer_params(config, agent, output))
+    start = time.monotonic()
+    trainer.fit(
+        AgentModule(agent),
+        DataLoader(train_set, shuffle=True, **config.dataloader.params),
+        DataLoader(val_set, **config.dataloader.params),
+        ckpt_path=last_checkpoint(output),
+    )
+    result = {
+        **_result(trainer, output),
+        "seconds": round(time.monotonic() - start, 1),
+        "num_scenes": {"train": len(train_set), "val": len(val_set)},
+        "logs": {"train": train_logs, "val": val_logs},
+        "num_parameters": sum(parameter.numel() for parameter in agent.parameters()),
+        "config": asdict(config),
+    }
+    if trainer.is_global_zero:
+        write_json(output / RESULT_FILE, result)
+    return result
+
+
+def build_agent(agent_config: Any, checkpoint: Optional[str] = None) -> Any:
+    """The agent of a composed group, initialised; with the weights of ``checkpoint`` where one is given."""
+    settings = dict(agent_config)
+    if checkpoint is not None:
+        settings["checkpoint_path"] = checkpoint
+    agent = hydra.utils.instantiate(settings)
+    agent.initialize()
+    return agent
+
+
+def load_run(run: Path) -> Any:
+    """The agent that ``python -m training.train output=<run>`` trained, with its best weights."""
+    if not (run / RESULT_FILE).exists():
+        raise InputError(f"{run} holds no {RESULT_FILE}; finish it: python -m training.train output={run} …")
+    result = read_json(run / RESULT_FILE)
+    return build_agent(read_json(run / AGENT_FILE), str(run / result["best_checkpoint"]))
+
+
+def last_checkpoint(output: Path) -> Optional[str]:
+    """Where an interrupted run goes on, or None."""
+    path = output / CHECKPOINT_FOLDER / "last.ckpt"
+    return str(path) if path.exists() else None
+
+
+def _fill_cache(config: TrainConfig, source: SceneSource, agent: Any, log_names: Sequence[str]) -> None:
+    folder = Path(config.cache.path)
+    results = build_cache(
+        folder, source, Builders.of(agent), log_names, workers=config.cache.workers, force=config.cache.force
+    )
+    _report_skipped(results, folder / "skipped.csv")
+
+
+def _report_skipped(results: Sequence[LogResult], path: Path) -> None:
+    rows = [(result.log_name, token, reason) for result in results for token, reason in result.skipped.items()]
+    write_text(path, pd.DataFrame(rows, columns=["log_name", "token", "reason"]).to_csv(index=False))
+    for log_name, token, reason in rows[:5]:
+        print(f"skipped {token or 'the whole log'} of {log_name}: {reason}")
+    if rows:
+        print(f"{len(rows)} scenes or logs are left out; {path} names them all")
+
+
+def _trainer_params(config: TrainConfig, agent: Any, output: Path) -> dict[str, Any]:
+    callbacks = [*agent.get_training_callbacks(), History(output / "history.csv")]
+    checkpoints = [callback for callback in callbacks if isinstance(callback, ModelCheckpoint)]
+    if not checkpoints:
+        checkpoints = [ModelCheckpoint(monitor="val/loss_epoch", save_last=True, filename="best")]
+        callbacks += checkpoints
+    for checkpoint in checkpoints:
+        checkpoint.dirpath = str((output / CHECKPOINT_FOLDER).resolve())
+    logger = CSVLogger(save_dir=str(output), name="logs")
+    return {"default_root_dir": str(output), "logger": logger, "callbacks": callbacks, **config.trainer.params}
+
+
+def _result(trainer: pl.Trainer, output: Path) -> dict[str, Any]:
+    best = trainer.checkpoint_callback.best_model_path if trainer.checkpoint_callback else ""  # type: ignore[attr-defined]
+    path = best or last_checkpoint(output)
+    if not path:
+        raise InputError("training left no checkpoint; let trainer.params.enable_checkpointing be true")
+    return {
+        "best_checkpoint": str(Path(path).resolve().relative_to(output.resolve())),
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+    }
+
+
+if __name__ == "__main__":
+    main()
