@@ -83,9 +83,9 @@ def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "report", "demo"])
 def test_misspelt_setting_is_refused_by_every_command(command: str) -> None:
-    with initialize_config_module("training.conf", version_base="1.2"):
-        with pytest.raises(ConfigCompositionException, match="Could not override 'sed'"):
-            compose(command, overrides=["output=x", "sed=3"])
+    composing = initialize_config_module("training.conf", version_base="1.2")
+    with composing, pytest.raises(ConfigCompositionException, match="Could not override 'sed'"):
+        compose(command, overrides=["output=x", "sed=3"])
 
 
 def test_configuration_files_hold_every_setting_and_its_default() -> None:
