@@ -15,10 +15,9 @@ NUPLAN ?=
 
 setup: $(VENV)/.installed
 
-# --no-compile: byte code of the 5 GB is made when it is first needed, which halves the installation.
 $(VENV)/.installed: setup.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[demo,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[demo,test]'
 	touch $@
 
 demo: setup
@@ -46,7 +45,7 @@ test-pins: .venv-pins/.installed
 
 .venv-pins/.installed: setup.py requirements/pins.txt
 	$(PYTHON39) -m venv .venv-pins
-	.venv-pins/bin/python -m pip install --quiet --no-compile --constraint requirements/pins.txt --editable '.[demo,test]'
+	.venv-pins/bin/python -m pip install --quiet --constraint requirements/pins.txt --editable '.[demo,test]'
 	touch $@
 
 clean:

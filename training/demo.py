@@ -22,6 +22,19 @@ from training.stages import Stage, StageResult, run_stages
 from training.table import summary_table
 
 AGENT_NAME = "drive_jepa_perception_free"
+TRAIN_WORLD, TEST_WORLD, TRAINING, EVALUATION = "world", "unseen_world", "training", "evaluation"
+NOTE = (
+    "'Neither the drives nor the towns are those of the training: the built-in world was made twice, with two seeds. "
+    "Style, traffic rules and the driver who is imitated are the same.'"
+)
+
+
+@dataclass(frozen=True)
+class WorldSize:
+    """How much to drive and render."""
+
+    logs: int  # drives
+    duration_s: float  # of each
 
 
 @dataclass(frozen=True)
@@ -30,17 +43,14 @@ class DemoConfig:
 
     output: str
     agent: str  # group file of navsim_configs/agent
-    logs: int  # drives in the world
-    train_logs_per_test_log: int
-    duration_s: float  # of one drive
+    train_world: WorldSize
+    test_world: WorldSize
     epochs: int
     batch_size: int
-    seed: int = 0
+    seed: int = 0  # of the training's world; the test's has the next one, so it has other towns and other drives
     workers: int = 2  # processes that render and cache
     threads: int = 2  # of torch
-    world: list[str] = field(default_factory=list)  # further settings of the commands, as on their command lines
-    train: list[str] = field(default_factory=list)
-    evaluate: list[str] = field(default_factory=list)
+    train: list[str] = field(default_factory=list)  # further settings of training.train, as on its command line
 
 
 @hydra.main(version_base="1.2", config_path="conf", config_name="demo")
@@ -61,85 +71,83 @@ def main(composed: DictConfig) -> None:
 
 
 def demo_stages(config: DemoConfig) -> list[Stage]:
-    """World, training, evaluation on drives that the training has not seen, report."""
-    output = Path(config.output)
-    world, training, evaluation = (output / name for name in ("world", "training", "evaluation"))
+    """A world to learn from, a world of other towns to be tested in, training, evaluation, report."""
     stages = [
-        Stage(
-            "world",
-            f"simulate and render {config.logs} drives through four towns",
-            "navsim_agents.world",
-            (
-                f"output={world}",
-                f"logs={config.logs}",
-                f"seed={config.seed}",
-                f"duration_s={config.duration_s}",
-                f"splits={{train:{config.train_logs_per_test_log},val:0,test:1}}",
-                "cameras=[cam_f0]",
-                "skip_unseen_frames=true",
-                *config.world,
-            ),
-            world,
-            (f"workers={config.workers}",),
-        ),
-        Stage(
-            "training",
-            f"train {config.agent} for {config.epochs} epochs",
-            "training.train",
-            (
-                f"agent={config.agent}",
-                f"data.root={world}",
-                f"output={training}",
-                f"seed={config.seed}",
-                f"dataloader.params.batch_size={config.batch_size}",
-                f"trainer.params.max_epochs={config.epochs}",
-                *config.train,
-            ),
-            training,
-            (f"cache.workers={config.workers}", f"threads={config.threads}"),
-        ),
-        Stage(
-            "evaluation",
-            "plan every scene of the drives that were kept back",
-            "training.evaluate",
-            (
-                f"data_root={world}",
-                "split=test",
-                f"output={evaluation}",
-                f"+runs.{AGENT_NAME}={training}",
-                *config.evaluate,
-            ),
-            evaluation,
-            (f"threads={config.threads}",),
-        ),
+        _world_stage(config, TRAIN_WORLD, config.train_world, config.seed, "train"),
+        _world_stage(config, TEST_WORLD, config.test_world, config.seed + 1, "test"),
+        _training_stage(config),
+        _evaluation_stage(config),
     ]
     return [*stages, _report_stage(config, stages)]
+
+
+def _world_stage(config: DemoConfig, name: str, size: WorldSize, seed: int, split: str) -> Stage:
+    folder = Path(config.output) / name
+    shares = {share: int(share == split) for share in ("train", "val", "test")}
+    arguments = (
+        f"output={folder}",
+        f"logs={size.logs}",
+        f"seed={seed}",
+        f"duration_s={size.duration_s:g}",
+        "splits={" + ",".join(f"{share}:{count}" for share, count in shares.items()) + "}",
+        "cameras=[cam_f0]",
+        "skip_unseen_frames=true",
+    )
+    purpose = f"drive {size.logs} times {size.duration_s:g} s through towns of seed {seed}, rendering the front camera"
+    return Stage(name, purpose, "navsim_agents.world", arguments, folder, (f"workers={config.workers}",))
+
+
+def _training_stage(config: DemoConfig) -> Stage:
+    folder = Path(config.output) / TRAINING
+    arguments = (
+        f"agent={config.agent}",
+        f"data.root={Path(config.output) / TRAIN_WORLD}",
+        f"output={folder}",
+        f"seed={config.seed}",
+        f"dataloader.params.batch_size={config.batch_size}",
+        f"trainer.params.max_epochs={config.epochs}",
+        *config.train,
+    )
+    running = (f"cache.workers={config.workers}", f"threads={config.threads}")
+    return Stage(
+        TRAINING, f"train {config.agent} for {config.epochs} epochs", "training.train", arguments, folder, running
+    )
+
+
+def _evaluation_stage(config: DemoConfig) -> Stage:
+    output = Path(config.output)
+    arguments = (
+        f"data_root={output / TEST_WORLD}",
+        "split=test",
+        f"output={output / EVALUATION}",
+        f"+runs.{AGENT_NAME}={output / TRAINING}",
+    )
+    purpose = "plan every scene of the towns that were kept back"
+    return Stage(
+        EVALUATION, purpose, "training.evaluate", arguments, output / EVALUATION, (f"threads={config.threads}",)
+    )
 
 
 def _report_stage(config: DemoConfig, stages: list[Stage]) -> Stage:
     output = Path(config.output)
     repeat = ",".join(f'"{shlex.join(stage.command)}"' for stage in stages)
-    return Stage(
-        "report",
-        "draw curves and scenes",
-        "training.report",
-        (
-            f"evaluation={output / 'evaluation'}",
-            f"training={output / 'training'}",
-            f"data_root={output / 'world'}",
-            f"agent_name={AGENT_NAME}",
-            f"output={output / 'report.html'}",
-            f"repeat=[{repeat}]",
-        ),
-        output / "report",
+    arguments = (
+        f"evaluation={output / EVALUATION}",
+        f"training={output / TRAINING}",
+        f"data_root={output / TEST_WORLD}",
+        f"agent_name={AGENT_NAME}",
+        f"output={output / 'report.html'}",
+        f"notes=[{NOTE}]",
+        f"repeat=[{repeat}]",
     )
+    return Stage("report", "draw curves and scenes", "training.report", arguments, output / "report")
 
 
 def write_summary(config: DemoConfig, results: list[StageResult]) -> dict[str, Any]:
     """``summary.json``: the evaluation's, with what is needed to repeat it."""
     output = Path(config.output)
-    evaluated = read_json(output / "evaluation" / "summary.json")
-    training = read_json(output / "training" / "result.json")
+    evaluated = read_json(output / EVALUATION / "summary.json")
+    training = read_json(output / TRAINING / "result.json")
     summary = {
         "agents": evaluated["agents"],
         "scenes": evaluated["scenes"],
@@ -166,7 +174,7 @@ def closing_words(config: DemoConfig, summary: dict[str, Any], seconds: float) -
             "",
             summary_table(summary),
             "",
-            f"The trained agent's ADE is {ratio:.2f} of constant velocity's, on drives it has not seen.",
+            f"The trained agent's ADE is {ratio:.2f} of constant velocity's, in towns it has not seen.",
             f"Time: {stages}; this call {seconds:.0f} s.",
             f"Pictures: {output / 'report.html'}   numbers: {output / 'summary.json'}",
         ]

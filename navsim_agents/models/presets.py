@@ -10,7 +10,7 @@ from navsim_agents.models.video_encoder import VideoEncoderConfig
 # tiny is for tests, small for a demonstration on a CPU; vit_s and vit_b are ViT's, vit_l, vit_h and vit_g V-JEPA 2's.
 ENCODER_PRESETS = {
     "tiny": VideoEncoderConfig(width=40, depth=2, num_heads=2, mlp_width=96),
-    "small": VideoEncoderConfig(width=192, depth=5, num_heads=3, mlp_width=768),
+    "small": VideoEncoderConfig(width=128, depth=4, num_heads=4, mlp_width=512),
     "vit_s": VideoEncoderConfig(width=384, depth=12, num_heads=6, mlp_width=1536),
     "vit_b": VideoEncoderConfig(width=768, depth=12, num_heads=12, mlp_width=3072),
     "vit_l": VideoEncoderConfig(width=1024, depth=24, num_heads=16, mlp_width=4096),

@@ -22,6 +22,9 @@ from navsim_agents.world.layout import NodeKind, RoadPlan, StreetPlan
 from navsim_agents.world.types import Intersection, Lane, Roadblock, StopLine, Turn
 
 LANE_WIDTH_M = 3.5
+# Paved beyond the outermost lane: NAVSIM starts every scene with straight wheels, so its simulated car leaves a turn up
+# to half a metre off the driven line.
+SHOULDER_M = 0.5
 CENTERLINE_SPACING_M = 0.5
 CORNER_M = 6.5  # kerb length beyond the corner of two roads
 CROSSWALK_BAND_M = 4.5  # between stop line and kerb
@@ -114,7 +117,8 @@ def _add_direction(center: FloatArray, road: RoadPlan, builder: NetworkBuilder) 
             left_neighbor=ids[k - 1] if k > 0 else None,
             right_neighbor=ids[k + 1] if k + 1 < len(ids) else None,
         )
-    outline = np.concatenate((borders[0], borders[-1][::-1]))
+    edge = offset_curve(center, -road.num_lanes * LANE_WIDTH_M - SHOULDER_M)
+    outline = np.concatenate((borders[0], edge[::-1]))
     builder.roadblocks[roadblock_id] = Roadblock(roadblock_id, False, ids, outline, (), ())
     return roadblock_id
 

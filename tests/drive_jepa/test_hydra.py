@@ -37,7 +37,8 @@ def test_small_yaml_composes_on_the_default_one(foreign: Path) -> None:
     agent = compose_agent(foreign, "agent=drive_jepa_perception_free_small")
     config = PerceptionFreeConfig.from_mapping(agent.config)
     assert config.encoder == "small"
-    assert config.lr == PerceptionFreeConfig().lr
+    assert (config.image_width, config.image_height) == (192, 96)
+    assert config.num_poses == PerceptionFreeConfig().num_poses
 
 
 def test_overrides_reach_the_agent(foreign: Path) -> None:

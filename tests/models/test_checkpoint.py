@@ -130,7 +130,7 @@ def test_wrong_files_are_refused_with_a_hint(tmp_path: Path, contents: Any, mess
 def test_another_size_is_named(tmp_path: Path) -> None:
     encoder, path = new_encoder(1, "small"), saved(tmp_path, {"encoder": wrapped(new_encoder(1))})
     before = encoder.norm.weight.clone()
-    message = r"36 missing: blocks\.2\..*the file holds tiny \(width 40, depth 2.*encoder is small \(width 192"
+    message = r"24 missing: blocks\.2\..*the file holds tiny \(width 40, depth 2.*encoder is small \(width 128"
     with pytest.raises(CheckpointError, match=message):
         load_encoder_weights(encoder, path)
     assert torch.equal(encoder.norm.weight, before)

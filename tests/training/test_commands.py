@@ -11,12 +11,18 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_module
+from hydra.errors import ConfigCompositionException
+
+from training.config import TrainConfig, read_config
+from training.demo import DemoConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = (
-    "logs=3",
-    "train_logs_per_test_log=2",
-    "duration_s=8",
+    "train_world.logs=2",
+    "train_world.duration_s=7.5",
+    "test_world.logs=1",
+    "test_world.duration_s=7.5",
     "epochs=2",
     "batch_size=2",
     "workers=1",
@@ -59,17 +65,16 @@ def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> 
     world = (tmp_path / "world" / "world.json").stat().st_mtime_ns
     code, output = run(*demo)
     assert code == 0, output
-    assert "world: simulate and render 3 drives through four towns\n      done before" in output
+    assert output.count("done before") == 2
     assert (tmp_path / "world" / "world.json").stat().st_mtime_ns == world
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert list(summary["agents"]) == ["constant_velocity", "human", "drive_jepa_perception_free"]
     assert summary["agents"]["human"]["ade_m"] == 0.0
     assert summary["agents"]["drive_jepa_perception_free"]["num_failed"] == 0
     assert summary["scenes"]["failures"] == []
-    trained_on = json.loads((tmp_path / "training" / "result.json").read_text())["logs"]
-    tested_on = {path.stem for path in (tmp_path / "world" / "navsim_logs" / "test").glob("*.pkl")}
-    assert tested_on
-    assert not tested_on & {*trained_on["train"], *trained_on["val"]}
+    assert list((tmp_path / "unseen_world" / "navsim_logs").iterdir()) == [
+        tmp_path / "unseen_world" / "navsim_logs" / "test"
+    ]
     report = (tmp_path / "report.html").read_text()
     assert "http://" not in report
     assert report.count('class="scene"') >= 1
@@ -77,8 +82,17 @@ def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "report", "demo"])
-def test_misspelt_setting_is_refused_before_anything_runs(command: str, tmp_path: Path) -> None:
-    code, output = run(f"training.{command}", f"output={tmp_path / 'out'}", "sed=3")
-    assert code != 0
-    assert "Key 'sed' is not in struct" in output or "Could not override 'sed'" in output
-    assert not (tmp_path / "out").exists()
+def test_misspelt_setting_is_refused_by_every_command(command: str) -> None:
+    composing = initialize_config_module("training.conf", version_base="1.2")
+    with composing, pytest.raises(ConfigCompositionException, match="Could not override 'sed'"):
+        compose(command, overrides=["output=x", "sed=3"])
+
+
+def test_configuration_files_hold_every_setting_and_its_default() -> None:
+    required = ["output=out", "data.root=in"]
+    with initialize_config_module("training.conf", version_base="1.2"):
+        train = read_config(TrainConfig, compose("train", overrides=required))
+        demo = read_config(DemoConfig, compose("demo"))
+    assert train.cache.path == "out/cache"
+    assert train.agent["_target_"] == "navsim_agents.drive_jepa.PerceptionFreeAgent"
+    assert demo.agent == "drive_jepa_perception_free_small"

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 
-from training.demo import DemoConfig, demo_stages
+from training.demo import DemoConfig, WorldSize, demo_stages
 from training.stages import Stage, StageError, run_stages
 
 
@@ -108,10 +108,12 @@ def test_another_version_of_the_package_starts_afresh(monkeypatch: pytest.Monkey
     assert shell.modules == ["a.world", "b.train", "c.report"]
 
 
-def test_demo_evaluates_on_a_split_that_it_does_not_train_on(tmp_path: Path) -> None:
-    config = DemoConfig(str(tmp_path), "some_agent", 8, 3, 9.0, epochs=2, batch_size=4)
-    stages = {stage.name: stage for stage in demo_stages(config)}
-    assert list(stages) == ["world", "training", "evaluation", "report"]
-    assert "data.split=test" not in stages["training"].arguments
-    assert "split=test" in stages["evaluation"].arguments
+def test_demo_is_tested_in_a_world_that_it_does_not_train_on(tmp_path: Path) -> None:
+    sizes = WorldSize(8, 9.0), WorldSize(2, 7.5)
+    stages = {stage.name: stage for stage in demo_stages(DemoConfig(str(tmp_path), "some", *sizes, 2, 4, seed=6))}
+    assert list(stages) == ["world", "unseen_world", "training", "evaluation", "report"]
+    assert f"data.root={tmp_path / 'world'}" in stages["training"].arguments
+    assert f"data_root={tmp_path / 'unseen_world'}" in stages["evaluation"].arguments
+    assert "seed=6" in stages["world"].arguments
+    assert "seed=7" in stages["unseen_world"].arguments
     assert all(tmp_path in stage.folder.parents for stage in stages.values())
