@@ -15,8 +15,8 @@ CURVE_PX = (1680, 500)
 ERRORS_PX = (1680, 540)
 
 
-def training_curve(history: pd.DataFrame, reference_ade_m: float) -> Figure:
-    """Losses and validation error by epoch; ``reference_ade_m`` is constant velocity's error on the test scenes."""
+def training_curve(history: pd.DataFrame) -> Figure:
+    """Losses and validation error by epoch."""
     figure = new_figure(*CURVE_PX)
     losses, error = figure.subplots(1, 2)
     epochs = history["epoch"] + 1
@@ -26,15 +26,8 @@ def training_curve(history: pd.DataFrame, reference_ade_m: float) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     losses.set(title="Loss", xlabel="epoch", ylim=(0, None))
     losses.legend()
-    error.plot(epochs, history["val_ade_m"], color=OURS, label="validation scenes")
-    if np.isfinite(reference_ade_m):
-        style = agent_style("constant_velocity")
-        error.axhline(
-            reference_ade_m, color=style.color, linestyle=style.linestyle, label="constant velocity, test scenes"
-        )
-        error.axhline(reference_ade_m / 2, color=style.color, linestyle=(0, (1, 2)), label="half of it")
-    error.set(title="Average displacement error over 4 s [m]", xlabel="epoch", ylim=(0, None))
-    error.legend()
+    error.plot(epochs, history["val_ade_m"], color=OURS)
+    error.set(title="ADE of the validation scenes [m]", xlabel="epoch", ylim=(0, None))
     figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.14, wspace=0.12)
     return figure
 
