@@ -182,8 +182,7 @@ def closing_words(config: DemoConfig, summary: dict[str, Any], seconds: float) -
 
 
 def _environment(config: DemoConfig) -> dict[str, str]:
-    # Threads that wait without spinning leave the cores to whoever else needs them.
-    return {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(config.threads)}
+    return {"OMP_NUM_THREADS": str(config.threads)}
 
 
 if __name__ == "__main__":
