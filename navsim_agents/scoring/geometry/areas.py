@@ -78,7 +78,7 @@ def _merge_equal(edges: FloatArray, bits: IntArray) -> tuple[FloatArray, IntArra
 
 @dataclass(frozen=True)
 class Areas:
-    """Polygons of B scenes, located by cells whose items are 4 * edge + 2 * right1 + right2 (ends right of the cell)."""
+    """Polygons of B scenes, located by cells whose items are 4 * edge + 2 * right1 + right2 (see the module)."""
 
     cells: Cells
     cell_pattern: Table  # [entries with items], int32: the constant of each

@@ -118,12 +118,14 @@ class Cells:
     @staticmethod
     def concatenate(parts: list[Cells]) -> Cells:
         """Cells of several scenes."""
-        joined = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
         return Cells(
-            **{
-                name: Table.concatenate(values) if isinstance(values[0], Table) else torch.cat(values)
-                for name, values in joined.items()
-            }
+            origin=torch.cat([part.origin for part in parts]),
+            inverse_size=torch.cat([part.inverse_size for part in parts]),
+            shape=torch.cat([part.shape for part in parts]),
+            plain=torch.cat([part.plain for part in parts]),
+            entry=Table.concatenate([part.entry for part in parts]),
+            first=Table.concatenate([part.first for part in parts]),
+            item=Table.concatenate([part.item for part in parts]),
         )
 
     def at(self, x: Tensor, y: Tensor, scene: Optional[Tensor]) -> Int[Tensor, "..."]:
