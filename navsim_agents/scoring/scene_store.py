@@ -110,9 +110,10 @@ class SceneStoreWriter:
         self._file = data.open("r+b")
         self._lock()
         known = (self._path / ABOUT_FILE).exists()
-        self._rows = list(_read_index(self._path)) if known else []
+        self._rows = _read_index(self._path) if known else np.zeros(0, dtype=INDEX_DTYPE)
+        self._new_rows: list[tuple[str, int, int, int]] = []
         self.tokens = {str(row["token"]) for row in self._rows}
-        self._end = max((int(row["offset"] + row["length"]) for row in self._rows), default=0)
+        self._end = int((self._rows["offset"] + self._rows["length"]).max(initial=0))
         self._file.truncate(self._end)
         self._file.seek(self._end)
         if not known:
@@ -146,19 +147,20 @@ class SceneStoreWriter:
         if token in self.tokens or len(token) > INDEX_DTYPE["token"].itemsize // 4:
             raise SceneError(f"token {token!r} is too long or in the store already; give each scene its own")
         self._file.write(record)
-        row = np.array((token, self._end, len(record), zlib.crc32(record)), dtype=INDEX_DTYPE)
-        self._rows.append(row)
+        self._new_rows.append((token, self._end, len(record), zlib.crc32(record)))
         self.tokens.add(token)
         self._end += len(record)
-        if len(self._rows) % FLUSH_EVERY == 0:
+        if len(self._new_rows) == FLUSH_EVERY:
             self.flush()
 
     def flush(self) -> None:
         """Write what was added to the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
+        self._rows = np.concatenate((self._rows, np.array(self._new_rows, dtype=INDEX_DTYPE)))
+        self._new_rows = []
         buffer = io.BytesIO()
-        np.save(buffer, np.array(self._rows, dtype=INDEX_DTYPE), allow_pickle=False)
+        np.save(buffer, self._rows, allow_pickle=False)
         _replace(self._path / INDEX_FILE, buffer.getvalue())
         about = {"store_version": STORE_VERSION, "schema_version": SCHEMA_VERSION, "scenes": len(self._rows)}
         _replace(self._path / ABOUT_FILE, json.dumps(about).encode())
