@@ -58,8 +58,7 @@ def export(config: ExportScenesConfig) -> ExportReport:
 @hydra.main(version_base="1.2", config_path="conf", config_name="export_scenes")
 def run(cfg: DictConfig) -> None:
     """Exit code 1 and one line where the input breaks a rule, or where not one scene is there in the end."""
-    worker = cfg.pop("worker")
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ExportScenesConfig), cfg, {"worker": worker}))
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ExportScenesConfig), cfg))
     assert isinstance(config, ExportScenesConfig)
     try:
         report = export(config)

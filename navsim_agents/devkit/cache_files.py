@@ -7,6 +7,7 @@ Nothing here needs the devkit.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Union
@@ -85,7 +86,7 @@ def _resolve(root: Path, listed: list[str], num_lists: int) -> CacheListing:
     for line in listed:
         path = Path(line)
         here = root.joinpath(*path.parts[-PARTS_BELOW_CACHE:])
-        num_moved += here != path
+        num_moved += os.path.abspath(here) != str(path)
         for candidate in (here, path):
             if candidate.is_file():
                 found.setdefault(path.parent.name, CacheEntry.of(candidate))

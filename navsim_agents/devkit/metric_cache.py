@@ -16,7 +16,6 @@ import numpy.typing as npt
 from navsim_agents.devkit.cache_files import CacheEntry, CacheListing, list_metric_cache
 from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.logged_future import LoggedFutures
-from navsim_agents.devkit.scene_objects import drivable_arrays, red_light_arrays, track_arrays
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.errors import DevkitError
 from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
@@ -48,6 +47,8 @@ def scoring_scene_of(metric_cache: Any, futures: Optional[LoggedFutures] = None)
         SceneError: the scene breaks a rule of the contract, such as a route without a centreline.
         WorldDataError: ``futures`` lacks the scene's log, or its end.
     """
+    from navsim_agents.devkit.scene_objects import drivable_arrays, red_light_arrays, track_arrays
+
     variant = cache_variant(metric_cache)
     entry = CacheEntry.of(Path(metric_cache.file_path))
     time_us = int(metric_cache.ego_state.time_point.time_us)
