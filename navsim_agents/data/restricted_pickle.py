@@ -11,7 +11,7 @@ import builtins
 import pickle
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, BinaryIO, Optional
+from typing import Any, BinaryIO, ClassVar, Optional
 
 import numpy as np
 
@@ -109,7 +109,7 @@ def _allowed_names() -> dict[tuple[str, str], Any]:
 class RestrictedUnpickler(pickle.Unpickler):
     """Unpickler that knows the names of plain data; ``pickle.UnpicklingError`` names any other."""
 
-    _allowed = _allowed_names()
+    _allowed: ClassVar[dict[tuple[str, str], Any]] = _allowed_names()
 
     def find_class(self, module_name: str, global_name: str) -> Any:
         """The stand-in for a permitted name."""
