@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.devkit.metric_cache import cache_variant, scoring_scene_of
 from navsim_agents.devkit.parity_plans import parity_plans
 from navsim_agents.devkit.scoring import METRIC, JointScores, score_jointly_with_devkit, score_with_devkit
@@ -55,10 +56,14 @@ class ScoredScene:
 
 
 def score_both(
-    metric_cache: Any, count: int, generator: np.random.Generator, vocabulary: Optional[FloatArray]
+    metric_cache: Any,
+    count: int,
+    generator: np.random.Generator,
+    vocabulary: Optional[FloatArray],
+    futures: Optional[LoggedFutures],
 ) -> tuple[ScoredScene, FloatArray]:
-    """Score ``count`` trajectories by both, and return them [N, 8, 3]."""
-    scene = scoring_scene_of(metric_cache)
+    """Score ``count`` trajectories by both, and return them [N, 8, 3]; ``futures`` gives v1.1 the human."""
+    scene = scoring_scene_of(metric_cache, futures)
     speed = float(scene.ego_state[3])
     plans = parity_plans(scene.human_trajectory.numpy(), speed, count, generator, vocabulary)
     ours = score_scenes([scene], torch.from_numpy(plans)[None], metric=METRIC[cache_variant(metric_cache)])
