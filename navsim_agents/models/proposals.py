@@ -43,6 +43,11 @@ class ProposalConfig(RefinerConfig):
         return self.num_poses * self.steps_per_pose
 
 
+RELEASED_VIT_L = ProposalConfig()
+RELEASED_RESNET34 = ProposalConfig(num_proposals=64, skip_when_invisible=False)
+"""What the released checkpoints of NAVSIM v1 were trained with; of v2, ResNet34 has 32 proposals."""
+
+
 class ProposalOutput(NamedTuple):
     """What the planner says of a batch; frame ``ego``, metres and radians. Auxiliary logits in training only."""
 

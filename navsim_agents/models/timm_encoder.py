@@ -84,7 +84,8 @@ class TimmVideoEncoder(nn.Module):
         statistics = self.network.pretrained_cfg
         self._register("scale", [own / std for own, std in zip(IMAGENET_STD, statistics["std"])])
         self._register(
-            "shift", [(own - mean) / std for own, mean, std in zip(IMAGENET_MEAN, statistics["mean"], statistics["std"])]
+            "shift",
+            [(own - mean) / std for own, mean, std in zip(IMAGENET_MEAN, statistics["mean"], statistics["std"])],
         )
 
     def _register(self, name: str, values: list[float]) -> None:
