@@ -118,7 +118,7 @@ def map_records(path: Path, header: ShardHeader, record_bytes: int) -> npt.NDArr
 
 def check_record(path: Path, token: str, record: npt.NDArray[np.uint8], crc32: int) -> None:
     """Raises LabelError where the record's checksum is wrong."""
-    if zlib.crc32(np.ascontiguousarray(record)) != crc32:
+    if zlib.crc32(record.data) != crc32:
         raise LabelError(f"the labels of scene {token} in shard {path} have a wrong checksum; {WAY_OUT}")
 
 

@@ -81,8 +81,8 @@ class LabelStamp:
         """Raises LabelError unless the labels are those of ``vocabulary`` and ``metric`` (None: any)."""
         if metric is not None and metric != self.metric:
             raise LabelError(
-                f"{where} holds labels of {self.metric}, but metric={metric} is wanted; give metric={self.metric}, or a "
-                f"store made with python -m cache_tools.score_vocabulary metric={metric}"
+                f"{where} holds labels of {self.metric}, but metric={metric} is wanted; give metric={self.metric}, "
+                f"or a store made with python -m cache_tools.score_vocabulary metric={metric}"
             )
         if vocabulary is not None and vocabulary.digest != self.vocabulary_digest:
             raise LabelError(

@@ -33,8 +33,8 @@ class LabelStoreWriter:
         self.tokens = sorted(tokens)
         if len(set(self.tokens)) != stamp.num_scenes or scenes_digest(self.tokens) != stamp.scenes_digest:
             raise LabelError(
-                f"{len(self.tokens)} tokens are given, but the stamp is of {stamp.num_scenes} other ones; make the stamp "
-                "of the tokens, each once"
+                f"{len(self.tokens)} tokens are given, but the stamp is of {stamp.num_scenes} other ones; make the "
+                "stamp of the tokens, each once"
             )
         self._stamp_crc32 = zlib.crc32(stamp.to_json().encode())
         (self.path / SHARD_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -44,8 +44,8 @@ class LabelStoreWriter:
         differences = read_stamp(self.path).differences(stamp)
         if differences:
             raise LabelError(
-                f"{self.path} holds labels of something else ({'; '.join(differences)}), but a store has one stamp; give "
-                "another output, or delete this one"
+                f"{self.path} holds labels of something else ({'; '.join(differences)}), but a store has one stamp; "
+                "give another output, or delete this one"
             )
 
     def tokens_of(self, shard: int) -> list[str]:

@@ -89,7 +89,7 @@ def sample_teachers(rows: Int[Tensor, "B cap"], count: int, generator: torch.Gen
 def sample_teachers_per_stage(
     rows: Int[Tensor, "B cap"], count: int, num_stages: int, generator: torch.Generator
 ) -> Int[Tensor, "L B count"]:
-    """A draw of its own for each refinement stage, as the released code does; :func:`sample_teachers` draws per step."""
+    """A draw of its own for each refinement stage, as in the released code; :func:`sample_teachers` is one a step."""
     return torch.stack([sample_teachers(rows, count, generator) for _ in range(num_stages)])
 
 

@@ -36,8 +36,9 @@ class Vocabulary:
         shape = tuple(self.poses.shape)
         if len(shape) != 3 or shape[1:] != (NUM_STEPS, 3) or not shape[0] or self.poses.dtype != torch.float32:
             raise LabelError(
-                f"the vocabulary is {self.poses.dtype} of shape {shape}, but must be float32 of [V, {NUM_STEPS}, 3] with "
-                f"V of 1 or more: x, y, heading every {STEP_S} s; build one with python -m cache_tools.build_vocabulary"
+                f"the vocabulary is {self.poses.dtype} of shape {shape}, but must be float32 of [V, {NUM_STEPS}, 3] "
+                f"with V of 1 or more: x, y, heading every {STEP_S} s; make one with "
+                "python -m cache_tools.build_vocabulary"
             )
         bad = int((~torch.isfinite(self.poses)).flatten(1).any(1).sum())
         if bad:

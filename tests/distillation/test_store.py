@@ -90,12 +90,12 @@ def test_any_damaged_byte_is_found_and_rebuilt(folder, place):
     before = bytes_of(folder)
     damage(folder / "shards" / "000000.labels", place)
     if place >= 0:
-        with pytest.raises(LabelError, match="shard .*000000.labels"):
+        with pytest.raises(LabelError, match=r"shard .*000000\.labels"):
             LabelStore.open(folder)
     else:
         store = LabelStore.open(folder)
         assert len(store.verify()) == 1
-        with pytest.raises(LabelError, match="labels of scene b2 in shard .* have a wrong checksum; run the same"):
+        with pytest.raises(LabelError, match=r"labels of scene b2 in shard .* have a wrong checksum; run the same"):
             store.scores("b2")
         store.scores("a1")
     writer = LabelStoreWriter(folder, stamp(), TOKENS)
@@ -108,7 +108,7 @@ def test_any_damaged_byte_is_found_and_rebuilt(folder, place):
 def test_truncated_shard_is_found(folder):
     path = folder / "shards" / "000002.labels"
     path.write_bytes(path.read_bytes()[:-64])
-    with pytest.raises(LabelError, match="000002.labels has .* bytes, but its header needs"):
+    with pytest.raises(LabelError, match=r"000002\.labels has .* bytes, but its header needs"):
         LabelStore.open(folder)
     assert LabelStoreWriter(folder, stamp(), TOKENS).missing(range(3)) == [2]
 

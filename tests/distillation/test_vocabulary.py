@@ -57,7 +57,7 @@ def test_other_arrays_are_refused(tmp_path, array, message):
 
 
 def test_no_file_is_refused(tmp_path):
-    with pytest.raises(LabelError, match="is not a readable .npy"):
+    with pytest.raises(LabelError, match=r"is not a readable \.npy"):
         load_vocabulary(tmp_path / "v.npy")
 
 
