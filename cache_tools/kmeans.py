@@ -1,4 +1,4 @@
-"""k-means over trajectories, by faiss where it is installed and by scikit-learn elsewhere, some iterations at a time."""
+"""k-means over trajectories by faiss where it is installed, by scikit-learn elsewhere; some iterations at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ FloatArray = npt.NDArray[np.float32]
 Round = Callable[[FloatArray, FloatArray, int, int], tuple[FloatArray, float]]
 """Points [N, D], centres [k, D], iterations, seed -> better centres, inertia (sum of squared distances)."""
 
-BACKENDS = ("faiss", "sklearn")
 NOT_IMPROVED = 1e-4  # relative drop of the inertia over a round below which nothing more is to be had
 CHUNK = 4096  # points whose distances to all centres are held at once
 

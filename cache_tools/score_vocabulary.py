@@ -84,24 +84,33 @@ def label_scenes(config: ScoreVocabularyConfig) -> dict[str, Any]:
     Raises:
         NavsimDriveJepaError: an option, the vocabulary, the scenes or the store breaks a rule, or a worker died.
     """
+    writer, jobs = plan_run(config)
+    stamp = writer.stamp
+    mine = range(config.part, stamp.num_shards, config.num_parts)
+    total, left = (sum(map(len, map(writer.tokens_of, shards))) for shards in (mine, [job.plan.shard for job in jobs]))
+    print(f"{stamp.num_scenes} scenes in {stamp.num_shards} shards; {total - left} of this run's {total} are labelled")
+    with tqdm(total=total, initial=total - left, desc="labels", unit="scene", disable=not jobs) as progress:
+        for result in _run(config, jobs):
+            progress.update(result.num_scenes)
+    return writer.finish()
+
+
+def plan_run(config: ScoreVocabularyConfig) -> tuple[LabelStoreWriter, list[ShardJob]]:
+    """The store, begun or gone on with, and this run's shards that are still to be made.
+
+    Raises:
+        NavsimDriveJepaError: as :func:`label_scenes`.
+    """
     config.check()
     tokens, devkit = _list_scenes(config)
     stamp = _stamp(config, load_vocabulary(config.vocabulary), tokens, devkit)
     writer = LabelStoreWriter(config.output, stamp, tokens)
-    mine = range(config.part, stamp.num_shards, config.num_parts)
-    missing = writer.missing(mine, config.retry_failed)
-    there = sum(len(writer.tokens_of(shard)) for shard in mine if shard not in set(missing))
-    print(f"{len(tokens)} scenes in {stamp.num_shards} shards; {len(mine) - len(missing)} of this run's are there")
+    missing = writer.missing(range(config.part, stamp.num_shards, config.num_parts), config.retry_failed)
     settings = LabelSettings(config.vocabulary, config.scenes, config.metric_cache_path, config.chunk, config.threads)
     devices = config.devices
-    jobs = [
+    return writer, [
         ShardJob(settings, writer.plan(shard), devices[place % len(devices)]) for place, shard in enumerate(missing)
     ]
-    total = there + sum(len(job.plan.tokens) for job in jobs)
-    with tqdm(total=total, initial=there, desc="labels", unit="scene", disable=not jobs) as progress:
-        for result in _run(config, jobs):
-            progress.update(result.num_scenes)
-    return writer.finish()
 
 
 def _run(config: ScoreVocabularyConfig, jobs: list[ShardJob]) -> Iterator[ShardResult]:
@@ -118,6 +127,7 @@ def _list_scenes(config: ScoreVocabularyConfig) -> tuple[list[str], str]:
     """Tokens, and the devkit whose scenes they are."""
     if config.backend == "devkit":
         from navsim_agents.devkit.cache_files import list_metric_cache
+
         from navsim_agents.devkit.variant import detect_host
 
         assert config.metric_cache_path is not None
