@@ -25,6 +25,7 @@ from navsim_agents.scoring.rules.time_to_collision import time_to_collision
 from navsim_agents.scoring.rules.traffic_light import traffic_light
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes
+from navsim_agents.scoring.scene_checks import check_human
 from navsim_agents.scoring.simulation.reference import reference_poses
 from navsim_agents.scoring.simulation.simulate import simulate
 
@@ -103,6 +104,8 @@ def score_scenes(
     _check_trajectories(trajectories, len(scenes), interval_length)
     if human_penalty_filter and not config.uses_history:
         raise TrajectoryError(f"human_penalty_filter is set, but {metric} has no human filter; score epdms or unset it")
+    for scene in scenes if human_penalty_filter else ():
+        check_human(scene)
     batch = collate_scenes(scenes, config, trajectories.shape[2], interval_length, dtype)
     reference = _references(batch, trajectories.to(batch.ego_pose), human_penalty_filter).to(dtype)
     size = max(1, chunk // len(scenes))
