@@ -65,7 +65,9 @@ def read_worker_config(name: str, options: Mapping[str, Any]) -> Any:
         )
     files = {path.stem: path for path in sorted((location / CONFIG_FOLDER).glob("*.yaml"))}
     if name not in files:
-        raise DevkitError(f"worker is {name!r}, but the devkit at {location} has {', '.join(files)}; choose one of them")
+        raise DevkitError(
+            f"worker is {name!r}, but the devkit at {location} has {', '.join(files)}; choose one of them"
+        )
     config = OmegaConf.load(files[name])
     unknown = sorted(set(options) - set(config))
     if unknown:
