@@ -29,3 +29,7 @@ class SceneError(NavsimDriveJepaError, ValueError):
 
 class TrajectoryError(NavsimDriveJepaError, ValueError):
     """Trajectories to be scored have another shape, interval or values than the metric needs."""
+
+
+class TrainingError(NavsimDriveJepaError):
+    """A training run cannot go on: its loss is not finite, or its features have collapsed."""
