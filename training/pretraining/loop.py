@@ -71,9 +71,7 @@ class Pretrainer:
         if found:
             self._go_on_from(found[-1])
         elif config.model.init_from is not None:
-            checkpoints.load_initial_weights(
-                self.jepa, config.model.init_from, predictor=config.model.init_predictor
-            )
+            checkpoints.load_initial_weights(self.jepa, config.model.init_from, predictor=config.model.init_predictor)
         self.replica = processes.replicate(self.jepa)
 
     def run(self) -> dict[str, Any]:
@@ -198,8 +196,7 @@ class Pretrainer:
 
     def _agree_on_signal(self) -> None:
         """A signal that reached one process counts for all, so that they save the same step."""
-        received = [number for number in self.processes.gather(self.received_signal) if number is not None]
-        self.received_signal = received[0] if received else None
+        self.received_signal = self.processes.maximum(self.received_signal or 0) or None
 
     @contextmanager
     def _signals_noted(self) -> Iterator[None]:
@@ -218,7 +215,7 @@ class Pretrainer:
 
 def build_model(config: ModelConfig, seed: int) -> VideoJepa:
     """The networks with weights drawn from ``seed``; torch's global generator is left as it was."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         jepa = config.build()
     if config.compile:
@@ -231,12 +228,13 @@ def build_model(config: ModelConfig, seed: int) -> VideoJepa:
 
 def _endless(loader: ClipLoader) -> Iterator[Tensor]:
     """Clips, one epoch of the loader after the other."""
+    empty_passes = 0  # one is right: a run may go on at the very end of an epoch
     while True:
-        count = 0
+        empty_passes += 1
         for clip in loader:
-            count += 1
+            empty_passes = 0
             yield clip
-        if not count:
+        if empty_passes > 1:
             raise InputError("the loader has no clips for this process; add videos, or lower batch_size or processes")
 
 

@@ -61,6 +61,14 @@ class Processes:
         distributed.all_reduce(values)
         return values / self.world_size
 
+    def maximum(self, value: int) -> int:
+        """Largest value of any process."""
+        if self.world_size == 1:
+            return value
+        values = torch.tensor(value, device=self.device)
+        distributed.all_reduce(values, distributed.ReduceOp.MAX)
+        return int(values)
+
     def gather(self, value: Any) -> list[Any]:
         """Plain data of every process, by rank."""
         if self.world_size == 1:
