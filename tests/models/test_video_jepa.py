@@ -27,9 +27,9 @@ ENCODER_WIDTH = 14
 def new_predictor(config: PredictorConfig = SIZES) -> Predictor:
     torch.manual_seed(0)
     predictor = Predictor(config, ENCODER_WIDTH)
-    for token in predictor.mask_tokens:
-        torch.nn.init.normal_(token)
-    return predictor
+    for parameter in predictor.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)  # far from the start, where attention is all but uniform
+    return predictor.requires_grad_(False)
 
 
 def ids(*rows: list[int]) -> Tensor:
@@ -95,10 +95,10 @@ def test_predictor_answers_in_the_order_of_the_targets_whatever_the_order_of_the
     answer = predictor(context, CONTEXT_IDS, TARGET_IDS, GRID)
     assert answer.shape == (2, 3, ENCODER_WIDTH)
     turned = predictor(context, CONTEXT_IDS, TARGET_IDS.flip(1), GRID)
-    torch.testing.assert_close(turned, answer.flip(1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(turned, answer.flip(1), atol=1e-5, rtol=0)
     order = torch.tensor([2, 0, 3, 1])
     shuffled = predictor(context[:, order], CONTEXT_IDS[:, order], TARGET_IDS, GRID)
-    torch.testing.assert_close(shuffled, answer, atol=1e-6, rtol=0)
+    torch.testing.assert_close(shuffled, answer, atol=1e-5, rtol=0)
 
 
 def test_predictor_equals_plain_attention() -> None:
@@ -134,7 +134,7 @@ def test_the_clip_length_chooses_the_mask_token() -> None:
 def test_recomputed_activations_change_no_gradient() -> None:
     gradients = []
     for recompute in (False, True):
-        predictor = new_predictor(replace(SIZES, activation_checkpointing=recompute))
+        predictor = new_predictor(replace(SIZES, activation_checkpointing=recompute)).requires_grad_(True)
         torch.manual_seed(3)
         predictor(torch.randn(2, 4, ENCODER_WIDTH), CONTEXT_IDS, TARGET_IDS, GRID).square().sum().backward()
         gradients.append([parameter.grad for parameter in predictor.predictor_blocks.parameters()])

@@ -65,7 +65,7 @@ def save_checkpoint(
         epoch: whole epochs done.
         lr: peak learning rate, as V-JEPA 2 notes it.
     """
-    contents = {part: _wrapped(getattr(jepa, part)) for part in PARTS}
+    contents: dict[str, Any] = {part: _wrapped(getattr(jepa, part)) for part in PARTS}
     contents.update(
         opt=optimiser.state_dict(),
         scaler=dict(SCALER_STATE),

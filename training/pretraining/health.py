@@ -114,7 +114,7 @@ def clip_flops(
         context, target = mask.context.shape[1], mask.target.shape[1]
         joints = 2.0 * (context + target) * encoder.width * predictor.width
         trained = _blocks_flops(context, encoder) + joints + _blocks_flops(context + target, predictor)
-        total += (1 + BACKWARD_COST) * (patch + trained)
+        total += 2 * patch + (1 + BACKWARD_COST) * trained  # pixels get no gradient
     return total
 
 

@@ -109,7 +109,7 @@ class Pretrainer:
         """
         if len(clip) != self.config.batch_size:
             raise InputError(
-                f"the loader gave {len(clip)} clips, but batch_size={self.config.batch_size}; it should drop short batches"
+                f"the loader gave {len(clip)} clips, but batch_size={self.config.batch_size}; let it drop short ones"
             )
         self.step += 1
         settings = settings_at(self.config.schedule, self.step)

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from navsim_agents.errors import CheckpointError, InputError, TrainingError
+from navsim_agents.models.blocks import RotaryAttention
+from tests.models.plain_attention import PlainAttention
 from tests.training.pretraining.tiny_runs import Bars, pretrainer, tiny_config
 from training.files import read_json
 from training.pretraining.config import HealthConfig, MasksConfig, SavingConfig
@@ -201,7 +203,7 @@ def test_the_alarm_sounds_once_for_each_collapse() -> None:
     well, thin = FeatureHealth(0.5, 9.0), FeatureHealth(0.5, 3.9)
     sounds = [alarm.check(health, step) for step, health in enumerate((well, thin, thin, well, thin))]
     assert [sound is not None for sound in sounds] == [False, True, False, False, True]
-    assert sounds[1] is not None and "step 1: features collapse: effective_rank=3.9 is below 4;" in sounds[1]
+    assert str(sounds[1]).startswith("step 1: features collapse: effective_rank=3.9 is below 4;")
     assert alarm.check(FeatureHealth(float("nan"), 9.0), 7) is None  # still on
     assert alarm.is_on
 
@@ -239,6 +241,9 @@ def test_seeds_of_models_leave_the_global_generator_alone(tmp_path: Path) -> Non
 def test_flops_equal_those_that_torch_counts() -> None:
     counter = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode(display=False)
     run = pretrainer(tiny_config(Path("unused"), resume=False))
+    for module in run.jepa.modules():
+        if isinstance(module, RotaryAttention):  # torch does not count the fused kernel of CPUs
+            module.__class__ = PlainAttention
     clip = next(iter(Bars(2)))
     grid = run.jepa.encoder.config.grid(*clip.shape[2:])
     masks = run._masks(grid)
@@ -246,7 +251,7 @@ def test_flops_equal_those_that_torch_counts() -> None:
         losses, _ = run.jepa(clip, masks)
         losses.mean().backward()
     ours = 2 * clip_flops(run.jepa.encoder.config, run.jepa.predictor.config, grid, masks)
-    assert ours == pytest.approx(counter.get_total_flops(), rel=0.1)
+    assert ours == pytest.approx(counter.get_total_flops(), rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_optimiser_groups_are_vjepas_and_hold_every_trained_parameter_once() -> 
     names = [[name_of[id(parameter)] for parameter in group["params"]] for group in groups]
     assert [{name.split(".")[0] for name in group} for group in names] == [{"encoder"}, {"predictor"}] * 2
     trained = [name for name in name_of.values() if not name.startswith("target_encoder.")]
-    assert sorted(sum(names, [])) == sorted(trained)
+    assert sorted(name for group in names for name in group) == sorted(trained)
     assert "predictor.mask_tokens.2" in names[1]
     assert all(name.endswith("bias") or ".norm" in name or "_norm" in name for name in names[2] + names[3])
 

@@ -41,16 +41,19 @@ def moving_bar(number: int) -> Tensor:
 class Bars:
     """Process ``rank`` gets its rows of batches that do not depend on the number of processes."""
 
-    def __init__(self, batch_size: int, rank: int = 0, world_size: int = 1, batches: int = 7) -> None:
+    def __init__(
+        self, batch_size: int, rank: int = 0, world_size: int = 1, batches: int = 7, distinct: int = 1000
+    ) -> None:
         self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
         self.batches = batches
+        self.distinct = distinct  # clips, after which they come again
         self.handed_out = 0
 
     def __iter__(self) -> Iterator[Tensor]:
         while True:
             self.handed_out += 1
             first = ((self.handed_out - 1) * self.world_size + self.rank) * self.batch_size
-            yield torch.stack([moving_bar(first + index) for index in range(self.batch_size)])
+            yield torch.stack([moving_bar((first + index) % self.distinct) for index in range(self.batch_size)])
             if self.handed_out % self.batches == 0:
                 return
 
