@@ -38,7 +38,8 @@ class Progress(NamedTuple):
     step: int  # optimiser steps done
     seed: int
     batch_size: int  # clips a process
-    data: list[Any]  # state of each process's loader, by rank
+    world_size: int  # processes
+    data: dict[str, Any]  # state of the loader, the same on every process
     losses: list[float]  # of the current epoch
 
 
@@ -72,7 +73,7 @@ def save_checkpoint(
         epoch=epoch,
         loss=sum(progress.losses) / max(1, len(progress.losses)),
         batch_size=progress.batch_size,
-        world_size=len(progress.data),
+        world_size=progress.world_size,
         lr=lr,
     )
     contents[PROGRESS] = progress._asdict()

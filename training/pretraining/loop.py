@@ -45,7 +45,7 @@ class ClipLoader(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data that says which clips were handed out."""
+        """Plain data that says which clips were handed out, the same on every process."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ class Pretrainer:
             "signal": self.received_signal,
             "checkpoint": str(checkpoints.checkpoint_path(Path(CHECKPOINT_FOLDER), self.step)),
             "epoch_loss": sum(self.epoch_losses) / max(1, len(self.epoch_losses)),
-            "clips": (self.step - first_step) * self.config.batch_size * self.processes.world_size,
+            "clips": (self.step - first_step) * self._global_batch,
             "seconds": round(time.monotonic() - start, 1),
         }
         if self.processes.is_first:
@@ -131,9 +131,15 @@ class Pretrainer:
     def save(self) -> None:
         """Write a checkpoint of this step, and drop the oldest."""
         schedule = self.config.schedule
-        data = self.processes.gather(self.loader.state_dict())
-        progress = checkpoints.Progress(self.step, self.config.seed, self.config.batch_size, data, self.epoch_losses)
         if self.processes.is_first:
+            progress = checkpoints.Progress(
+                self.step,
+                self.config.seed,
+                self.config.batch_size,
+                self.processes.world_size,
+                self.loader.state_dict(),
+                self.epoch_losses,
+            )
             path = checkpoints.checkpoint_path(self.folder, self.step)
             epoch = self.step // schedule.iterations_per_epoch
             checkpoints.save_checkpoint(path, self.jepa, self.optimiser, progress, epoch=epoch, lr=schedule.lr)
@@ -167,22 +173,27 @@ class Pretrainer:
 
     def _go_on_from(self, path: Path) -> None:
         progress = checkpoints.load_checkpoint(path, self.jepa, self.optimiser)
-        written = (progress.seed, progress.batch_size, len(progress.data))
-        wanted = (self.config.seed, self.config.batch_size, self.processes.world_size)
+        written = (progress.seed, progress.batch_size * progress.world_size)
+        wanted = (self.config.seed, self._global_batch)
         if written != wanted:
             raise CheckpointError(
-                f"{path} was written with (seed, batch_size, processes) = {written}, this run has {wanted}; go on with "
+                f"{path} was written with (seed, batch_size · processes) = {written}, this run has {wanted}; go on with "
                 f"the former, or start anew elsewhere from its weights: model.init_from={path}"
             )
         self.step, self.epoch_losses = progress.step, list(progress.losses)
-        self.loader.load_state_dict(progress.data[self.processes.rank])
+        self.loader.load_state_dict(progress.data)
+
+    @property
+    def _global_batch(self) -> int:
+        """Clips of a step, over all processes."""
+        return self.config.batch_size * self.processes.world_size
 
     def _masks(self, grid: TokenGrid) -> list[Masks]:
         """The whole batch's masks on every process, of which it keeps its rows: lengths are equal everywhere."""
         masks = sample_masks(
             self.config.masks.families,
             grid,
-            self.config.batch_size * self.processes.world_size,
+            self._global_batch,
             torch.Generator().manual_seed(self.config.seed * MASK_SEED_STRIDE + self.step),
             cut=self.config.masks.cut,
             rows=self.processes.rows(self.config.batch_size),

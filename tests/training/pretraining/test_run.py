@@ -141,7 +141,7 @@ def test_a_run_without_resume_starts_afresh(whole: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("changes", [{"seed": 8}, {"batch_size": 3}])
 def test_going_on_differently_is_refused(whole: Path, changes: dict[str, Any]) -> None:
-    message = r"written with \(seed, batch_size, processes\) = \(3, 2, 1\).*start anew elsewhere .*model\.init_from="
+    message = r"written with \(seed, batch_size · processes\) = \(3, 2\).*start anew elsewhere .*model\.init_from="
     with pytest.raises(CheckpointError, match=message):
         pretrainer(tiny_config(whole, **changes))
 
