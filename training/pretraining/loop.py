@@ -177,8 +177,8 @@ class Pretrainer:
         wanted = (self.config.seed, self._global_batch)
         if written != wanted:
             raise CheckpointError(
-                f"{path} was written with (seed, batch_size · processes) = {written}, this run has {wanted}; go on with "
-                f"the former, or start anew elsewhere from its weights: model.init_from={path}"
+                f"{path} was written with (seed, batch_size · processes) = {written}, this run has {wanted}; keep "
+                f"to the former, or start anew elsewhere from its weights: model.init_from={path}"
             )
         self.step, self.epoch_losses = progress.step, list(progress.losses)
         self.loader.load_state_dict(progress.data)
