@@ -116,7 +116,7 @@ def own_step(options: argparse.Namespace, variant: str, size: int) -> Step:
         losses.mean().backward()
         update(optimiser)
         jepa.update_target(MOMENTUM)
-        return float(losses.mean())
+        return float(losses.detach().mean())
 
     return step
 
@@ -145,7 +145,7 @@ def reference_step(options: argparse.Namespace, size: int) -> Step:
         with torch.no_grad():
             torch._foreach_mul_(list(average.parameters()), MOMENTUM)
             torch._foreach_add_(list(average.parameters()), list(encoder.parameters()), alpha=1 - MOMENTUM)
-        return float(loss)
+        return float(loss.detach())
 
     return step
 

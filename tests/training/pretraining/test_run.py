@@ -102,9 +102,10 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_weights(
 ) -> None:
     loader = Interrupted(2)
     loader.at = stop
+    handler = signal.getsignal(signal.SIGINT)
     first = pretrainer(tiny_config(tmp_path), loader).run()
     assert (first["steps"], first["signal"], first["is_complete"]) == (stop, signal.SIGINT, False)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     second = pretrainer(tiny_config(tmp_path))
     assert second.step == stop
     second.run()
