@@ -29,3 +29,7 @@ class SceneError(NavsimDriveJepaError, ValueError):
 
 class TrajectoryError(NavsimDriveJepaError, ValueError):
     """Trajectories to be scored have another shape, interval or values than the metric needs."""
+
+
+class VideoError(NavsimDriveJepaError, ValueError):
+    """A video, its pictures or the manifest that lists them are missing, damaged, or not allowed to be learnt from."""
