@@ -9,6 +9,8 @@ PACKAGES = ["navsim_agents", "navsim_configs", "cache_tools", "training"]
 # The driving world writes nuPlan's geopackages; reports draw with matplotlib.
 WORLD = ["geopandas>=0.12.1", "pyogrio", "shapely>=2.0"]
 REPORT = ["matplotlib>=3.5"]
+# Driving videos are decoded by PyAV, whose wheels bring FFmpeg along.
+VIDEO = ["av>=15"]
 TEST = [
     "pytest>=7",
     "hypothesis",
@@ -42,5 +44,11 @@ setup(
         "tqdm",
         "jaxtyping>=0.2.20",
     ],
-    extras_require={"world": WORLD, "report": REPORT, "test": TEST, "demo": WORLD + REPORT},
+    extras_require={
+        "world": WORLD,
+        "report": REPORT,
+        "video": VIDEO,
+        "test": TEST + VIDEO,
+        "demo": WORLD + REPORT + VIDEO,
+    },
 )
