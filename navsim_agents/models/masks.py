@@ -1,8 +1,8 @@
 """Which tokens of a clip the encoder sees, and which the predictor has to guess.
 
 A family of masks places a few blocks of one size on every clip of a batch: the tokens under them are the targets, the
-others the context. The size is drawn once a batch, the places once a clip. Tensors need equal lengths, so every clip of
-a batch is cut to the fewest tokens that one of them has. The reference keeps the first ids and so starves the late time
+others the context. The size is drawn once a batch, the places once a clip. Tensors need equal lengths, so every clip is
+cut to the fewest tokens that one of the batch has. The reference keeps the first ids and so starves the late time
 steps of targets; a random cut keeps them alike.
 """
 
@@ -106,16 +106,19 @@ def sample_masks(
     *,
     cut: str = "random",
     rows: slice = slice(None),
+    cut_over_all: bool = True,
 ) -> list[Masks]:
     """Masks of every family for a batch, on the CPU.
 
     Args:
         families: one result each.
         grid: tokens of a clip.
-        num_clips: clips of the whole batch, over all processes: lengths are then equal on all of them.
+        num_clips: clips of the whole batch, over all processes.
         generator: on the CPU; the only source of chance.
-        cut: "random" or "first" (the reference's): which ids go where a clip has more than the fewest in the batch.
+        cut: "random" or "first" (the reference's): which ids go where a clip has more than the fewest.
         rows: the clips of the batch to return, those of this process.
+        cut_over_all: cut to the fewest tokens of the whole batch, so that any ``rows`` give the same masks; else to
+            the fewest among ``rows``, which keeps more (the reference).
 
     Raises:
         InputError: ``cut`` is unknown, or a family leaves nothing to see.
@@ -128,15 +131,17 @@ def sample_masks(
         order = torch.rand(covered.shape, generator=generator)
         if cut == "first":
             order = torch.linspace(0, 1, grid.num_tokens).expand(covered.shape)
-        masks.append(_cut(covered, order, family.full_complement, rows))
+        own, order = covered[rows], order[rows]
+        masks.append(_cut(own, order, covered if cut_over_all else own, family.full_complement))
     return masks
 
 
-def _cut(covered: Bool[Tensor, "B N"], order: Float32[Tensor, "B N"], full_complement: bool, rows: slice) -> Masks:
-    """Equal lengths for the whole batch, ids for the clips ``rows`` of it; lowest ``order`` stays."""
-    num_targets = covered.sum(dim=1)
-    fewest_targets, fewest_seen = int(num_targets.min()), int((covered.shape[1] - num_targets).min())
-    covered, order = covered[rows], order[rows]
+def _cut(
+    covered: Bool[Tensor, "B N"], order: Float32[Tensor, "B N"], batch: Bool[Tensor, "_ N"], full_complement: bool
+) -> Masks:
+    """Ids of every clip, cut to the fewest that a clip of ``batch`` has; those of lowest ``order`` stay."""
+    num_targets = batch.sum(dim=1)
+    fewest_targets, fewest_seen = int(num_targets.min()), int((batch.shape[1] - num_targets).min())
     context = _lowest(order.masked_fill(covered, torch.inf), fewest_seen)
     if full_complement:
         rest = torch.ones_like(covered).scatter_(1, context, False)

@@ -132,6 +132,17 @@ def test_processes_get_their_rows_of_one_batch() -> None:
             assert torch.equal(getattr(masks, name), torch.cat([getattr(piece, name) for piece in pieces]))
 
 
+def test_a_process_that_cuts_for_itself_keeps_more() -> None:
+    covered = sample_covered(SHORT, GRID, 12, seeded(9))
+    rows = slice(3, 5)
+    (own,) = sample_masks([SHORT], GRID, 12, seeded(9), rows=rows, cut_over_all=False)
+    (shared,) = sample_masks([SHORT], GRID, 12, seeded(9), rows=rows)
+    assert own.target.shape == (2, int(covered[rows].sum(1).min()))
+    assert own.context.shape == (2, int((~covered)[rows].sum(1).min()))
+    assert own.target.shape[1] > shared.target.shape[1]
+    assert not bool((member(shared.target) & ~member(own.target)).any())
+
+
 def test_a_clip_that_blocks_cover_altogether_is_drawn_again() -> None:
     grid = TokenGrid(times=1, rows=2, columns=2)
     three_corners = MaskFamily("most", num_blocks=3, min_scale=0.5, max_scale=0.5, min_aspect=2.0, max_aspect=2.0)

@@ -13,6 +13,7 @@ from training.pretraining.schedules import ScheduleConfig
 
 PRECISIONS = ("bf16", "float32")
 ALARMS = ("warn", "stop")
+CUT_OVER = ("process", "all")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class MasksConfig:
 
     families: list[MaskFamily]
     cut: str = "random"
+    cut_over: str = "process"
 
     def __post_init__(self) -> None:
         names = [family.name for family in self.families]
@@ -53,6 +55,8 @@ class MasksConfig:
             raise InputError(f"mask families are called {names}; name one at least, and each differently")
         if self.cut not in CUTS:
             raise InputError(f"masks.cut={self.cut!r}, but must be one of {', '.join(CUTS)}")
+        if self.cut_over not in CUT_OVER:
+            raise InputError(f"masks.cut_over={self.cut_over!r}, but must be one of {', '.join(CUT_OVER)}")
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ class Pretrainer:
         return self.config.batch_size * self.processes.world_size
 
     def _masks(self, grid: TokenGrid) -> list[Masks]:
-        """The whole batch's masks on every process, of which it keeps its rows: lengths are equal everywhere."""
+        """This process's rows of masks that are drawn for the whole batch, alike on every process."""
         masks = sample_masks(
             self.config.masks.families,
             grid,
@@ -197,6 +197,7 @@ class Pretrainer:
             torch.Generator().manual_seed(self.config.seed * MASK_SEED_STRIDE + self.step),
             cut=self.config.masks.cut,
             rows=self.processes.rows(self.config.batch_size),
+            cut_over_all=self.config.masks.cut_over == "all",
         )
         return [Masks(*(ids.to(self.processes.device) for ids in mask)) for mask in masks]
 

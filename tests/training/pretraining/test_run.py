@@ -274,6 +274,7 @@ def test_flops_equal_those_that_torch_counts() -> None:
         (MasksConfig, {"families": []}, r"mask families are called \[\]; name one at least"),
         (MasksConfig, {"families": tiny_config(Path()).masks.families[:1] * 2}, r"\['few', 'few'\]"),
         (MasksConfig, {"families": tiny_config(Path()).masks.families, "cut": "last"}, r"masks\.cut='last'"),
+        (MasksConfig, {"families": tiny_config(Path()).masks.families, "cut_over": "gpu"}, r"masks\.cut_over='gpu'"),
     ],
 )
 def test_impossible_options_are_refused(part: Any, changes: dict[str, Any], message: str) -> None:

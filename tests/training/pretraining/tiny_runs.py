@@ -69,7 +69,7 @@ def tiny_config(folder: Path, **changes: Any) -> PretrainConfig:
     config = PretrainConfig(
         output=str(folder),
         data=None,
-        masks=MasksConfig(FAMILIES),
+        masks=MasksConfig(FAMILIES, cut_over="all"),
         batch_size=2,
         workers=0,
         seed=3,
