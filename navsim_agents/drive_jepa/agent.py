@@ -17,8 +17,7 @@ from navsim_agents.drive_jepa.checkpoints import load_agent_weights
 from navsim_agents.drive_jepa.config import OptimiserConfig
 from navsim_agents.drive_jepa.optimiser import ENCODER_PREFIXES, build_optimiser
 from navsim_agents.drive_jepa.targets import TRAJECTORY
-from navsim_agents.models.checkpoint import load_encoder_weights
-from navsim_agents.models.video_encoder import VideoEncoder
+from navsim_agents.models.encoders import AnyEncoder, load_pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +69,9 @@ class DriveJepaAgent(AgentBase):
         self.register_load_state_dict_post_hook(mark_initialized)
 
     @property
-    def encoder(self) -> VideoEncoder:
-        """The planner's video encoder."""
-        return cast(VideoEncoder, self.planner.encoder)
+    def encoder(self) -> AnyEncoder:
+        """The planner's encoder."""
+        return cast(AnyEncoder, self.planner.encoder)
 
     @abstractmethod
     def plan(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -99,7 +98,7 @@ class DriveJepaAgent(AgentBase):
     def _start_afresh(self) -> None:
         """Begin a training; a plan made with such weights is worth nothing, so say what they are."""
         if self._encoder_checkpoint_path is not None:
-            load_encoder_weights(self.encoder, Path(self._encoder_checkpoint_path).expanduser())
+            load_pretrained(self.encoder, Path(self._encoder_checkpoint_path).expanduser())
         kind = "random" if self._encoder_checkpoint_path is None else "random behind a pretrained encoder"
         logger.warning("%s has no checkpoint_path: its weights are %s until it is trained", self.name(), kind)
 
