@@ -29,3 +29,7 @@ class SceneError(NavsimDriveJepaError, ValueError):
 
 class TrajectoryError(NavsimDriveJepaError, ValueError):
     """Trajectories to be scored have another shape, interval or values than the metric needs."""
+
+
+class LabelError(NavsimDriveJepaError, ValueError):
+    """A vocabulary or a label store is damaged, belongs to something else, or breaks a rule."""
