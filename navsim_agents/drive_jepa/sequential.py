@@ -28,11 +28,19 @@ class SequentialPlanner:
         Raises:
             InputError: the scene lacks a camera, or its values break a rule.
         """
+        return make_trajectory(self.choose(agent_input, log_name, timestamp_us).plan.numpy(), FRAME_INTERVAL_S)
+
+    def choose(self, agent_input: Any, log_name: str, timestamp_us: int) -> Choice:
+        """The same, with what the plan was chosen from and by.
+
+        Raises:
+            InputError: as :meth:`compute_trajectory`.
+        """
         last_us, previous = self._last.get(log_name, (timestamp_us, None))
         gap_s = (timestamp_us - last_us) * MICROSECONDS
         choice = choose(self._agent.propose(agent_input), previous, self._agent.config.comfort_weight, gap_s)
         self._last[log_name] = (timestamp_us, choice)
-        return make_trajectory(choice.plan.numpy(), FRAME_INTERVAL_S)
+        return choice
 
     def forget(self, log_name: str) -> None:
         """Drop what is kept of a log that has ended."""

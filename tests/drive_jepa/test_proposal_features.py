@@ -137,7 +137,7 @@ def test_previous_input_is_what_was_seen_half_a_second_ago() -> None:
 
 
 def test_previous_poses_are_moved_by_hand() -> None:
-    """A quarter turn: what lies 2 m behind in the present frame lies 2 m to the right of one turned left before."""
+    """A quarter turn: what lies 2 m behind in the present frame lies 2 m to the left of one turned left before."""
     statuses = Drive().agent_input(5).ego_statuses
     poses = [np.array([-3.0, 0.0, np.pi / 2]), np.array([-1.0, 0.0, np.pi / 2]), np.zeros(3)]
     moved = [replace(status, ego_pose=pose) for status, pose in zip(statuses[1:], poses)]
