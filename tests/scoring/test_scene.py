@@ -131,7 +131,7 @@ def test_moving_keeps_the_index_and_the_scene_frozen():
     index = made.index
     moved = made.to("cpu")
     assert moved.index is not index
-    assert torch.equal(moved.index.areas.bits, index.areas.bits)
+    assert torch.equal(moved.index.areas.patterns, index.areas.patterns)
     with pytest.raises(AttributeError):
         made.token = "other"
 
