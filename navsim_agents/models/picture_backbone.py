@@ -49,9 +49,7 @@ class FrontVideoBackbone(PictureBackbone):
     num_cameras = 1
     region = FRONT_REGION
 
-    def __init__(
-        self, encoder: AnyEncoder, image_size: tuple[int, int], model_dim: int, grid_mask: GridMask
-    ) -> None:
+    def __init__(self, encoder: AnyEncoder, image_size: tuple[int, int], model_dim: int, grid_mask: GridMask) -> None:
         """Put a projector behind ``encoder``.
 
         Args:

@@ -83,13 +83,14 @@ def trajectory_and_distillation_loss(
     """
     if teachers.ndim == human.ndim + 1:
         teachers, teacher_valid = teachers.unsqueeze(1), teacher_valid.unsqueeze(1)
+    teachers = teachers.masked_fill(~teacher_valid[..., None, None], 0.0)  # whatever empty places hold
     imitation = closest_distance(proposals, human.unsqueeze(1)).mean(0)  # [L]
     # One place at a time: all at once would hold M times the proposals.
     distances = [closest_distance(proposals, teacher) for teacher in teachers.unbind(2)]
     if not distances:
         return TrajectoryLoss(_over_stages(imitation, config.stage_decay), imitation, torch.zeros_like(imitation))
     valid = teacher_valid.to(proposals.dtype)
-    per_scene = (torch.stack(distances, dim=2).masked_fill(~teacher_valid, 0.0)).sum(2)  # [B, L]
+    per_scene = torch.stack(distances, dim=2).masked_fill(~teacher_valid, 0.0).sum(2)  # [B, L]
     if config.teacher_reduction == "mean":
         per_scene = per_scene / valid.sum(2).clamp(min=1.0)
     distillation = per_scene.mean(0)

@@ -1,4 +1,4 @@
-"""Perception-based planner: waypoint-anchored proposals, refined in stages, and a score for each (paper, section 3.3)."""
+"""Perception-based planner: waypoint-anchored proposals, refined in stages, and a score for each (paper, 3.3)."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ class ProposalConfig(RefinerConfig):
     def num_steps(self) -> int:
         """Simulated states that the auxiliary heads foresee."""
         return self.num_poses * self.steps_per_pose
+
+
+RELEASED_VIT_L = ProposalConfig()
+RELEASED_RESNET34 = ProposalConfig(num_proposals=64, skip_when_invisible=False)
+"""What the released checkpoints of NAVSIM v1 were trained with; of v2, ResNet34 has 32 proposals."""
 
 
 class ProposalOutput(NamedTuple):

@@ -81,14 +81,12 @@ class TimmVideoEncoder(nn.Module):
         self.network = create_timm_model(name, pretrained=pretrained, num_classes=0, img_size=image_size)
         if activation_checkpointing:
             self.network.set_grad_checkpointing(True)  # type: ignore[operator]
-        statistics = self.network.pretrained_cfg
-        self._register("scale", [own / std for own, std in zip(IMAGENET_STD, statistics["std"])])
-        self._register(
-            "shift", [(own - mean) / std for own, mean, std in zip(IMAGENET_MEAN, statistics["mean"], statistics["std"])]
-        )
-
-    def _register(self, name: str, values: list[float]) -> None:
-        self.register_buffer(name, torch.tensor(values).view(NUM_CHANNELS, 1, 1, 1), persistent=False)
+        wanted = self.network.pretrained_cfg
+        statistics = zip(IMAGENET_MEAN, IMAGENET_STD, wanted["mean"], wanted["std"])
+        # pixel = own_std x + own_mean, and the network's input is (pixel - mean) / std.
+        affine = [(own_std / std, (own_mean - mean) / std) for own_mean, own_std, mean, std in statistics]
+        for name, values in zip(("scale", "shift"), torch.tensor(affine).T):
+            self.register_buffer(name, values.reshape(NUM_CHANNELS, 1, 1, 1), persistent=False)
 
     def forward(self, clip: Float[Tensor, "B 3 2 H W"]) -> Float[Tensor, "B N D"]:
         """Tokens of clips that ``PixelNormalize`` normalised; the network gets them by its own statistics."""
