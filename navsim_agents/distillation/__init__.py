@@ -1,9 +1,9 @@
 """Multimodal trajectory distillation: the vocabulary, its labels, and the pseudo-teachers drawn from them."""
 
 from navsim_agents.distillation.label_codec import LabelLayout
-from navsim_agents.distillation.label_stamp import LabelStamp
+from navsim_agents.distillation.label_stamp import LabelStamp, scenes_digest
 from navsim_agents.distillation.label_store import LabelStore
-from navsim_agents.distillation.label_writer import LabelStoreWriter, ShardContent
+from navsim_agents.distillation.label_writer import LabelStoreWriter, ShardContent, ShardPlan
 from navsim_agents.distillation.teachers import (
     pad_rows,
     sample_teachers,
@@ -21,6 +21,7 @@ __all__ = [
     "LabelStore",
     "LabelStoreWriter",
     "ShardContent",
+    "ShardPlan",
     "Vocabulary",
     "load_vocabulary",
     "pad_rows",
@@ -29,6 +30,7 @@ __all__ = [
     "sample_teachers_per_stage",
     "save_vocabulary",
     "scene_generator",
+    "scenes_digest",
     "scenes_without_teachers",
     "teacher_poses",
     "teacher_rows",

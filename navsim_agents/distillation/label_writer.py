@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,39 @@ from navsim_agents.distillation.label_store import REPORT_FILE, SHARD_FOLDER, ST
 from navsim_agents.distillation.vocabulary import PathLike
 from navsim_agents.errors import LabelError
 
-__all__ = ["LabelStoreWriter", "ShardContent"]
+__all__ = ["LabelStoreWriter", "ShardContent", "ShardPlan"]
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """One shard to be written."""
+
+    folder: Path
+    stamp: LabelStamp
+    shard: int
+    tokens: tuple[str, ...]
+
+    def write(self, content: ShardContent) -> None:
+        """Put the shard in place.
+
+        Raises:
+            LabelError: its scenes are not the shard's, or a record has another length.
+        """
+        found = sorted([*content.records, *content.failed])
+        if found != list(self.tokens):
+            raise LabelError(
+                f"shard {self.shard} is given {len(found)} scenes, but holds {len(self.tokens)} others; give each of "
+                "its tokens once, labelled or failed"
+            )
+        wanted = self.stamp.layout.record_bytes
+        sizes = {len(record) for record in content.records.values()} - {wanted}
+        if sizes:
+            raise LabelError(f"records of {sorted(sizes)} bytes are given, but the layout has {wanted}; encode with it")
+        write_shard(shard_path(self.folder, self.shard), content, _crc32(self.stamp))
+
+
+def _crc32(stamp: LabelStamp) -> int:
+    return zlib.crc32(stamp.to_json().encode())
 
 
 class LabelStoreWriter:
@@ -36,7 +69,6 @@ class LabelStoreWriter:
                 f"{len(self.tokens)} tokens are given, but the stamp is of {stamp.num_scenes} other ones; make the "
                 "stamp of the tokens, each once"
             )
-        self._stamp_crc32 = zlib.crc32(stamp.to_json().encode())
         (self.path / SHARD_FOLDER).mkdir(parents=True, exist_ok=True)
         if not (self.path / STAMP_FILE).exists():
             replace_file(self.path / STAMP_FILE, [stamp.to_json().encode()])
@@ -65,26 +97,16 @@ class LabelStoreWriter:
             header = verify_shard(path, self.stamp.layout.record_bytes)
         except LabelError:
             return False
-        is_ours = header.stamp_crc32 == self._stamp_crc32 and header.all_tokens == self.tokens_of(shard)
+        is_ours = header.stamp_crc32 == _crc32(self.stamp) and header.all_tokens == self.tokens_of(shard)
         return is_ours and not (retry_failed and header.failed)
 
-    def write(self, shard: int, content: ShardContent) -> None:
-        """Put a shard in place.
+    def plan(self, shard: int) -> ShardPlan:
+        """The shard as a job that another process can do."""
+        return ShardPlan(self.path, self.stamp, shard, tuple(self.tokens_of(shard)))
 
-        Raises:
-            LabelError: its scenes are not the shard's, or a record has another length.
-        """
-        found = sorted([*content.records, *content.failed])
-        if found != self.tokens_of(shard):
-            raise LabelError(
-                f"shard {shard} is given {len(found)} scenes, but holds {len(self.tokens_of(shard))} others; give each "
-                "of tokens_of(shard) once, labelled or failed"
-            )
-        wanted = self.stamp.layout.record_bytes
-        sizes = {len(record) for record in content.records.values()} - {wanted}
-        if sizes:
-            raise LabelError(f"records of {sorted(sizes)} bytes are given, but the layout has {wanted}; encode with it")
-        write_shard(shard_path(self.path, shard), content, self._stamp_crc32)
+    def write(self, shard: int, content: ShardContent) -> None:
+        """Put a shard in place; raises as :meth:`ShardPlan.write` does."""
+        self.plan(shard).write(content)
 
     def finish(self) -> dict[str, Any]:
         """What is in the store now; written to ``report.json`` once every shard is there."""
