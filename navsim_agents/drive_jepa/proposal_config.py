@@ -21,6 +21,7 @@ from navsim_agents.models.encoders import TIMM_PREFIX
 from navsim_agents.models.proposal_losses import ProposalLossConfig
 from navsim_agents.models.proposals import ProposalConfig
 from navsim_agents.scoring.config import HORIZON_S
+from navsim_agents.scoring.packed_layout import ALIGNMENT
 
 AUTO = "auto"
 ON, OFF = "on", "off"
@@ -49,7 +50,11 @@ class ScoringConfig(CheckedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.scene_bytes > 0, f"scene_bytes={self.scene_bytes}", "must be a positive number of bytes")
+        require(
+            self.scene_bytes > 0 and self.scene_bytes % ALIGNMENT == 0,
+            f"scene_bytes={self.scene_bytes}",
+            f"must be a positive multiple of {ALIGNMENT}",
+        )
         require_choice("metric", self.metric, METRICS)
 
     @property

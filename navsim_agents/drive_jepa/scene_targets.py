@@ -60,7 +60,9 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
         try:
             return {SCORING_SCENE: pack_scene(self._find(token), self._num_bytes)}
         except SceneError as error:
-            raise SceneError(f"scene {token} of log {scene.scene_metadata.log_name}: {error}") from error
+            raise SceneError(
+                f"scene {token} of log {scene.scene_metadata.log_name}: {error} (num_bytes is agent.config.scene_bytes)"
+            ) from error
 
     def _find(self, token: str) -> ScoringScene:
         if self._scene_store is not None:

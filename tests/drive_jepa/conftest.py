@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from cache_tools.score_vocabulary import ScoreVocabularyConfig, label_scenes
+from navsim_agents.distillation import save_vocabulary
 from navsim_agents.drive_jepa import PerceptionFreeAgent, ProposalAgent
 from navsim_agents.scoring import SceneStoreWriter, ScoringScene
 from tests.drive_jepa.planner_scenes import TINY_PLANNER, Drive
 from tests.drive_jepa.scenes import TINY
+from tests.labels.tools import make_vocabulary
 from tests.scoring.tiny import arrays, track
 
 
@@ -31,7 +34,7 @@ def make_planner() -> Callable[..., ProposalAgent]:
 
     def make(checkpoint_path: Any = None, encoder_checkpoint_path: Any = None, **config: Any) -> ProposalAgent:
         torch.manual_seed(config.pop("seed", 0))
-        settings = {**TINY_PLANNER, "momentum": "off", "scene_bytes": 100_000, **config}
+        settings = {**TINY_PLANNER, "momentum": "off", "scene_bytes": 128_000, **config}
         return ProposalAgent(settings, checkpoint_path, encoder_checkpoint_path, device="cpu")
 
     return make
@@ -48,6 +51,16 @@ def scene_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 made = arrays(tracks, speed=float(drive.speeds[frame]), token=np.asarray(drive.token(frame)))
                 store.add(ScoringScene.from_arrays(made))
     return folder
+
+
+@pytest.fixture(scope="session")
+def labels(scene_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Settings that name a vocabulary of ten and its labels in those scenes."""
+    folder = tmp_path_factory.mktemp("labels")
+    save_vocabulary(make_vocabulary(), folder / "v.npy")
+    store, vocabulary = str(folder / "labels"), str(folder / "v.npy")
+    label_scenes(ScoreVocabularyConfig(vocabulary, store, str(scene_store), workers=0))
+    return {"label_store": store, "vocabulary": vocabulary}
 
 
 @pytest.fixture
