@@ -59,7 +59,7 @@ class TrajectoryLoss(NamedTuple):
 
 
 def closest_distance(
-    proposals: Float[Tensor, "*batch N T 3"], trajectory: Float[Tensor, "*batch T 3"]
+    proposals: Float[Tensor, "*batch N T 3"], trajectory: Float[Tensor, "*#batch T 3"]
 ) -> Float[Tensor, "*batch"]:
     """Distance of ``trajectory`` to the closest proposal: mean over time of |dx| + |dy| [m] + |dheading| [rad]."""
     return (proposals - trajectory.unsqueeze(-3)).abs().sum(-1).mean(-1).amin(-1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from navsim_agents.errors import CheckpointError, InputError
@@ -95,8 +96,10 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
     backbone = make_backbone(checkpoint_path=tmp_path / "weights.pth")
     assert torch.equal(backbone.encoder.state_dict()["layer1.0.conv1.weight"], whole.layer1[0].conv1.weight)
     torch.save({"state_dict": whole.state_dict(), "epoch": 3}, tmp_path / "nested.pth")
-    nested = make_backbone(checkpoint_path=tmp_path / "nested.pth")
-    assert torch.equal(nested.encoder.state_dict()["layer1.0.conv1.weight"], whole.layer1[0].conv1.weight)
+    save_file(whole.state_dict(), tmp_path / "weights.safetensors")
+    for name in ("nested.pth", "weights.safetensors"):
+        other = make_backbone(checkpoint_path=tmp_path / name)
+        assert torch.equal(other.encoder.state_dict()["layer1.0.conv1.weight"], whole.layer1[0].conv1.weight)
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:

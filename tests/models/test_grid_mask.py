@@ -62,7 +62,7 @@ def test_evaluation_hides_nothing() -> None:
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(InputError, match=r"ratio=1.5 of the grid mask must be a fraction"):
         GridMask(ratio=1.5, probability=0.7)
-    with pytest.raises(InputError, match=r"probability=-1 of the grid mask must be a fraction"):
-        GridMask(ratio=0.5, probability=-1)
+    with pytest.raises(InputError, match=r"probability=-1.0 of the grid mask must be a fraction"):
+        GridMask(ratio=0.5, probability=-1.0)
     with pytest.raises(InputError, match=r"a picture of 2 rows is too small"):
         GridMask(ratio=0.5, probability=1.0).draw((2, 40))
