@@ -63,9 +63,10 @@ class CheckedConfig:
             if key not in defaults:
                 hint = near_match(key, tuple(defaults)) or f"; known keys: {', '.join(defaults)}"
                 raise InputError(f"{cls.__name__} has no key {key!r}{hint}")
-            wanted = type(defaults[key])
-            is_number = wanted is float and type(value) is int
-            require(is_number or type(value) is wanted, f"{key}={value!r}", f"must be of type {wanted.__name__}")
+            is_path = defaults[key] is None  # an optional path; null leaves it out
+            wanted = str if is_path else type(defaults[key])
+            is_good = type(value) is wanted or (wanted is float and type(value) is int) or (is_path and value is None)
+            require(is_good, f"{key}={value!r}", f"must be of type {wanted.__name__}{' or null' if is_path else ''}")
         return cls(**settings)
 
 
