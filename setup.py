@@ -51,7 +51,7 @@ setup(
         "report": REPORT,
         "labels": LABELS,
         "video": VIDEO,
-        "test": TEST + LABELS + VIDEO,
+        "test": TEST + VIDEO,
         "demo": WORLD + REPORT + LABELS + VIDEO,
     },
 )

@@ -51,7 +51,9 @@ def store_folders(path: str) -> list[Path]:
         InputError: there is none.
     """
     folder = Path(path).expanduser()
-    found = [folder] if (folder / ABOUT_FILE).exists() else sorted(file.parent for file in folder.glob(f"*/{ABOUT_FILE}"))
+    found = (
+        [folder] if (folder / ABOUT_FILE).exists() else sorted(file.parent for file in folder.glob(f"*/{ABOUT_FILE}"))
+    )
     if not found:
         raise InputError(
             f"scene_store={path} holds no scene store; write one with cache_tools.export_scenes, or give the "

@@ -25,7 +25,9 @@ def make_batch(agent: ProposalAgent, frames: tuple[int, ...] = (4, 6), **drive: 
     """What NAVSIM's data set and default collation make of some scenes."""
     scenes = [Drive(seed=1, **drive).scene(frame) for frame in frames]
     targets = [merged(builder.compute_targets(scene) for builder in agent.get_target_builders()) for scene in scenes]
-    return default_collate([(agent.build_features(scene.get_agent_input()), row) for scene, row in zip(scenes, targets)])
+    return default_collate(
+        [(agent.build_features(scene.get_agent_input()), row) for scene, row in zip(scenes, targets)]
+    )
 
 
 def merged(parts: Any) -> dict[str, torch.Tensor]:

@@ -62,7 +62,9 @@ def test_score_sub_scores_and_diversity_are_logged(
     with torch.no_grad():
         found = [diversity(agent.propose(Drive(seed=s).agent_input(f)).poses) for s, f in VAL]
     assert metrics["val/diversity"].item() == pytest.approx(sum(d.union for d in found).item() / 3, abs=1e-4)
-    assert metrics["val/pairwise_diversity"].item() == pytest.approx(sum(d.pairwise for d in found).item() / 3, abs=1e-4)
+    assert metrics["val/pairwise_diversity"].item() == pytest.approx(
+        sum(d.pairwise for d in found).item() / 3, abs=1e-4
+    )
     assert metrics["val/best_score"] >= metrics["val/score"]
 
 

@@ -52,7 +52,9 @@ def test_a_missing_scene_is_named_with_a_way_out(scene_store: Path) -> None:
 
 def test_a_scene_that_is_too_long_is_named(scene_store: Path) -> None:
     builder = ScoringSceneBuilder(str(scene_store), None, 6400)
-    with pytest.raises(SceneError, match=r"scene 0001000000000004 of log log-7: .* needs \d+ bytes, but num_bytes=6400"):
+    with pytest.raises(
+        SceneError, match=r"scene 0001000000000004 of log log-7: .* needs \d+ bytes, but num_bytes=6400"
+    ):
         builder.compute_targets(Drive(seed=1).scene(4))
 
 
