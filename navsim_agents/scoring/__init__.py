@@ -1,10 +1,11 @@
 """The batched scorer: every PDMS and EPDMS sub-score of NAVSIM, for any number of trajectories and scenes."""
 
 from navsim_agents.scoring.aggregate import epdms, excuse_by_human
+from navsim_agents.scoring.packed import pack_scene, packed_size, unpack_scenes
 from navsim_agents.scoring.rules.extended_comfort import extended_comfort, plan_difference
 from navsim_agents.scoring.scene import ScoringScene
-from navsim_agents.scoring.scene_store import SceneStore, SceneStoreWriter
-from navsim_agents.scoring.score import Scores, score_scenes, score_trajectories
+from navsim_agents.scoring.scene_store import SceneStore, SceneStoreWriter, merge_stores
+from navsim_agents.scoring.score import Scores, score_batch, score_scenes, score_trajectories
 
 __all__ = [
     "SceneStore",
@@ -14,7 +15,12 @@ __all__ = [
     "epdms",
     "excuse_by_human",
     "extended_comfort",
+    "merge_stores",
+    "pack_scene",
+    "packed_size",
     "plan_difference",
+    "score_batch",
     "score_scenes",
     "score_trajectories",
+    "unpack_scenes",
 ]

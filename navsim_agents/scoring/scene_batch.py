@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -33,7 +34,7 @@ class SceneBatch:
     history_length: tuple[int, ...]
     human_trajectory: Float[Tensor, "B 8 3"]
     human_may_excuse: Bool[Tensor, " B"]  # original scenes
-    pdm_trajectory: Float[Tensor, "B S 11"]
+    pdm_trajectory: Float[Tensor, "B S 3"]  # poses
     centerline: Float[Tensor, "B M 2"]
     track_size: Float[Tensor, "B K 2"]
     track_speed: Float[Tensor, "B K"]
@@ -63,15 +64,14 @@ def collate_scenes(
         raise SceneError("there are 0 scenes, but a batch needs one; give at least one scene")
     columns = metric.track_steps
     for scene in scenes:
-        if len(scene.track_token) + len(scene.red_light_token) and scene.track_valid.shape[1] < columns:
-            raise SceneError(
-                f"scene {scene.token} has {scene.track_valid.shape[1]} track columns, but {metric.name} looks at "
-                f"{columns}; export it with devkit {'v1.1' if metric.name == 'pdms' else 'v2.2'}, or choose the other "
-                "metric"
-            )
+        if len(scene.track_token) + len(scene.red_light_token):
+            refuse_too_few_columns(scene.token, scene.track_valid.shape[1], metric)
 
     def pad(name: str, length: int = 0) -> Tensor:
         return _pad([getattr(scene, name) for scene in scenes], length, dtype)
+
+    def knots(scene: ScoringScene, num_poses: int, interval_s: float) -> Tensor:
+        return plan_times_us(scene.model_knots_us, scene.timestamp_us, num_poses, interval_s).to(scene.device)
 
     return SceneBatch(
         ego_pose=torch.stack([scene.ego_pose for scene in scenes]).double(),
@@ -81,7 +81,7 @@ def collate_scenes(
         history_length=tuple(len(scene.history_states) for scene in scenes),
         human_trajectory=torch.nan_to_num(pad("human_trajectory")),
         human_may_excuse=torch.tensor([scene.scene_type == "original" for scene in scenes], device=scenes[0].device),
-        pdm_trajectory=pad("pdm_trajectory"),
+        pdm_trajectory=pad("pdm_trajectory")[..., :3],
         centerline=_pad_with_last([scene.centerline for scene in scenes], dtype),
         track_size=pad("track_size"),
         track_speed=pad("track_speed"),
@@ -90,9 +90,9 @@ def collate_scenes(
         track_poses=torch.nan_to_num(pad("track_poses", columns)),
         track_valid=pad("track_valid", columns),
         red_light_active=pad("red_light_active", columns),
-        model_knots_us=torch.stack([_knots(scene, num_poses, interval_s) for scene in scenes]),
-        human_knots_us=torch.stack([_knots(scene, MODEL_POSES, MODEL_INTERVAL_S) for scene in scenes]),
-        sample_times_us=torch.stack([_samples(scene) for scene in scenes]),
+        model_knots_us=torch.stack([knots(scene, num_poses, interval_s) for scene in scenes]),
+        human_knots_us=torch.stack([knots(scene, MODEL_POSES, MODEL_INTERVAL_S) for scene in scenes]),
+        sample_times_us=torch.stack([sample_times_of(scene) for scene in scenes]),
         index=scenes[0].index if len(scenes) == 1 else SceneIndex.concatenate([scene.index for scene in scenes]),
     )
 
@@ -123,16 +123,28 @@ def _pad_with_last(lines: list[Tensor], dtype: torch.dtype) -> Tensor:
     return torch.stack([torch.cat((line, line[-1:].expand(longest - len(line), -1))) for line in lines]).to(dtype)
 
 
-def _knots(scene: ScoringScene, num_poses: int, interval_s: float) -> Tensor:
-    """Times of the knots: the recorded ones, the same truncation for another sampling, or the exact grid."""
-    if scene.model_knots_us is None:
-        return exact_times_us(num_poses + 1, interval_s).to(scene.device)
+def refuse_too_few_columns(name: str, found: int, metric: MetricConfig) -> None:
+    """Raises SceneError where scene ``name`` has fewer track columns than the metric looks at."""
+    if found < metric.track_steps:
+        raise SceneError(
+            f"scene {name} has {found} track columns, but {metric.name} looks at {metric.track_steps}; "
+            f"export it with devkit {'v1.1' if metric.name == 'pdms' else 'v2.2'}, or choose the other metric"
+        )
+
+
+def plan_times_us(
+    recorded: Optional[Int[Tensor, " 9"]], timestamp_us: int, num_poses: int, interval_s: float
+) -> Int[Tensor, " P1"]:
+    """Times of a plan's knots: the recorded ones, the same truncation for another sampling, or the exact grid."""
+    if recorded is None:
+        return exact_times_us(num_poses + 1, interval_s)
     if (num_poses, interval_s) == (MODEL_POSES, MODEL_INTERVAL_S):
-        return scene.model_knots_us
-    return knot_times_us(num_poses, interval_s, scene.timestamp_us).to(scene.device)
+        return recorded
+    return knot_times_us(num_poses, interval_s, timestamp_us)
 
 
-def _samples(scene: ScoringScene) -> Tensor:
+def sample_times_of(scene: ScoringScene) -> Int[Tensor, " S"]:
+    """Times of the simulated states: the recorded ones or the exact grid."""
     if scene.sample_times_us is None:
         return exact_times_us(NUM_STATES, STEP_S).to(scene.device)
     return scene.sample_times_us

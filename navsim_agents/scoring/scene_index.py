@@ -18,8 +18,9 @@ from navsim_agents.scoring.geometry.near_segments import NearSegments
 if TYPE_CHECKING:
     from navsim_agents.scoring.scene import ScoringScene
 
-CENTERLINE_CELL_M = 1.0
+CENTERLINE_CELL_M = 2.0
 LIGHT_CELL_M = 4.0
+MAX_LINE_CELLS = 16_384
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,13 @@ class SceneIndex:
             intersection_bits=_union(np.isin(layer, INTERSECTION_LAYERS)),
             light_bits=torch.from_numpy(polygon_bits(num_areas + np.arange(num_lights), total))[None],
             centerline=NearSegments.build(
-                segments, np.zeros(len(segments), np.int64), EPDMS.lane_deviation_m, CENTERLINE_CELL_M
+                segments,
+                np.zeros(len(segments), np.int64),
+                EPDMS.lane_deviation_m,
+                CENTERLINE_CELL_M,
+                MAX_LINE_CELLS,
             ),
-            lights=NearSegments.build(light_edges, light, reach, LIGHT_CELL_M),
+            lights=NearSegments.build(light_edges, light, reach, LIGHT_CELL_M, MAX_LINE_CELLS),
         )
 
     @staticmethod

@@ -100,36 +100,72 @@ def score_scenes(
     Raises:
         TrajectoryError, SceneError: as :func:`score_trajectories`.
     """
-    config = _metric(metric)
-    _check_trajectories(trajectories, len(scenes), interval_length)
-    if human_penalty_filter and not config.uses_history:
-        raise TrajectoryError(f"human_penalty_filter is set, but {metric} has no human filter; score epdms or unset it")
+    config = metric_config(metric)
+    _check_interval(trajectories, len(scenes), interval_length)
     for scene in scenes if human_penalty_filter else ():
         check_human(scene)
     batch = collate_scenes(scenes, config, trajectories.shape[2], interval_length, dtype)
-    reference = _references(batch, trajectories.to(batch.ego_pose), human_penalty_filter).to(dtype)
-    size = max(1, chunk // len(scenes))
+    return score_batch(batch, trajectories, metric, human_penalty_filter, chunk)
+
+
+@torch.no_grad()
+def score_batch(
+    batch: SceneBatch,
+    trajectories: Tensor,
+    metric: str = "epdms",
+    human_penalty_filter: bool = False,
+    chunk: int = CHUNK,
+) -> Scores:
+    """The same for scenes padded or unpacked already, for this metric and sampling; gradients stop here.
+
+    ``trajectories`` [B, N, P, 3] may be on another device than the batch, whose device and dtype are worked in.
+
+    Raises:
+        TrajectoryError: as :func:`score_trajectories`, or P is not what the batch was made for.
+    """
+    config = metric_config(metric)
+    _check_trajectories(trajectories, batch)
+    if human_penalty_filter and not config.uses_history:
+        raise TrajectoryError(f"human_penalty_filter is set, but {metric} has no human filter; score epdms or unset it")
+    reference = _references(batch, trajectories.to(batch.ego_pose), human_penalty_filter).to(batch.ego_state)
+    size = max(1, chunk // len(batch))
     parts = [_evaluate(batch, rows, config) for rows in reference.split(size, dim=1)]
     return _finish(_join(parts), batch, config, human_penalty_filter)
 
 
-def _metric(name: str) -> MetricConfig:
+def metric_config(name: str) -> MetricConfig:
+    """The metric of that name.
+
+    Raises:
+        TrajectoryError: there is none.
+    """
     if name not in METRICS:
         raise TrajectoryError(f"metric is {name!r}, but must be one of {', '.join(METRICS)}")
     return METRICS[name]
 
 
-def _check_trajectories(trajectories: Tensor, num_scenes: int, interval_s: float) -> None:
-    """Raises TrajectoryError where shape, interval or values are wrong."""
+def _check_interval(trajectories: Tensor, num_scenes: int, interval_s: float) -> None:
+    """Raises TrajectoryError where the shape is wrong or the poses do not cover the horizon."""
     shape = tuple(trajectories.shape)
     if len(shape) != 4 or shape[0] != num_scenes or shape[1] < 1 or shape[3] != 3:
         raise TrajectoryError(
             f"trajectories has shape {shape}, but {num_scenes} scenes take [{num_scenes}, N, P, 3] with N of 1 or more"
         )
-    if not interval_s > 0.0 or abs(shape[2] * interval_s - HORIZON_S) > 1e-6:
+    if not abs(shape[2] * interval_s - HORIZON_S) <= 1e-6:
         raise TrajectoryError(
             f"trajectories has {shape[2]} poses {interval_s} s apart, which cover {shape[2] * interval_s:g} s, but the "
             f"metric needs {HORIZON_S} s; sample it with num_poses=8 and interval_length=0.5, or 40 and 0.1"
+        )
+
+
+def _check_trajectories(trajectories: Tensor, batch: SceneBatch) -> None:
+    """Raises TrajectoryError where shape or values are wrong."""
+    num_poses = batch.model_knots_us.shape[1] - 1
+    shape, wanted = tuple(trajectories.shape), (len(batch), num_poses, 3)
+    if len(shape) != 4 or (shape[0], *shape[2:]) != wanted or shape[1] < 1:
+        raise TrajectoryError(
+            f"trajectories has shape {shape}, but the batch takes [{len(batch)}, N, {num_poses}, 3] with N of 1 or "
+            "more; make the batch for the sampling of the trajectories"
         )
     finite = torch.isfinite(trajectories).flatten(2).all(-1)
     if not trajectories.is_floating_point() or not bool(finite.all()):
@@ -148,7 +184,7 @@ def _references(batch: SceneBatch, trajectories: Tensor, with_human: bool) -> Fl
     def sample(poses: Tensor, knots: Tensor) -> Tensor:
         return reference_poses(poses, start, batch.ego_pose, knots, batch.sample_times_us)
 
-    rows = [sample(trajectories, batch.model_knots_us), batch.pdm_trajectory[:, None, :, :3].double()]
+    rows = [sample(trajectories, batch.model_knots_us), batch.pdm_trajectory[:, None].double()]
     if with_human:
         rows.append(sample(batch.human_trajectory[:, None].double(), batch.human_knots_us))
     return torch.cat(rows, dim=1)

@@ -177,11 +177,12 @@ def test_near_segments_name_every_segment_within_the_margin():
     draw = np.random.default_rng(11)
     segments = draw.normal(size=(60, 4)) * 8
     segments[:5, 2:] = segments[:5, :2] + 40.0  # long ones cross many cells
-    near = NearSegments.build(segments, np.arange(60), margin=1.5, cell_m=0.7)
+    near = NearSegments.build(segments, np.arange(60), margin=1.5, cell_m=0.7, max_cells=20_000)
     points = torch.from_numpy(draw.normal(size=(200, 2)) * 8)
     found = torch.zeros(200, 60, dtype=torch.int64)
-    for which, item in near.candidates(points[:, 0], points[:, 1], None):
-        found[which, near.owner[item]] += 1
+    for which, segment, owner in near.candidates(points[:, 0], points[:, 1], None):
+        np.testing.assert_array_equal(segment.numpy(), segments[owner.numpy()])
+        found[which, owner] += 1
     lines = shapely.linestrings(segments.reshape(-1, 2, 2))
     within = shapely.distance(shapely.points(points.numpy())[:, None], lines[None]) <= 1.5
     assert found.max() == 1

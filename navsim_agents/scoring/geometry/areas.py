@@ -20,10 +20,20 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from navsim_agents.scoring.geometry.cells import Cells, FloatArray, IntArray, Layout, layout_around, segment_cells
+from navsim_agents.scoring.geometry.cells import (
+    Cells,
+    FloatArray,
+    IntArray,
+    Layout,
+    NarrowArray,
+    layout_around,
+    ranks,
+    segment_cells,
+)
+from navsim_agents.scoring.geometry.table import Table
 
 BITS = 64
-CELL_M = 0.5
+CELL_M = 1.0
 
 
 def num_words(num_polygons: int) -> int:
@@ -50,6 +60,8 @@ def ring_edges(xy: FloatArray, offsets: IntArray) -> tuple[FloatArray, IntArray]
 
 def _merge_equal(edges: FloatArray, bits: IntArray) -> tuple[FloatArray, IntArray]:
     """Each edge once, pointing up, with the bits of all polygons that it bounds (an even number of times is none)."""
+    if not len(edges):
+        return edges, bits
     down = (edges[:, 1] > edges[:, 3]) | ((edges[:, 1] == edges[:, 3]) & (edges[:, 0] > edges[:, 2]))
     edges = np.where(down[:, None], edges[:, [2, 3, 0, 1]], edges)
     edges = edges + 0.0  # -0.0 and 0.0 are one number but two patterns
@@ -66,12 +78,13 @@ def _merge_equal(edges: FloatArray, bits: IntArray) -> tuple[FloatArray, IntArra
 
 @dataclass(frozen=True)
 class Areas:
-    """Polygons of B scenes, located by cells."""
+    """Polygons of B scenes, located by cells whose items are 4 * edge + 2 * right1 + right2 (see the module)."""
 
     cells: Cells
-    inside: Int[Tensor, "E W"]  # constant of each entry
-    edges: Float[Tensor, "I 7"]  # x1, y1, y2, x2 - x1, y2 - y1; y1, y2 where that end is right of the cell, else -inf
-    bits: Int[Tensor, "I W"]
+    cell_pattern: Table  # [entries with items], int32: the constant of each
+    edges: Table  # [edges, 4]: x1, y1, x2, y2 with y1 <= y2
+    edge_pattern: Table  # [edges], int32
+    patterns: Int[Tensor, "B U W"]  # sets of polygons; the first ones belong to the plain entries of the cells
 
     @staticmethod
     def build(xy: FloatArray, offsets: IntArray, ring_polygon: IntArray, num_polygons: int) -> Areas:
@@ -79,82 +92,134 @@ class Areas:
         edges, ring = ring_edges(xy, offsets)
         bits = polygon_bits(ring_polygon[ring], num_polygons)
         layout = layout_around(edges.reshape(-1, 2), 0.0, CELL_M)
-        if not len(edges):
-            cells = Cells.build(layout, np.zeros(0, dtype=np.int64))
-            return Areas(
-                cells, torch.zeros(1, bits.shape[1]).long(), torch.zeros(0, 7).double(), torch.from_numpy(bits)
-            )
         edges, bits = _merge_equal(edges, bits)
         cell, edge = segment_cells(edges, layout, 0.0)
-        records = _records(edges[edge], cell, layout)
-        inside = _centre_parity(edges, bits, layout)
-        crossed = _centre_crossings(edges[edge], records[:, 5:], cell, layout)
-        for word, plane in enumerate(inside):
-            np.bitwise_xor.at(plane, cell[crossed], bits[edge[crossed], word])
-        is_used = (inside != 0).any(axis=0)
-        is_used[cell] = True
-        used = np.flatnonzero(is_used)
-        inside = np.pad(inside[:, used].T, ((1, 0), (0, 0)))
-        tables = (torch.from_numpy(np.ascontiguousarray(table)) for table in (inside, records, bits[edge]))
-        return Areas(Cells.build(layout, cell, used), *tables)
+        right = _ends_right_of_cell(edges[edge], cell, layout)
+        runs, run_starts = _centre_parity(edges, bits, layout)
+        starts = np.flatnonzero(np.diff(cell, prepend=-1))
+        near = cell[starts]
+        at_centre = runs[np.searchsorted(run_starts, near, side="right") - 1]
+        crossed = _centre_crossings(edges[edge], right, cell, layout)
+        toggles = np.where(crossed[:, None], bits[edge], 0)
+        constants = at_centre ^ (np.bitwise_xor.reduceat(toggles, starts, axis=0) if len(starts) else toggles)
+        plain, patterns, cell_pattern, edge_pattern = _number_patterns(
+            runs, np.diff(run_starts, append=layout.shape[0] * layout.shape[1]), near, constants, bits
+        )
+        return Areas(
+            cells=Cells.build(layout, cell, 4 * edge + 2 * right[0] + right[1], plain),
+            cell_pattern=Table.of(torch.from_numpy(cell_pattern)),
+            edges=Table.of(torch.from_numpy(edges)),
+            edge_pattern=Table.of(torch.from_numpy(edge_pattern)),
+            patterns=torch.from_numpy(patterns)[None],
+        )
 
     @staticmethod
     def concatenate(parts: list[Areas]) -> Areas:
-        """Areas of several scenes; words are padded to the longest."""
-        words = max(part.bits.shape[1] for part in parts)
-
-        def pad(table: Tensor) -> Tensor:
-            return torch.nn.functional.pad(table, (0, words - table.shape[1]))
-
-        return Areas(
-            cells=Cells.concatenate([part.cells for part in parts], [len(part.edges) for part in parts]),
-            inside=torch.cat([pad(part.inside) for part in parts]),
-            edges=torch.cat([part.edges for part in parts]),
-            bits=torch.cat([pad(part.bits) for part in parts]),
-        )
+        """Areas of several scenes; patterns are padded to the most and the longest."""
+        patterns = [part.patterns[0] for part in parts]
+        size = [max(sizes) for sizes in zip(*(table.shape for table in patterns))]
+        padded = patterns[0].new_zeros((len(patterns), *size))
+        for row, table in zip(padded, patterns):
+            row[: table.shape[0], : table.shape[1]] = table
+        names = ("cell_pattern", "edges", "edge_pattern")
+        tables = {name: Table.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return Areas(cells=Cells.concatenate([part.cells for part in parts]), patterns=padded, **tables)
 
     def polygons_at(
         self, x: Float[Tensor, "*batch"], y: Float[Tensor, "*batch"], scene: Optional[Int[Tensor, "*#batch"]] = None
     ) -> Int[Tensor, "*batch W"]:
         """Bits of the polygons that each point is in (float64, m); ``scene`` may be None if there is but one."""
-        entry = self.cells.at(x, y, scene).flatten()
-        flat_x, flat_y = x.flatten(), y.flatten()
-        answer = self.inside[entry]
-        near = torch.nonzero(self.cells.count[entry])[:, 0]
-        near_x, near_y = flat_x[near], flat_y[near]
-        found = answer[near]
+        patterns, words = self.patterns.flatten(0, 1), self.patterns.shape[-1]
+        entry = self.cells.at(x, y, scene)
+        plain = self.cells.plain if scene is None else self.cells.plain[scene]
+        pattern = torch.minimum(entry, plain)
+        if scene is not None:
+            pattern += scene * self.patterns.shape[1]
+            scene = scene.expand_as(x).flatten()
+        answer = patterns[pattern.flatten()]
+        near, number = self.cells.near(entry.flatten(), scene)
+        scene = None if scene is None else scene[near]
+        answer[near] = self._near_edges(x.flatten()[near], y.flatten()[near], number, scene)
+        return answer.reshape(*x.shape, words)
+
+    def _near_edges(
+        self, x: Float[Tensor, " n"], y: Float[Tensor, " n"], number: Int[Tensor, " n"], scene: Optional[Tensor]
+    ) -> Int[Tensor, "n W"]:
+        """Bits at points in cells that edges come near, numbered as :meth:`Cells.near` does."""
+        patterns = self.patterns.flatten(0, 1)
+        first_pattern = torch.zeros_like(number) if scene is None else scene * self.patterns.shape[1]
+        constant = self.cell_pattern.values[number + self.cell_pattern.base_of(scene)]
+        found = patterns[constant + first_pattern]
         on_boundary = torch.zeros_like(found)
-        for which, item in self.cells.rounds(entry[near]):
-            crossed, touched = _crossings(self.edges[item], near_x[which], near_y[which])
-            bits = self.bits[item]
+        edge_base = self.edges.base_of(scene).expand_as(number)
+        pattern_base = self.edge_pattern.base_of(scene).expand_as(number)
+        for which, item in self.cells.rounds(number, scene):
+            edge = item >> 2
+            crossed, touched = _crossings(self.edges.values[edge + edge_base[which]], item, x[which], y[which])
+            bits = patterns[self.edge_pattern.values[edge + pattern_base[which]] + first_pattern[which]]
             found[which] ^= torch.where(crossed[:, None], bits, 0)
             if touched.any():
                 on_boundary[which] |= torch.where(touched[:, None], bits, 0)
-        answer[near] = found & ~on_boundary
-        return answer.reshape(*x.shape, answer.shape[-1])
+        return found & ~on_boundary
 
     def to(self, device: torch.device) -> Areas:
         """The same areas on another device."""
-        return Areas(self.cells.to(device), self.inside.to(device), self.edges.to(device), self.bits.to(device))
+        return Areas(**{name: value.to(device) for name, value in vars(self).items()})
 
 
-def _crossings(edge: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _crossings(edge: Tensor, item: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Per pair: the edge's g (see the module), and whether the point lies on the edge."""
-    x1, y1, y2, dx, dy, right1, right2 = edge.unbind(-1)
-    ahead = x - x1
-    cross = dx * (y - y1) - dy * ahead
-    starts_below = y1 <= y
-    crossed = (starts_below & (y < y2) & (cross > 0)) ^ (right1 > y) ^ (right2 > y)
-    touched = (cross == 0) & starts_below & (y <= y2) & (ahead * (ahead - dx) <= 0)
+    x1, y1, x2, y2 = edge.unbind(-1)
+    ahead, dx = x - x1, x2 - x1
+    cross = dx * (y - y1) - (y2 - y1) * ahead
+    starts_above, ends_above = y1 > y, y2 > y
+    right1, right2 = (item & 2) != 0, (item & 1) != 0
+    crossed = (~starts_above & ends_above & (cross > 0)) ^ (right1 & starts_above) ^ (right2 & ends_above)
+    touched = (cross == 0) & ~starts_above & (y <= y2) & (ahead * (ahead - dx) <= 0)
     return crossed, touched
 
 
-def _records(edges: FloatArray, cell: IntArray, layout: Layout) -> FloatArray:
-    """What :func:`_crossings` reads, for edges [n, 4] near cells [n]."""
-    right_side = layout.origin[0] + (cell % layout.shape[0] + 1) * layout.size
-    x1, y1, x2, y2 = edges.T
-    right1, right2 = np.where(x1 >= right_side, y1, -np.inf), np.where(x2 >= right_side, y2, -np.inf)
-    return np.stack((x1, y1, y2, x2 - x1, y2 - y1, right1, right2), axis=1)
+def _ends_right_of_cell(edges: FloatArray, cell: IntArray, layout: Layout) -> npt.NDArray[np.bool_]:
+    """Whether each end of edges [n, 4] lies right of cells [n], [2, n]."""
+    right_side = layout.origin[0] + (cell % max(layout.shape[0], 1) + 1) * layout.size
+    return np.stack((edges[:, 0] >= right_side, edges[:, 2] >= right_side))
+
+
+def _number_patterns(
+    runs: IntArray, run_lengths: IntArray, near: IntArray, constants: IntArray, bits: IntArray
+) -> tuple[NarrowArray, IntArray, NarrowArray, NarrowArray]:
+    """Gives equal sets of polygons one number, those of cells without edges first and the empty set 0.
+
+    Args:
+        runs: sets [r, W] of successive cells, of ``run_lengths`` cells each.
+        near: cells [n] that edges come near, with ``constants`` [n, W].
+        bits: sets [e, W] of the edges.
+
+    Returns:
+        Entry of each cell (0 for those of ``near``), the sets [U, W], and the numbers of constants and of edges.
+    """
+    empty = np.zeros((1, runs.shape[1]), dtype=np.int64)
+    sets, number = _unique_rows(np.concatenate((empty, runs, constants, bits)))
+    of_cell = np.repeat(number[1 : 1 + len(runs)], run_lengths)
+    of_cell[near] = number[0]
+    is_plain = np.bincount(of_cell, minlength=len(sets)) > 0
+    is_plain[number[0]] = True
+    order = np.argsort(~is_plain, kind="stable")
+    first = np.flatnonzero(order == number[0])[0]
+    order[1 : first + 1], order[0] = order[:first].copy(), number[0]  # the empty set leads
+    rank = np.empty(len(sets), dtype=np.int32)
+    rank[order] = np.arange(len(sets), dtype=np.int32)
+    ranked = rank[number[1 + len(runs) :]]
+    return rank[of_cell], sets[order], ranked[: len(constants)], ranked[len(constants) :]
+
+
+def _unique_rows(rows: IntArray) -> tuple[IntArray, IntArray]:
+    """Different rows of [n, W], and the number of each row among them."""
+    if rows.shape[1] > 1:
+        different, number = np.unique(rows, axis=0, return_inverse=True)
+        return different, number.reshape(-1)
+    different, number = np.unique(rows[:, 0], return_inverse=True)
+    return different[:, None], number
 
 
 def _centres(layout: Layout) -> tuple[FloatArray, FloatArray]:
@@ -165,33 +230,39 @@ def _centres(layout: Layout) -> tuple[FloatArray, FloatArray]:
     return x, y
 
 
-def _centre_parity(edges: FloatArray, bits: IntArray, layout: Layout) -> npt.NDArray[np.int64]:
-    """Bits of the polygons that each cell's centre is in, [W, cells], by scan lines.
+def _centre_parity(edges: FloatArray, bits: IntArray, layout: Layout) -> tuple[IntArray, IntArray]:
+    """Bits of the polygons that the cells' centres are in, by scan lines: of runs of cells [r, W], and their starts.
 
-    A closed outline crosses a row an even number of times, so crossings left of a centre serve as well as right of it.
+    A closed outline crosses a row an even number of times, so crossings left of a centre serve as well as right of it,
+    and every row begins with the empty set.
     """
     columns, rows = layout.shape
     centre_x, centre_y = _centres(layout)
-    _, y1, _, y2 = edges.T
-    low, high = np.searchsorted(centre_y, y1), np.searchsorted(centre_y, y2)  # rows that the edge spans
+    low, high = np.searchsorted(centre_y, edges[:, 1]), np.searchsorted(centre_y, edges[:, 3])  # rows it spans
     counts = high - low
     owner = np.repeat(np.arange(len(edges)), counts)
-    row = np.repeat(low, counts) + np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    x = _height_x(edges[owner], centre_y[row])
-    column = np.searchsorted(centre_x, x)  # first column whose centre is not left of the edge
-    hit = column < columns
-    toggles = np.zeros((bits.shape[1], rows, columns), dtype=np.int64)
-    for word, plane in enumerate(toggles):
-        np.bitwise_xor.at(plane.reshape(-1), row[hit] * columns + column[hit], bits[owner[hit], word])
-    return np.bitwise_xor.accumulate(toggles, axis=2, out=toggles).reshape(-1, rows * columns)
+    row = np.repeat(low, counts) + ranks(counts)
+    column = np.searchsorted(centre_x, _height_x(edges[owner], centre_y[row]))  # first centre that is not left of it
+    position = row * columns + column  # beyond the last column: the next row's start
+    order = np.argsort(position, kind="stable")
+    position, toggled = position[order], bits[owner[order]]
+    runs = np.concatenate((np.zeros((1, bits.shape[1]), dtype=np.int64), toggled))
+    np.bitwise_xor.accumulate(runs, axis=0, out=runs)
+    starts = np.append(0, position)
+    is_last = np.append(starts[1:] != starts[:-1], True) & (starts < rows * columns)
+    return runs[is_last], starts[is_last]
 
 
-def _centre_crossings(edges: FloatArray, right: FloatArray, cell: IntArray, layout: Layout) -> npt.NDArray[np.bool_]:
+def _centre_crossings(
+    edges: FloatArray, right: npt.NDArray[np.bool_], cell: IntArray, layout: Layout
+) -> npt.NDArray[np.bool_]:
     """g of each pair (cell, edge) at the cell's centre; it compares as :func:`_centre_parity` does."""
     centre_x, centre_y = _centres(layout)
-    x, y = centre_x[cell % layout.shape[0]], centre_y[cell // layout.shape[0]]
-    spans = (edges[:, 1] <= y) & (y < edges[:, 3])
-    return (spans & (x < _height_x(edges, y))) ^ (right > y[:, None])[:, 0] ^ (right > y[:, None])[:, 1]
+    columns = max(layout.shape[0], 1)
+    x, y = centre_x[cell % columns], centre_y[cell // columns]
+    starts_above, ends_above = edges[:, 1] > y, edges[:, 3] > y
+    crossed = ~starts_above & ends_above & (x < _height_x(edges, y))
+    return crossed ^ (right[0] & starts_above) ^ (right[1] & ends_above)
 
 
 def _height_x(edges: FloatArray, y: FloatArray) -> FloatArray:

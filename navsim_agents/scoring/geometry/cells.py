@@ -15,13 +15,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from navsim_agents.scoring.geometry.table import Table, from_uint16
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+NarrowArray = npt.NDArray[np.int32]
 
 # Cells know every segment within this distance, so a point that rounding puts into the neighbouring cell is
 # answered rightly by either.
 ROUNDING_M = 1e-6
-MAX_CELLS = 400_000
+MAX_CELLS = 65_534  # entries, of which there may be one more, are kept in 16 bits
+COARSER = 1.02
 
 
 class Layout(NamedTuple):
@@ -32,13 +36,15 @@ class Layout(NamedTuple):
     shape: tuple[int, int]
 
 
-def layout_around(points: FloatArray, margin: float, size: float) -> Layout:
+def layout_around(points: FloatArray, margin: float, size: float, max_cells: int = MAX_CELLS) -> Layout:
     """Cells of ``size`` [m] (coarser if they would be too many) that cover ``points`` [n, 2] and ``margin``."""
     if not len(points):
         return Layout(np.zeros(2), size, (0, 0))
     low, high = points.min(0) - margin - ROUNDING_M, points.max(0) + margin + ROUNDING_M
-    width, height = high - low
-    size = max(size, float(np.sqrt(width * height / MAX_CELLS)), width / MAX_CELLS, height / MAX_CELLS)
+    width, height = (float(extent) for extent in high - low)
+    size = max(size, float(np.sqrt(width * height / max_cells)), width / max_cells, height / max_cells)
+    while (int(width / size) + 1) * (int(height / size) + 1) > max_cells:
+        size *= COARSER
     return Layout(low, size, (int(width / size) + 1, int(height / size) + 1))
 
 
@@ -51,7 +57,7 @@ def segment_cells(segments: FloatArray, layout: Layout, margin: float) -> tuple[
     reach = segments[:, 2:] - segments[:, :2]
     num_pieces = np.maximum(1, np.ceil(np.abs(reach).max(1, initial=0.0) / layout.size)).astype(np.int64)
     owner = np.repeat(np.arange(len(segments)), num_pieces)
-    piece = _ranks(num_pieces)
+    piece = ranks(num_pieces)
     start = segments[owner, :2] + reach[owner] * (piece / num_pieces[owner])[:, None]
     end = segments[owner, :2] + reach[owner] * ((piece + 1) / num_pieces[owner])[:, None]
     pad = margin + ROUNDING_M
@@ -61,7 +67,7 @@ def segment_cells(segments: FloatArray, layout: Layout, margin: float) -> tuple[
     low, high = np.clip(low, 0, limit), np.clip(high, 0, limit)
     spans = high - low + 1
     counts = spans[:, 0] * spans[:, 1]
-    owner_of, rank = np.repeat(np.arange(len(owner)), counts), _ranks(counts)
+    owner_of, rank = np.repeat(np.arange(len(owner)), counts), ranks(counts)
     column = low[owner_of, 0] + rank % spans[owner_of, 0]
     row = low[owner_of, 1] + rank // spans[owner_of, 0]
     keys = np.sort((row * columns + column) * len(segments) + owner[owner_of])
@@ -69,91 +75,88 @@ def segment_cells(segments: FloatArray, layout: Layout, margin: float) -> tuple[
     return keys // max(len(segments), 1), keys % max(len(segments), 1)
 
 
-def _ranks(counts: IntArray) -> IntArray:
+def ranks(counts: IntArray) -> IntArray:
     """0 .. count - 1 for every count, one after the other."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of B scenes; those that matter have an entry with a range of items, entry 0 stands for all others."""
+    """Cells of B scenes. Each has an entry: 0 for cells that nothing is near, up to ``plain`` for such as have no items
+    but differ otherwise, and from there on one entry a cell with a range of items.
+    """
 
     origin: Float[Tensor, "B 2"]
     inverse_size: Float[Tensor, " B"]
     shape: Int[Tensor, "B 2"]
-    base: Int[Tensor, " B"]  # first cell of each scene
-    entry: Int[Tensor, " C"]  # int32: the many cells should stay in cache
-    first: Int[Tensor, " E"]  # first item of each entry
-    count: Int[Tensor, " E"]
+    plain: Int[Tensor, " B"]
+    entry: Table  # [cells], unsigned 16 bits: the many cells should stay in cache
+    first: Table  # [entries with items + 1], int32: where the items of each begin
+    item: Table  # [items], int32
 
     @staticmethod
-    def build(layout: Layout, cell_of_item: IntArray, used: Optional[IntArray] = None) -> Cells:
-        """Cells of one scene whose items are sorted by cell; ``used`` [n] are the cells with an entry, in order.
-
-        They must include those with items, and are only those if left out.
-        """
+    def build(layout: Layout, cell_of_item: IntArray, item: IntArray, plain: Optional[NarrowArray] = None) -> Cells:
+        """Cells of one scene whose items are sorted by cell; ``plain`` [cells] are entries of cells without items."""
         starts = np.flatnonzero(np.concatenate(([True], cell_of_item[1:] != cell_of_item[:-1])))
         starts = starts[: len(cell_of_item)]
-        near = cell_of_item[starts]
-        used = near if used is None else used
-        entry = np.zeros(layout.shape[0] * layout.shape[1], dtype=np.int32)
-        entry[used] = np.arange(1, len(used) + 1, dtype=np.int32)
-        first, count = np.zeros((2, len(used) + 1), dtype=np.int64)
-        first[entry[near]] = starts
-        count[entry[near]] = np.diff(starts, append=len(cell_of_item))
+        num_plain = 0 if plain is None else int(plain.max(initial=0))
+        entry = np.zeros(max(1, layout.shape[0] * layout.shape[1]), dtype=np.uint16)
+        if plain is not None:
+            entry[: len(plain)] = plain
+        entry[cell_of_item[starts]] = num_plain + 1 + np.arange(len(starts))
+        first = np.append(starts, len(cell_of_item)).astype(np.int32)
         return Cells(
             origin=torch.from_numpy(layout.origin)[None],
             inverse_size=torch.tensor([1.0 / layout.size], dtype=torch.float64),
             shape=torch.tensor([layout.shape]),
-            base=torch.zeros(1, dtype=torch.int64),
-            entry=torch.from_numpy(entry),
-            first=torch.from_numpy(first),
-            count=torch.from_numpy(count),
+            plain=torch.tensor([num_plain]),
+            entry=Table.of(torch.from_numpy(entry.view(np.int16))),
+            first=Table.of(torch.from_numpy(first)),
+            item=Table.of(torch.from_numpy(item.astype(np.int32))),
         )
 
     @staticmethod
-    def concatenate(parts: list[Cells], num_items: list[int]) -> Cells:
-        """Cells of several scenes, whose entries and items are concatenated too."""
-        bases, entries, firsts = [], [], []
-        num_cells = num_entries = total = 0
-        for part, items in zip(parts, num_items):
-            bases.append(part.base + num_cells)
-            entries.append(part.entry + num_entries)
-            firsts.append(part.first + total)
-            num_cells, num_entries, total = num_cells + len(part.entry), num_entries + len(part.first), total + items
+    def concatenate(parts: list[Cells]) -> Cells:
+        """Cells of several scenes."""
         return Cells(
             origin=torch.cat([part.origin for part in parts]),
             inverse_size=torch.cat([part.inverse_size for part in parts]),
             shape=torch.cat([part.shape for part in parts]),
-            base=torch.cat(bases),
-            entry=torch.cat(entries),
-            first=torch.cat(firsts),
-            count=torch.cat([part.count for part in parts]),
+            plain=torch.cat([part.plain for part in parts]),
+            entry=Table.concatenate([part.entry for part in parts]),
+            first=Table.concatenate([part.first for part in parts]),
+            item=Table.concatenate([part.item for part in parts]),
         )
 
-    def at(self, x: Tensor, y: Tensor, scene: Optional[Tensor]) -> Tensor:
+    def at(self, x: Tensor, y: Tensor, scene: Optional[Tensor]) -> Int[Tensor, "..."]:
         """Entry of each point; ``scene`` broadcasts against ``x`` and may be None if there is but one."""
-        if not len(self.entry):
-            return torch.zeros(x.shape, dtype=torch.int64, device=x.device)
-        scene = torch.zeros((), dtype=torch.int64, device=x.device) if scene is None else scene
-        origin, inverse, shape = self.origin[scene], self.inverse_size[scene], self.shape[scene]
+        chosen = torch.zeros((), dtype=torch.int64, device=x.device) if scene is None else scene
+        origin, inverse = self.origin[chosen], self.inverse_size[chosen]
+        columns, rows = self.shape[chosen].unbind(-1)
         # floor before the cast: a cast rounds -0.5 to column 0
-        column = torch.floor((x - origin[..., 0]) * inverse).clamp(-1.0, 1e9).long()
-        row = torch.floor((y - origin[..., 1]) * inverse).clamp(-1.0, 1e9).long()
-        columns, rows = shape.unbind(-1)
-        inside = (column >= 0) & (row >= 0) & (column < columns) & (row < rows)
-        cell = (self.base[scene] + row * columns + column).masked_fill_(~inside, 0)
-        return self.entry[cell].masked_fill_(~inside, 0).long()
+        column, row = torch.floor((x - origin[..., 0]) * inverse), torch.floor((y - origin[..., 1]) * inverse)
+        outside = (column < 0) | (row < 0) | (column >= columns) | (row >= rows)
+        cell = (row * columns + column).masked_fill_(outside, 0.0).long()
+        entry = from_uint16(self.entry.values[cell + self.entry.base[chosen]])
+        return entry.masked_fill_(outside, 0)
 
-    def rounds(self, cell: Int[Tensor, " n"]) -> Iterator[tuple[Tensor, Tensor]]:
-        """One item of every point's cell a round: (which points, which items), until all items have been given."""
-        item, left = self.first[cell], self.count[cell]
-        which = torch.nonzero(left)[:, 0]
-        item, left = item[which], left[which]
+    def near(self, entry: Int[Tensor, " n"], scene: Optional[Tensor]) -> tuple[Tensor, Tensor]:
+        """Which points' entries have items, and the number of each such entry among those with items."""
+        number = entry - (self.plain if scene is None else self.plain[scene]) - 1
+        which = torch.nonzero(number >= 0)[:, 0]
+        return which, number[which]
+
+    def rounds(self, number: Int[Tensor, " n"], scene: Optional[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """One item of every entry (numbers from :meth:`near`) a round: (which of them, which items), until all."""
+        row = number + self.first.base_of(scene)
+        at, end = self.first.values[row].long(), self.first.values[row + 1].long()
+        item_base = self.item.base_of(scene).expand_as(at)
+        at, left = at + item_base, end - at
+        which = torch.arange(len(at), device=at.device)
         while len(which):
-            yield which, item
+            yield which, self.item.values[at].long()
             keep = torch.nonzero(left > 1)[:, 0]
-            which, item, left = which[keep], item[keep] + 1, left[keep] - 1
+            which, at, left = which[keep], at[keep] + 1, left[keep] - 1
 
     def to(self, device: torch.device) -> Cells:
         """The same cells on another device."""

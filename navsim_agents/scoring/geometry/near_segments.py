@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from navsim_agents.scoring.geometry.cells import Cells, FloatArray, IntArray, layout_around, segment_cells
+from navsim_agents.scoring.geometry.table import Table
 
 
 @dataclass(frozen=True)
@@ -19,33 +20,40 @@ class NearSegments:
     """Segments listed by every cell that they come within ``margin`` of; ``owner`` is what a segment belongs to."""
 
     cells: Cells
-    segments: Float[Tensor, "I 4"]  # x1, y1, x2, y2
-    owner: Int[Tensor, " I"]
+    segments: Table  # [segments, 4]: x1, y1, x2, y2
+    owner: Table  # [segments], int32
 
     @staticmethod
-    def build(segments: FloatArray, owner: IntArray, margin: float, cell_m: float) -> NearSegments:
+    def build(segments: FloatArray, owner: IntArray, margin: float, cell_m: float, max_cells: int) -> NearSegments:
         """Cells of one scene over ``segments`` [n, 4] (m)."""
-        layout = layout_around(segments.reshape(-1, 2), margin, cell_m)
+        layout = layout_around(segments.reshape(-1, 2), margin, cell_m, max_cells)
         cell, segment = segment_cells(segments, layout, margin) if len(segments) else (np.zeros(0, np.int64),) * 2
         return NearSegments(
-            Cells.build(layout, cell), torch.from_numpy(segments[segment]), torch.from_numpy(owner[segment])
+            Cells.build(layout, cell, segment),
+            Table.of(torch.from_numpy(segments)),
+            Table.of(torch.from_numpy(owner.astype(np.int32))),
         )
 
     @staticmethod
     def concatenate(parts: list[NearSegments]) -> NearSegments:
         """Those of several scenes; owners keep their numbers within their scene."""
         return NearSegments(
-            cells=Cells.concatenate([part.cells for part in parts], [len(part.segments) for part in parts]),
-            segments=torch.cat([part.segments for part in parts]),
-            owner=torch.cat([part.owner for part in parts]),
+            cells=Cells.concatenate([part.cells for part in parts]),
+            segments=Table.concatenate([part.segments for part in parts]),
+            owner=Table.concatenate([part.owner for part in parts]),
         )
 
     def candidates(
         self, x: Float[Tensor, " n"], y: Float[Tensor, " n"], scene: Optional[Int[Tensor, " n"]]
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rounds of (which points, which segments); all segments within the margin of a point come up once."""
-        return self.cells.rounds(self.cells.at(x, y, scene))
+    ) -> Iterator[tuple[Tensor, Float[Tensor, "m 4"], Int[Tensor, " m"]]]:
+        """Rounds of (which points, a segment near each, its owner); all within the margin of a point come up once."""
+        near, number = self.cells.near(self.cells.at(x, y, scene), scene)
+        scene = None if scene is None else scene[near]
+        segment_base, owner_base = (table.base_of(scene).expand_as(near) for table in (self.segments, self.owner))
+        for which, segment in self.cells.rounds(number, scene):
+            owner = self.owner.values[segment + owner_base[which]].long()
+            yield near[which], self.segments.values[segment + segment_base[which]], owner
 
     def to(self, device: torch.device) -> NearSegments:
         """The same segments on another device."""
-        return NearSegments(self.cells.to(device), self.segments.to(device), self.owner.to(device))
+        return NearSegments(**{name: value.to(device) for name, value in vars(self).items()})

@@ -33,7 +33,7 @@ def _is_near(motion: Motion, batch: SceneBatch, limit_m: float) -> Bool[Tensor, 
     points = torch.stack((x.flatten(), y.flatten()), dim=-1)
     near = torch.zeros(len(points), dtype=torch.bool, device=x.device)
     line = batch.index.centerline
-    for which, item in line.candidates(points[:, 0], points[:, 1], scene):
-        start, end = line.segments[item].split(2, dim=-1)
+    for which, segment, _ in line.candidates(points[:, 0], points[:, 1], scene):
+        start, end = segment.split(2, dim=-1)
         near[which] |= squared_distance_to_segment(points[which], start, end) <= limit_m**2
     return near.reshape(x.shape)

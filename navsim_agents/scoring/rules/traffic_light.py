@@ -32,10 +32,10 @@ def traffic_light(motion: Motion, batch: SceneBatch, areas: EgoAreas) -> Bool[Te
     center = torch.stack((flat(motion.center_x, trajectory, step), flat(motion.center_y, trajectory, step)), dim=-1)
     direction = torch.stack((flat(motion.cos, trajectory, step), flat(motion.sin, trajectory, step)), dim=-1)
     lights = batch.index.lights
-    for which, item in lights.candidates(center[:, 0].double(), center[:, 1].double(), scene):
-        red = active[scene[which], lights.owner[item], step[which]]
-        which, item = which[red], item[red]
-        start, end = lights.segments[item].to(center).split(2, dim=-1)
+    for which, segment, owner in lights.candidates(center[:, 0].double(), center[:, 1].double(), scene):
+        red = active[scene[which], owner, step[which]]
+        which = which[red]
+        start, end = segment[red].to(center).split(2, dim=-1)
         half_size = motion.half_size[scene[which]]
         cut = segment_intersects_box(start, end, center[which], direction[which], half_size)
         runs[trajectory[which[cut]]] = True

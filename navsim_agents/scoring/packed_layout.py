@@ -1,0 +1,151 @@
+"""Where everything lies in a packed scene.
+
+A record (little-endian) is a header of int64 (:class:`Head`, knots, samples, shapes of the grids, then for each section
+its offset [bytes] and number of elements), and the sections, aligned so that a batch of records can be read in place.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from navsim_agents.scoring.config import METRICS, NUM_STATES
+from navsim_agents.scoring.geometry.cells import Cells
+from navsim_agents.scoring.geometry.near_segments import NearSegments
+from navsim_agents.scoring.scene import ScoringScene
+from navsim_agents.scoring.scene_batch import MODEL_INTERVAL_S, MODEL_POSES, plan_times_us, sample_times_of
+
+MAGIC = 0x3143534A44  # "DJSC1"
+ALIGNMENT = 64  # bytes; a multiple of the longest row, an edge
+COLUMNS = max(metric.track_steps for metric in METRICS.values())
+GRIDS = ("areas", "centerline", "lights")
+LAYERS = ("lane_bits", "drivable_bits", "on_route_bits", "intersection_bits")
+
+
+class Head(IntEnum):
+    """First columns of the header."""
+
+    MAGIC = 0
+    IS_ORIGINAL = 1
+    HAS_TIMES = 2  # recorded with the devkit's truncated times
+    TIMESTAMP_US = 3
+    HISTORY = 4
+    CENTERLINE = 5
+    TRACKS = 6
+    COLUMNS = 7
+    LIGHTS = 8
+    PATTERNS = 9
+    WORDS = 10
+
+
+KNOTS_AT = len(Head)
+SAMPLES_AT = KNOTS_AT + MODEL_POSES + 1
+SHAPES_AT = SAMPLES_AT + NUM_STATES  # columns, rows and plain entries of each grid
+SECTIONS_AT = SHAPES_AT + 3 * len(GRIDS)
+NUMBERS: dict[str, tuple[int, ...]] = {  # the section of float64 whose count is fixed
+    "ego_pose": (3,),
+    "ego_state": (11,),
+    "vehicle": (4,),
+    "human_trajectory": (MODEL_POSES, 3),
+    "pdm_trajectory": (NUM_STATES, 3),
+    "origins": (len(GRIDS), 2),
+    "inverse_sizes": (len(GRIDS),),
+}
+SECTIONS = (
+    *("numbers", "history_states", "centerline", "track_size", "track_speed", "track_poses", "track_is_agent"),
+    *("collided_track", "track_valid", "red_light_active", "patterns", "layers", "light_bits"),
+    *("areas.cell_pattern", "areas.edges", "areas.edge_pattern"),
+    *(f"{grid}.{part}" for grid in GRIDS[1:] for part in ("segments", "owner")),
+    *(f"{grid}.{part}" for grid in GRIDS for part in ("entry", "first", "item")),
+)
+HEADER_LENGTH = SECTIONS_AT + 2 * len(SECTIONS)
+
+
+def header_of(scene: ScoringScene) -> npt.NDArray[np.int64]:
+    """The header [HEADER_LENGTH] but for the sections, which stay 0."""
+    header = np.zeros(HEADER_LENGTH, dtype=np.int64)
+    patterns = scene.index.areas.patterns
+    header[: len(Head)] = (
+        MAGIC,
+        scene.scene_type == "original",
+        scene.model_knots_us is not None,
+        scene.timestamp_us,
+        len(scene.history_states),
+        len(scene.centerline),
+        len(scene.track_token),
+        scene.track_valid.shape[1],
+        len(scene.red_light_token),
+        *patterns.shape[1:],
+    )
+    header[KNOTS_AT:SAMPLES_AT] = plan_times_us(
+        scene.model_knots_us, scene.timestamp_us, MODEL_POSES, MODEL_INTERVAL_S
+    ).cpu()
+    header[SAMPLES_AT:SHAPES_AT] = sample_times_of(scene).cpu()
+    grids = grids_of(scene)
+    header[SHAPES_AT:SECTIONS_AT] = [int(n) for grid in grids for n in (*grid.shape[0], grid.plain[0])]
+    return header
+
+
+def sections_of(scene: ScoringScene) -> dict[str, npt.NDArray]:
+    """All sections in order."""
+    index, grids = scene.index, grids_of(scene)
+    human = np.nan_to_num(scene.human_trajectory.cpu().numpy())
+    pdm = scene.pdm_trajectory[:, :3].cpu().numpy()
+    origins = [grid.origin.cpu().numpy() for grid in grids]
+    inverse = [grid.inverse_size.cpu().numpy() for grid in grids]
+    numbers = [scene.ego_pose, scene.ego_state, scene.vehicle, human, pdm, *origins, *inverse]
+    found = {
+        "numbers": np.concatenate([np.asarray(part).reshape(-1) for part in numbers]),
+        "history_states": scene.history_states,
+        "centerline": scene.centerline,
+        "track_size": scene.track_size,
+        "track_speed": scene.track_speed,
+        "track_poses": np.nan_to_num(_columns(scene.track_poses.cpu().numpy())),
+        "track_is_agent": scene.track_is_agent,
+        "collided_track": scene.collided_track,
+        "track_valid": _columns(scene.track_valid.cpu().numpy()),
+        "red_light_active": _columns(scene.red_light_active.cpu().numpy()),
+        "patterns": index.areas.patterns,
+        "layers": np.concatenate([getattr(index, layer).cpu().numpy() for layer in LAYERS]),
+        "light_bits": index.light_bits,
+        "areas.cell_pattern": index.areas.cell_pattern.values,
+        "areas.edges": index.areas.edges.values,
+        "areas.edge_pattern": index.areas.edge_pattern.values,
+    }
+    lines: dict[str, NearSegments] = {"centerline": index.centerline, "lights": index.lights}
+    for name, line in lines.items():
+        found |= {f"{name}.segments": line.segments.values, f"{name}.owner": line.owner.values}
+    for name, grid in zip(GRIDS, grids):
+        found |= {f"{name}.{part}": getattr(grid, part).values for part in ("entry", "first", "item")}
+    return {name: _flat(found[name]) for name in SECTIONS}
+
+
+def place(sections: dict[str, npt.NDArray]) -> tuple[list[int], int]:
+    """Offset of each section, and the length of the record, in bytes."""
+    offsets, end = [], _aligned(8 * HEADER_LENGTH)
+    for array in sections.values():
+        offsets.append(end)
+        end = _aligned(end + array.nbytes)
+    return offsets, end
+
+
+def grids_of(scene: ScoringScene) -> tuple[Cells, Cells, Cells]:
+    """The cells of each of GRIDS."""
+    return scene.index.areas.cells, scene.index.centerline.cells, scene.index.lights.cells
+
+
+def _columns(values: npt.NDArray) -> npt.NDArray:
+    """Track columns cut or padded (with zeros) to as many as any metric looks at."""
+    cut = values[:, :COLUMNS]
+    return np.pad(cut, ((0, 0), (0, COLUMNS - cut.shape[1]), *((0, 0),) * (cut.ndim - 2)))
+
+
+def _flat(values: object) -> npt.NDArray:
+    array = np.asarray(values.cpu() if hasattr(values, "cpu") else values)
+    return np.ascontiguousarray(array).reshape(-1)
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT
