@@ -6,6 +6,7 @@ Formats: v1.1 keeps ``predictions``, a list of {token: trajectory}, one dict a s
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,14 +57,41 @@ class SubmittedSampling:
         self.interval_length = state.get("interval_length")
 
 
+class SubmittedConfig:
+    """Stands for any of OmegaConf's classes: the script stores the authors as a node of its whole configuration."""
+
+    def __init__(self, *_: Any) -> None:
+        self.state: dict[str, Any] = {}
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state if isinstance(state, dict) else {}
+
+    @property
+    def content(self) -> Any:
+        """What the node holds: a list's or a value's."""
+        value = self.state.get("_content", self.state.get("_val"))
+        return (
+            [item.content for item in value if isinstance(item, SubmittedConfig)] if isinstance(value, list) else value
+        )
+
+
 class SubmissionUnpickler(RestrictedUnpickler):
-    """Plain data and the two classes of a submission."""
+    """Plain data, the two classes of a submission, and empty shells for configuration."""
 
     _allowed: ClassVar[dict[tuple[str, str], Any]] = {
         **RestrictedUnpickler._allowed,
+        **{("builtins", kind.__name__): kind for kind in (list, dict, tuple, str, int, float, bool)},
+        ("collections", "defaultdict"): defaultdict,
+        ("typing", "Any"): Any,
         ("navsim.common.dataclasses", "Trajectory"): SubmittedTrajectory,
         ("nuplan.planning.simulation.trajectory.trajectory_sampling", "TrajectorySampling"): SubmittedSampling,
     }
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        """The stand-in for a permitted name."""
+        if module_name.split(".")[0] == "omegaconf":
+            return SubmittedConfig
+        return super().find_class(module_name, global_name)
 
 
 @dataclass(frozen=True)
@@ -133,6 +161,7 @@ def _check_team(content: Mapping[str, Any], report: SubmissionReport) -> None:
         if not isinstance(content.get(key), str) or not content[key].strip():
             report.error(key, f"is {content.get(key)!r}, but must be text; give it to run_create_submission_pickle")
     authors = content.get("authors")
+    authors = authors.content if isinstance(authors, SubmittedConfig) else authors
     is_list = isinstance(authors, (list, tuple)) and bool(authors)
     if not is_list and not (isinstance(authors, str) and authors.strip()):
         report.error("authors", f"is {authors!r}, but must name somebody; give authors=[…]")

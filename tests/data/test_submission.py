@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from cache_tools.validate_submission import read_tokens
 from navsim_agents.data.submission import ExpectedTokens, SubmissionReport, check_submission, load_submission
@@ -75,6 +76,13 @@ def test_good_submissions_of_both_versions(tmp_path: Path) -> None:
     stages = {"first_stage_predictions": [predictions()], "second_stage_predictions": [{"s": plan(5, 40, 0.1)}]}
     second = check(tmp_path, {**TEAM, **stages})
     assert (second.problems, second.version, second.num_trajectories) == ([], "v2.2", 4)
+
+
+def test_authors_as_the_devkits_script_stores_them(tmp_path: Path) -> None:
+    """A node of OmegaConf, which carries the whole configuration with it."""
+    config = OmegaConf.create({"authors": ["a", "b"], "agent": {"lr": 1e-3, "path": "${env}/x"}, "none": []})
+    assert check(tmp_path, {**v1(), "authors": config.authors}).problems == []
+    assert "authors: is []" in texts(check(tmp_path, {**v1(), "authors": config.none}))
 
 
 def test_missing_and_foreign_scenes(tmp_path: Path) -> None:
