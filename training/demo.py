@@ -35,7 +35,7 @@ class WorldSize:
 
     logs: int  # drives
     duration_s: float  # of each
-    scoring_scenes: bool  # make what PDMS and EPDMS need
+    scoring_scenes: bool = True  # make what PDMS and EPDMS need
 
 
 @dataclass(frozen=True)

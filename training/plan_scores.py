@@ -66,7 +66,7 @@ class PlanScorer:
     def _scored(self) -> _Scored:
         """All metrics of all agents, some scenes at a time."""
         stacked = np.stack([self.plans[agent] for agent in self.plans], axis=1)  # [B, N, T, 3]
-        is_planned = np.isfinite(stacked).all((2, 3))
+        is_planned = np.asarray(np.isfinite(stacked).all(axis=(2, 3)))  # [B, N]
         plans = torch.from_numpy(np.where(is_planned[..., None, None], stacked, 0.0))
         scored = _Scored(self.metrics)
         for start in tqdm(range(0, len(self.tokens), SCENES_AT_ONCE), desc="scoring", unit=f"{SCENES_AT_ONCE} scenes"):
@@ -137,7 +137,7 @@ def _score(scenes: list[ScoringScene], plans: Tensor, metric: str) -> tuple[dict
     return {**excused, **{_UNEXCUSED + name: value for name, value in columns.items()}}, scores.simulated_states
 
 
-def two_frame_comfort(states: Tensor, times_us: FloatArray, log_names: Sequence[str], is_planned: FloatArray) -> Tensor:
+def two_frame_comfort(states: Tensor, times_us: IntArray, log_names: Sequence[str], is_planned: BoolArray) -> Tensor:
     """Extended comfort [B, N] of simulated ``states`` [B, N, S, 11]; NaN where the frame before is missing.
 
     As v2.2's one-stage script: each planned frame is compared with the planned frame before it in its log, where that

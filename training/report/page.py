@@ -92,6 +92,8 @@ def _headline(config: ReportConfig, results: Results) -> Iterator[str]:
             (INK, f"{ours['ade_m'] / baseline['ade_m']:.2f}", "ratio of the two; 1 would be no gain, 0 is the human"),
             (INK, f"{100 * better:.0f} %", "of the scenes are planned better than at constant velocity"),
         ]
+    if "epdms" in ours:
+        entries.append((OURS, f"{100 * ours['epdms']:.1f}", "EPDMS of the trained agent, of 100"))
     yield html.key_figures(entries)
     for note in config.notes:
         yield html.paragraph(note)
@@ -234,7 +236,7 @@ def _failures(config: ReportConfig, results: Results) -> Iterator[str]:
     yield html.table(header, rows)
     failures = results.summary["scenes"]["failures"]
     if failures:
-        yield html.paragraph(f"{len(failures)} times a scene could not be read or an agent gave no plan:")
+        yield html.paragraph(f"{len(failures)} times a scene could not be read or scored, or an agent gave no plan:")
         rows = [[item["token"], item["log_name"], item["agent"] or "all", item["reason"]] for item in failures]
         yield html.table(["scene", "drive", "agent", "reason"], rows[: config.num_failures], wrap_last=True)
     else:
