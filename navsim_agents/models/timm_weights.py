@@ -20,8 +20,8 @@ HEADS = ("fc.", "head.", "classifier.")
 """Beginnings of the names of a classifier, which the networks here do without."""
 
 
-def create_timm_model(name: str, *, pretrained: bool, **settings: Any) -> nn.Module:
-    """timm's network called ``name``.
+def create_timm_model(name: str, *, pretrained: bool, **settings: Any) -> Any:
+    """timm's network called ``name``, a module with attributes that torch's types do not know.
 
     Args:
         name: as in ``timm.list_models()``.
