@@ -78,7 +78,10 @@ class TimmVideoEncoder(nn.Module):
             raise InputError(f"encoder=timm:{name} is no vision transformer; choose one of timm.list_models('vit_*')")
         self.config = TimmEncoderConfig(NUM_FRAMES * network.num_features, network.patch_embed.patch_size[0])
         self.config.grid(NUM_FRAMES, *image_size)
-        self.network: Any = create_timm_model(name, pretrained=pretrained, num_classes=0, img_size=image_size)
+        # Without pooling, so that no weight is left without a gradient (SigLIP pools by attention).
+        self.network: Any = create_timm_model(
+            name, pretrained=pretrained, num_classes=0, global_pool="", img_size=image_size
+        )
         if activation_checkpointing:
             self.network.set_grad_checkpointing(True)
         wanted = self.network.pretrained_cfg
