@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cache_tools.index_videos import IndexVideosConfig, describe, index_videos
+from cache_tools.index_videos import IndexVideosConfig, describe, index_videos, probe_source
 from navsim_agents.errors import VideoError
 from navsim_agents.world.writers.pickles import dump_portable
 from tests.video.videos import lines_of, sequence_row, write_pictures, write_video
@@ -112,8 +112,6 @@ def test_only_new_and_changed_sources_are_probed_again(tmp_path: Path, monkeypat
 
 
 def recording(probed: list[str]) -> Any:
-    from cache_tools.index_videos import probe_source
-
     def probe(layout: Any, source: str) -> Any:
         probed.append(source)
         return probe_source(layout, source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from navsim_agents.errors import VideoError, WorldDataError
 from training.video.config import ClipDataConfig
 from training.video.decode import Picture, read_frames
 from training.video.manifest import VIDEO_FILE, Video
-from training.video.slots import clip_times, frame_indices
+from training.video.slots import clip_times, nearest_frame
 
 
 def read_clip(video: Video, start: int, root: Path, config: ClipDataConfig) -> npt.NDArray[np.uint8]:
@@ -27,9 +27,9 @@ def read_clip(video: Video, start: int, root: Path, config: ClipDataConfig) -> n
         VideoError: a frame is missing or damaged, or smaller than what is cut off.
     """
     cropped_rows = config.data_sets[video.data_set].cropped_rows
+    times = clip_times(video, start, config.num_frames, config.fps)
     frames = [
-        fit_picture(picture, cropped_rows, config.width, config.height)
-        for picture in _pictures(video, start, root, config)
+        fit_picture(picture, cropped_rows, config.width, config.height) for picture in read_pictures(video, times, root)
     ]
     return np.ascontiguousarray(np.stack(frames).transpose(3, 0, 1, 2))
 
@@ -47,14 +47,19 @@ def fit_picture(picture: Picture, cropped_rows: int, width: int, height: int) ->
     return cut if cut.shape[:2] == (height, width) else resize_bilinear(cut, width, height)
 
 
-def _pictures(video: Video, start: int, root: Path, config: ClipDataConfig) -> Iterator[Picture]:
+def read_pictures(video: Video, times_s: Sequence[float], root: Path) -> Iterator[Picture]:
+    """The pictures of ``video`` nearest to ``times_s``, which ascend, in their own size.
+
+    Raises:
+        VideoError: one is missing or damaged.
+    """
     path = root / video.path
     if video.kind == VIDEO_FILE:
-        yield from read_frames(path, clip_times(video, start, config.num_frames, config.fps))
+        yield from read_frames(path, times_s)
         return
     names = video.frame_names.split("\n")
-    for index in frame_indices(video, start, config.num_frames, config.fps):
+    for time_s in times_s:
         try:
-            yield read_image(path / names[index])
+            yield read_image(path / names[nearest_frame(video, time_s)])
         except WorldDataError as error:
             raise VideoError(str(error)) from error

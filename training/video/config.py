@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Dict  # noqa: UP035  (OmegaConf of hydra 1.2 resolves this spelling on Python 3.9)
+from typing import Any, Dict, Union  # noqa: UP035  (OmegaConf of hydra 1.2 resolves Dict on Python 3.9)
+
+from omegaconf import OmegaConf
 
 from navsim_agents.errors import VideoError
 
@@ -45,6 +48,18 @@ class ClipDataConfig:
                 raise VideoError(f"{name}={getattr(self, name)} must be positive")
         if self.clips_per_epoch < 0:
             raise VideoError(f"clips_per_epoch={self.clips_per_epoch} must be 0 (all there are) or more")
+
+    @classmethod
+    def of(cls, settings: Union[ClipDataConfig, Mapping[str, Any]]) -> ClipDataConfig:
+        """Make a config of YAML's ``settings``; what they leave out keeps its default, a misspelt key is refused."""
+        if isinstance(settings, ClipDataConfig):
+            return settings
+        base = OmegaConf.structured(cls)
+        OmegaConf.set_readonly(base, False)  # a frozen dataclass makes even its free-form dict read-only
+        OmegaConf.set_readonly(base.data_sets, False)
+        made = OmegaConf.to_object(OmegaConf.merge(base, OmegaConf.create(dict(settings))))
+        assert isinstance(made, cls)
+        return made
 
     @property
     def span_s(self) -> float:

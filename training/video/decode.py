@@ -27,7 +27,7 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
 
     Decoding uses one thread: loaders run one process a core.
     """
-    av = _av()
+    av = load_av()
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -39,7 +39,12 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
         raise VideoError(f"{path} cannot be decoded ({error}); replace or remove the file") from error
 
 
-def _av() -> Any:
+def load_av() -> Any:
+    """PyAV.
+
+    Raises:
+        VideoError: it is not installed.
+    """
     try:
         import av
     except ImportError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Union
 
 import torch
 from jaxtyping import UInt8
@@ -15,8 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from navsim_agents.errors import VideoError
 from training.video.clip import read_clip
 from training.video.config import ClipDataConfig
-from training.video.mixing import ClipRequest, Epoch, plan_epoch, substitute
-from training.video.slots import Slots, fingerprint, read_slots
+from training.video.mixing import ClipRequest, substitute
+from training.video.order import BatchOrder
+from training.video.slots import Slots, read_slots
 
 MAX_ATTEMPTS = 20
 """Substitutes tried before giving up: with so many failures in a row the data, not a file, is broken."""
@@ -72,22 +73,11 @@ class ClipLoader:
         self, config: ClipDataConfig, batch_size: int, rank: int, world_size: int, seed: int, workers: int
     ) -> None:
         self.slots = read_slots(config)
-        self.epoch = 0
-        self.iteration = 0  # of the epoch: how many batches were handed out
-        self._config = config
-        self._batch_size, self._rank, self._world_size, self._seed = batch_size, rank, world_size, seed
-        self._fingerprint = fingerprint(config, self.slots)
-        self._num_clips = config.clips_per_epoch or sum(map(len, self.slots.values()))
+        self.order = BatchOrder(config, self.slots, batch_size, rank, world_size, seed)
         self._failures: Failures = {}
-        if not len(self):
-            raise VideoError(
-                f"an epoch of {self._num_clips} clips is less than one batch of {world_size} x {batch_size}; "
-                "raise clips_per_epoch, or take smaller batches"
-            )
-        self._plan: Optional[Epoch] = None
         self._loader = DataLoader(
             ClipDataset(config, self.slots, seed),
-            batch_sampler=_Remaining(self),
+            batch_sampler=self.order,
             num_workers=workers,
             collate_fn=collate,
             persistent_workers=workers > 0,
@@ -96,30 +86,14 @@ class ClipLoader:
 
     def __len__(self) -> int:
         """Batches of a whole epoch; the clips that do not fill one are left for later epochs."""
-        return self._num_clips // self._global_batch
-
-    @property
-    def _global_batch(self) -> int:
-        return self._batch_size * self._world_size
+        return len(self.order)
 
     def __iter__(self) -> Iterator[UInt8[Tensor, "B 3 T H W"]]:
         """Batches from here to the end of the epoch."""
         for pixels, failures in self._loader:
             self._failures.update(failures)
-            self.iteration += 1
-            if self.iteration == len(self):
-                self.epoch, self.iteration = self.epoch + 1, 0
+            self.order.advance()
             yield pixels
-
-    def remaining(self) -> Iterator[list[ClipRequest]]:
-        """This process's requests from here to the end of the epoch, a list for each batch."""
-        if self._plan is None or self._plan.number != self.epoch:
-            weights = [data_set.weight for data_set in self._config.data_sets.values()]
-            self._plan = plan_epoch(self.slots, weights, self._num_clips, self._seed, self.epoch)
-        plan = self._plan
-        for iteration in range(self.iteration, len(self)):
-            first = iteration * self._global_batch + self._rank * self._batch_size
-            yield [plan.request(number) for number in range(first, first + self._batch_size)]
 
     def report(self) -> dict[str, str]:
         """Files that gave no clip, with the reason: what the manifests say, and what failed in this process."""
@@ -130,12 +104,7 @@ class ClipLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands, the same on every process; batches that workers hold ready do not count."""
-        return {
-            "epoch": self.epoch,
-            "clips": self.iteration * self._global_batch,
-            "seed": self._seed,
-            "fingerprint": self._fingerprint,
-        }
+        return self.order.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where ``state`` stood; the number of processes and their batch may be others.
@@ -143,29 +112,7 @@ class ClipLoader:
         Raises:
             VideoError: the state is of other data or another seed, or lies within a batch.
         """
-        own = self.state_dict()
-        for name in ("fingerprint", "seed"):
-            if state[name] != own[name]:
-                raise VideoError(
-                    f"{name} is {own[name]}, but {state[name]} where the run stopped: its clips would come in another "
-                    "order; resume with the same data_sets, manifests and seed"
-                )
-        if state["clips"] % self._global_batch:
-            raise VideoError(
-                f"the run stopped after {state['clips']} clips of its epoch, which is no multiple of the batch of "
-                f"{self._global_batch}; resume with a batch that divides it"
-            )
-        self.epoch, self.iteration = state["epoch"], state["clips"] // self._global_batch
-
-
-class _Remaining:
-    """The loader's remaining batches, as torch asks for them anew in every epoch."""
-
-    def __init__(self, loader: ClipLoader) -> None:
-        self._loader = loader
-
-    def __iter__(self) -> Iterator[list[ClipRequest]]:
-        return self._loader.remaining()
+        self.order.load_state_dict(state)
 
 
 def collate(clips: list[Clip]) -> tuple[UInt8[Tensor, "B 3 T H W"], Failures]:
@@ -175,12 +122,17 @@ def collate(clips: list[Clip]) -> tuple[UInt8[Tensor, "B 3 T H W"], Failures]:
 
 
 def build_clip_loader(
-    config: ClipDataConfig, batch_size: int, rank: int = 0, world_size: int = 1, seed: int = 0, workers: int = 0
+    config: Union[ClipDataConfig, Mapping[str, Any]],
+    batch_size: int,
+    rank: int = 0,
+    world_size: int = 1,
+    seed: int = 0,
+    workers: int = 0,
 ) -> ClipLoader:
     """Loader of process ``rank`` of ``world_size``; together they see what one process with all their batches would.
 
     Args:
-        config: data sets and shape of a clip.
+        config: data sets and shape of a clip; a mapping, as YAML has it, will do.
         batch_size: clips a process and iteration.
         rank: this process.
         world_size: processes.
@@ -189,10 +141,11 @@ def build_clip_loader(
 
     Raises:
         VideoError: a manifest is missing or unfit, or an epoch holds no whole batch.
+        omegaconf.errors.ConfigKeyError: a misspelt key.
     """
     if batch_size < 1 or not 0 <= rank < world_size or workers < 0:
         raise VideoError(
             f"batch_size={batch_size}, rank={rank}, world_size={world_size} and workers={workers}, but a batch "
             "needs a clip, 0 <= rank < world_size and workers >= 0"
         )
-    return ClipLoader(config, batch_size, rank, world_size, seed, workers)
+    return ClipLoader(ClipDataConfig.of(config), batch_size, rank, world_size, seed, workers)

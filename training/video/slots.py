@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from navsim_agents.errors import VideoError
 from training.video.config import ClipDataConfig
+from training.video.decode import TIE_S
 from training.video.guard import check_path
 from training.video.manifest import Unreadable, Video, read_rows
 
@@ -44,9 +45,9 @@ def clip_times(video: Video, start: int, num_frames: int, fps: float) -> list[fl
     return [start / video.fps + index / fps for index in range(num_frames)]
 
 
-def frame_indices(video: Video, start: int, num_frames: int, fps: float) -> list[int]:
-    """Frames nearest to :func:`clip_times` where frames are evenly spaced; halves are rounded up."""
-    return [start + int(index * video.fps / fps + 0.5) for index in range(num_frames)]
+def nearest_frame(video: Video, time_s: float) -> int:
+    """Frame nearest to ``time_s`` where frames are evenly spaced; halves are rounded up."""
+    return int((time_s + TIE_S) * video.fps + 0.5)
 
 
 def cut_slots(videos: Sequence[Video], config: ClipDataConfig) -> Slots:
@@ -55,7 +56,7 @@ def cut_slots(videos: Sequence[Video], config: ClipDataConfig) -> Slots:
     pieces: list[tuple[IntArray, IntArray, IntArray]] = []
     left_out: dict[str, str] = {}
     for video in videos:
-        last_start = video.num_frames - 1 - frame_indices(video, 0, config.num_frames, config.fps)[-1]
+        last_start = video.num_frames - 1 - nearest_frame(video, config.span_s)
         if video.fps < RATE_TOLERANCE * config.fps:
             left_out[video.path] = f"{video.fps:g} frames a second are fewer than the clips' {config.fps:g}"
         elif last_start < 0:
