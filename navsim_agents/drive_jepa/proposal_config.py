@@ -79,9 +79,7 @@ class DistillationConfig(CheckedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            0.0 < self.teacher_threshold <= 1.0, f"teacher_threshold={self.teacher_threshold}", "must be in (0, 1]"
-        )
+        require(0.0 < self.teacher_threshold <= 1.0, f"teacher_threshold={self.teacher_threshold}", "must be in (0, 1]")
         for name in ("teacher_cap", "num_teachers"):
             require(getattr(self, name) > 0, f"{name}={getattr(self, name)}", "must be positive")
         require_choice("teacher_draw", self.teacher_draw, (PER_STAGE, PER_STEP))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from navsim_agents.errors import InputError
@@ -51,7 +51,9 @@ def store_folders(path: str) -> list[Path]:
         InputError: there is none.
     """
     folder = Path(path).expanduser()
-    found = [folder] if (folder / ABOUT_FILE).exists() else sorted(file.parent for file in folder.glob(f"*/{ABOUT_FILE}"))
+    found = (
+        [folder] if (folder / ABOUT_FILE).exists() else sorted(file.parent for file in folder.glob(f"*/{ABOUT_FILE}"))
+    )
     if not found:
         raise InputError(
             f"scene_store={path} holds no scene store; write one with cache_tools.export_scenes, or give the "
@@ -60,13 +62,13 @@ def store_folders(path: str) -> list[Path]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def open_scene_stores(path: str) -> SceneStores:
     """The stores at ``path``, kept open for the life of the process."""
     return SceneStores(path)
 
 
-@lru_cache(maxsize=None)
+@cache
 def scene_store_digest(path: str) -> str:
     """Changes when a scene of the stores at ``path`` does: a hash of their indices, which hold checksums."""
     digest = hashlib.sha256()

@@ -77,7 +77,9 @@ def test_key_agents_equal_an_obvious_loop() -> None:
                     corners = found.corners[row, number, agent, step - 1].numpy()
                     wanted = np.zeros((4, 2))
                     if is_valid:
-                        wanted = np.array(box(*one.track_poses[chosen, step].tolist(), *one.track_size[chosen].tolist()))
+                        wanted = np.array(
+                            box(*one.track_poses[chosen, step].tolist(), *one.track_size[chosen].tolist())
+                        )
                         seen += 1
                     np.testing.assert_allclose(corners, wanted, atol=1e-5)
     assert 0 < seen < found.is_valid.numel()

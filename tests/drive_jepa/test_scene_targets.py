@@ -52,13 +52,15 @@ def test_a_missing_scene_is_named_with_a_way_out(scene_store: Path) -> None:
 
 def test_a_scene_that_is_too_long_is_named(scene_store: Path) -> None:
     builder = ScoringSceneBuilder(str(scene_store), None, 6400)
-    with pytest.raises(SceneError, match=r"scene 0001000000000004 of log log-7: .* needs \d+ bytes, but num_bytes=6400"):
+    with pytest.raises(
+        SceneError, match=r"scene 0001000000000004 of log log-7: .* needs \d+ bytes, but num_bytes=6400"
+    ):
         builder.compute_targets(Drive(seed=1).scene(4))
 
 
 @pytest.mark.parametrize("paths", [(None, None), ("a", "b")])
 def test_scenes_come_from_one_place(paths: tuple[Any, Any]) -> None:
-    with pytest.raises(InputError, match="reads scenes from one of the two; set agent.config.scene_store="):
+    with pytest.raises(InputError, match=r"reads scenes from one of the two; set agent\.config\.scene_store="):
         ScoringSceneBuilder(*paths, NUM_BYTES)
 
 
