@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from torch import Tensor
@@ -54,13 +54,13 @@ class LabelSource:
         return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-@lru_cache(maxsize=None)
+@cache
 def open_vocabulary(path: str) -> Vocabulary:
     """The vocabulary at ``path``, kept for the life of the process."""
     return load_vocabulary(Path(path).expanduser())
 
 
-@lru_cache(maxsize=None)
+@cache
 def open_label_store(path: str, vocabulary: str, metric: str) -> LabelStore:
     """The labels at ``path``; refused where they belong to another vocabulary or metric."""
     return LabelStore.open(Path(path).expanduser(), vocabulary=open_vocabulary(vocabulary), metric=metric)

@@ -91,7 +91,7 @@ class ProposalAgent(DriveJepaAgent):
     def get_sensor_config(self) -> Any:
         """Cameras in the frames that the planner sees, and with momentum in those that it saw one frame earlier."""
         frames = self.config.sensor_frames
-        return sensor_config(**{camera: frames for camera in self._cameras()})
+        return sensor_config(**dict.fromkeys(self._cameras(), frames))
 
     def get_feature_builders(self) -> list[Any]:
         """Pictures, ego vector, projection."""
@@ -199,7 +199,7 @@ class ProposalAgent(DriveJepaAgent):
         return super().train(mode)
 
     def get_training_callbacks(self) -> list[Any]:
-        """Log every term, the proposals' diversity and scenes without teachers; keep best (by score) and last weights."""
+        """Log terms, diversity and scenes without teachers; keep the weights of the best score and the last ones."""
         measures: list[Any] = [StepKey(), DiversityLogger()]
         if self.config.distils:
             measures.append(TeacherCounter())

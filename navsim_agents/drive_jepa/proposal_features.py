@@ -74,7 +74,7 @@ class ProjectionBuilder(AbstractFeatureBuilder):
 
 
 class SurroundPicturesBuilder(AbstractFeatureBuilder):
-    """``surround_pictures``: uint8 [C, 3, H, W] RGB of several cameras in the current frame, whole pictures made smaller."""
+    """``surround_pictures``: uint8 [C, 3, H, W] RGB: whole pictures of several cameras now, resized."""
 
     def __init__(self, config: ImageConfig, cameras: tuple[str, ...]) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Targets that let the training step score and teach proposals: scoring scenes and rows of pseudo-teachers.
 
-An exception costs one scene in ``training.train``. NAVSIM's own caching stops at the first one; what is cached stays, so
-it goes on from there once the scene is exported or left out by ``train_test_split.scene_filter.tokens``.
+An exception costs one scene in ``training.train``. NAVSIM's own caching stops at the first one; what is cached stays,
+so it goes on from there once the scene is exported or left out by ``train_test_split.scene_filter.tokens``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Momentum-aware selection (paper, section 3.5; inference only): prefer proposals that go on as planned before.
 
-S ← (7 S + S_c) / 8, then the best. S_c is NAVSIM v2's two-frame extended comfort (0 or 1) between the plan chosen in the
-frame before and a proposal, each simulated from its own frame's ego state.
+S ← (7 S + S_c) / 8, then the best. S_c is NAVSIM v2's two-frame extended comfort (0 or 1) between the plan chosen in
+the frame before and a proposal, each simulated from its own frame's ego state.
 """
 
 from __future__ import annotations

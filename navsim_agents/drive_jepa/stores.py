@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from navsim_agents.errors import InputError
@@ -62,13 +62,13 @@ def store_folders(path: str) -> list[Path]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def open_scene_stores(path: str) -> SceneStores:
     """The stores at ``path``, kept open for the life of the process."""
     return SceneStores(path)
 
 
-@lru_cache(maxsize=None)
+@cache
 def scene_store_digest(path: str) -> str:
     """Changes when a scene of the stores at ``path`` does: a hash of their indices, which hold checksums."""
     digest = hashlib.sha256()

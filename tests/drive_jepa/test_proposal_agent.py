@@ -119,17 +119,16 @@ def test_the_backbone_learns_at_a_tenth_of_the_rate(agent: ProposalAgent) -> Non
 
 
 def test_it_overfits_two_scenes(make_planner: MakePlanner, scene_store: Path) -> None:
-    config = {"lr": 3e-3, "encoder_lr_factor": 1.0, "grid_mask_probability": 0.0}
+    config = {"lr": 1e-2, "encoder_lr_factor": 1.0, "grid_mask_probability": 0.0}
     agent = make_planner(scene_store=str(scene_store), **config)
-    batch = make_batch(agent)
-    optimiser, first = agent.get_optimizers(), loss_of(agent, batch).item()
-    for _ in range(60):
+    batch, optimiser, distances = make_batch(agent), agent.get_optimizers(), []
+    for _ in range(40):
         optimiser.zero_grad()
-        loss = loss_of(agent, batch)
-        loss.backward()
+        loss_of(agent, batch).backward()
         optimiser.step()
-    assert loss.item() < 0.4 * first
-    assert agent.loss_terms["imitation_loss_stage1"] < 2.0
+        distances.append(agent.loss_terms["imitation_loss_stage1"].item())
+    assert distances[0] > 10.0
+    assert distances[-1] < 0.3 * distances[0]
 
 
 def losses(agent: ProposalAgent, batch: Batch, keys: list[tuple[Any, ...]]) -> list[float]:

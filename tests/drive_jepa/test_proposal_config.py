@@ -13,8 +13,10 @@ from omegaconf import DictConfig
 
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.drive_jepa import ProposalAgent, ProposalAgentConfig, proposal_config
+from navsim_agents.drive_jepa.proposal_config import subset
 from navsim_agents.errors import InputError
 from navsim_agents.models.proposal_losses import ProposalLossConfig
+from navsim_agents.models.proposals import RELEASED_RESNET34, RELEASED_VIT_L, ProposalConfig
 from tests.drive_jepa.planner_scenes import TINY_PLANNER
 
 
@@ -53,6 +55,8 @@ def test_presets_differ_in_what_they_are_for(foreign: Path) -> None:
     small = config_of(foreign, "agent=drive_jepa_small")
     assert differences(ours, released) == {"padded_reference_picture"}
     assert differences(surround, surround_released) == {"padded_reference_picture", "swapped_channels"}
+    assert subset(released, ProposalConfig) == RELEASED_VIT_L
+    assert subset(surround_released, ProposalConfig) == RELEASED_RESNET34
     assert (surround.backbone, surround.encoder, surround.num_proposals) == ("four_cameras", "timm:resnet34", 64)
     assert (small.image_width, small.image_height, small.num_proposals) == (192, 96, 16)
     assert compose_agent(foreign, "agent=drive_jepa_resnet34").name == "drive_jepa_resnet34"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import sys
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
@@ -16,7 +18,7 @@ from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.label_source import LabelSource
 from navsim_agents.drive_jepa.scene_targets import ScoringSceneBuilder, TeachersBuilder
 from navsim_agents.errors import InputError, LabelError, SceneError
-from navsim_agents.scoring import SceneStore, SceneStoreWriter
+from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene
 from navsim_agents.scoring.packed import pack_scene
 from tests.drive_jepa.planner_scenes import Drive
 from training.cache import Builders
@@ -60,8 +62,25 @@ def test_a_scene_that_is_too_long_is_named(scene_store: Path) -> None:
 
 @pytest.mark.parametrize("paths", [(None, None), ("a", "b")])
 def test_scenes_come_from_one_place(paths: tuple[Any, Any]) -> None:
-    with pytest.raises(InputError, match="reads scenes from one of the two; set agent.config.scene_store="):
+    with pytest.raises(InputError, match=r"reads scenes from one of the two; set agent\.config\.scene_store="):
         ScoringSceneBuilder(*paths, NUM_BYTES)
+
+
+def test_scenes_of_a_metric_cache_are_read_through_the_devkit_room(
+    scene_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def load_metric_scene(path: str, token: str) -> ScoringScene:
+        asked.append((path, token))
+        return SceneStore(scene_store)[token]
+
+    room = SimpleNamespace(load_metric_scene=load_metric_scene)
+    monkeypatch.setitem(sys.modules, "navsim_agents.devkit.metric_cache", room)
+    drive = Drive(seed=1)
+    found = ScoringSceneBuilder(None, "/exp/metric_cache", NUM_BYTES).compute_targets(drive.scene(5))["scoring_scene"]
+    assert asked == [("/exp/metric_cache", drive.token(5))]
+    assert torch.equal(found, pack_scene(SceneStore(scene_store)[drive.token(5)], NUM_BYTES))
 
 
 def test_an_agent_without_scenes_can_plan_but_not_train(make_planner: Callable[..., ProposalAgent]) -> None:
