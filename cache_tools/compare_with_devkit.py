@@ -53,14 +53,19 @@ def compare(config: CompareConfig) -> bool:
 
     options = ParityOptions(config.scenes, config.trajectories, config.alone, config.tolerance, config.seed)
     futures = LoggedFutures(config.navsim_log_path) if config.navsim_log_path else None
-    vocabulary = _load_vocabulary(config.vocabulary)
+    vocabulary = load_vocabulary(config.vocabulary)
     report = measure_parity(Path(config.metric_cache_path), options, vocabulary, futures)
     report.write(Path(config.output))
     print(json.dumps(report.summary(), indent=1))
     return report.num_different == 0
 
 
-def _load_vocabulary(path: Optional[str]) -> Optional[npt.NDArray[np.float64]]:
+def load_vocabulary(path: Optional[str]) -> Optional[npt.NDArray[np.float64]]:
+    """Trajectories [V, 40, 3] of a ``.npy``; None without a path.
+
+    Raises:
+        TrajectoryError: another shape.
+    """
     if path is None:
         return None
     vocabulary = np.load(path, allow_pickle=False)

@@ -27,6 +27,7 @@ ALLOWED_NAMES = frozenset(
         ("copyreg", "_reconstructor"),
         ("pathlib", "Path"),
         ("pathlib", "PosixPath"),
+        ("pathlib._local", "PosixPath"),  # Python 3.13's name for it
         ("numpy", "ndarray"),
         ("numpy", "dtype"),
         ("numpy.core.multiarray", "_reconstruct"),

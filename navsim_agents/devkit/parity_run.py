@@ -76,6 +76,8 @@ class ParityReport:
             "discrete_mismatches": mismatches,
             "scored_alone_by_the_devkit": sum(scene.num_alone for scene in self.scenes),
             "max_alone_distance": max(scene.alone_distance for scene in self.scenes),
+            "max_filtered_distance": max(scene.filtered_distance for scene in self.scenes),
+            "excused_by_the_human": sum(scene.num_excused for scene in self.scenes),
             "extended_comfort_pairs": sum(scene.num_pairs for scene in self.scenes),
             "values_seen": {name: sorted(values) for name, values in sorted(seen.items())},
         }

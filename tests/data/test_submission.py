@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -158,6 +160,23 @@ def test_files_that_are_no_submission(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(v1())[:-30])
     with pytest.raises(WorldDataError, match="is not a readable submission"):
         load_submission(path)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    content = v1()
+    del content["predictions"][0]["b"]
+    (tmp_path / "submission.pkl").write_bytes(pickle.dumps(content))
+    (tmp_path / "tokens.txt").write_text("a b c")
+    command = [sys.executable, "-m", "cache_tools.validate_submission", "submission=submission.pkl"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    for overrides, code in (([], 0), (["tokens=tokens.txt"], 1)):
+        done = subprocess.run(
+            [*command, *overrides], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr
+        assert "format v1.1, 2 trajectories" in done.stdout
+    assert "ERROR    predictions: lacks 1 of 3 scenes (b)" in done.stdout
+    assert "not valid: mend the errors above" in done.stderr
 
 
 def test_tokens_from_a_scene_filter_or_a_list(tmp_path: Path) -> None:
