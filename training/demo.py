@@ -49,7 +49,7 @@ def write_summary(config: DemoConfig, results: list[StageResult]) -> dict[str, A
     output = Path(config.output)
     evaluated = read_json(output / EVALUATION / "summary.json")
     trainings = {name: read_json(training_folder(config, name) / RESULT_FILE) for name in config.trainings}
-    pretraining = read_json(output / PRETRAINING / RESULT_FILE) if config.pretraining else {}
+    pretraining = read_json(output / PRETRAINING / RESULT_FILE) if config.pretraining.steps else {}
     summary = {
         "agents": evaluated["agents"],
         "scenes": evaluated["scenes"],

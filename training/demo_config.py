@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 from navsim_agents.errors import InputError
 
@@ -20,11 +20,11 @@ class WorldSize:
 class Pretraining:
     """The video encoder's own training before those of the planners."""
 
-    steps: int
+    steps: int = 0  # 0: planners start from random weights
     settings: list[str] = field(default_factory=list)  # of training.pretrain, as on its command line
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: OmegaConf merges no file into a dict whose values are read-only
 class TrainingRun:
     """One training, by the name that its agent has in the table."""
 
@@ -35,7 +35,7 @@ class TrainingRun:
     when_planning: dict[str, Any] = field(default_factory=dict)  # keys of the agent's config that differ then
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: see TrainingRun
 class Variant:
     """Weights of a training that choose in another way."""
 
@@ -50,11 +50,11 @@ class DemoConfig:
     output: str
     train_world: WorldSize
     test_world: WorldSize
-    trainings: dict[str, TrainingRun]
-    shown: str  # of trainings and variants: whose plans and proposals the pictures show
-    imitating: str  # of trainings: the one that is compared with constant velocity
+    trainings: dict[str, TrainingRun] = field(default_factory=dict)
+    shown: str = ""  # of trainings and variants: whose plans and proposals the pictures show
+    imitating: str = ""  # of trainings: the one that is compared with constant velocity
     variants: dict[str, Variant] = field(default_factory=dict)
-    pretraining: Optional[Pretraining] = None  # none: from random weights
+    pretraining: Pretraining = field(default_factory=Pretraining)
     vocabulary_size: int = 256
     batch_size: int = 16
     seed: int = 0  # of the training's world; the test's has the next one, so it has other towns and other drives

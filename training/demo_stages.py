@@ -31,7 +31,7 @@ def demo_stages(config: DemoConfig) -> list[Stage]:
         _world_stage(config, TRAIN_WORLD, config.train_world, config.seed, "train"),
         _world_stage(config, TEST_WORLD, config.test_world, config.seed + 1, "test"),
     ]
-    if config.pretraining:
+    if config.pretraining.steps:
         stages += [_manifest_stage(config), _pretraining_stage(config)]
     if config.needs_labels:
         stages += [
@@ -81,7 +81,6 @@ def _manifest_stage(config: DemoConfig) -> Stage:
 
 def _pretraining_stage(config: DemoConfig) -> Stage:
     output = Path(config.output)
-    assert config.pretraining is not None
     arguments = (
         f"output={output / PRETRAINING}",
         "data=world",
@@ -138,7 +137,7 @@ def _training_stage(config: DemoConfig, name: str, run: TrainingRun) -> Stage:
         f"dataloader.params.batch_size={config.batch_size}",
         f"trainer.params.max_epochs={run.epochs}",
     ]
-    if config.pretraining:
+    if config.pretraining.steps:
         weights = checkpoint_path(output / PRETRAINING / CHECKPOINT_FOLDER, config.pretraining.steps)
         arguments.append(f"agent.encoder_checkpoint_path={weights}")
     if run.needs_labels:
@@ -178,7 +177,7 @@ def _report_stage(config: DemoConfig, stages: list[Stage]) -> Stage:
         f"notes={in_hydra([NOTE])}",
         f"repeat={in_hydra([shlex.join(stage.command) for stage in stages])}",
     ]
-    if config.pretraining:
+    if config.pretraining.steps:
         arguments.append(f"pretraining={output / PRETRAINING}")
     if config.needs_labels:
         arguments += [f"labels={output / TEST_LABELS}", f"vocabulary={_vocabulary(config)}"]

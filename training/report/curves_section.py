@@ -15,12 +15,12 @@ def pretraining(results: Results) -> Iterator[str]:
     if results.pretraining is None:
         return
     history = results.pretraining
-    ranks = history["effective_rank"].dropna()
+    losses, ranks = history["loss"], history["effective_rank"].dropna()
     yield html.heading("Pretraining of the video encoder (V-JEPA)")
     yield html.paragraph(
         f"{len(history)} steps without labels: the encoder sees a part of a clip, and a predictor foretells the "
-        f"features of the hidden part. The loss went from {history['loss'].iloc[0]:.3f} to {history['loss'].iloc[-1]:.3f}, the "
-        f"effective rank of the target features from {ranks.iloc[0]:.1f} to {ranks.iloc[-1]:.1f}."
+        f"features of the hidden part. The loss went from {losses.iloc[0]:.3f} to {losses.iloc[-1]:.3f}, the effective "
+        f"rank of the target features from {ranks.iloc[0]:.1f} to {ranks.iloc[-1]:.1f}."
     )
     yield html.captioned(
         html.image(as_data_url(pretraining_curve(history)), "pretraining curve"),
