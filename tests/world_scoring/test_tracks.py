@@ -56,6 +56,7 @@ def test_headings_turn_the_shorter_way():
         ((8, 9, 10), range(41), range(41, 51)),  # once within 4 s: everywhere in v2.2
         ((7, 8), range(35, 41), ()),
         ((3, 10), range(41), range(41, 51)),
+        ((3, 4, 10), range(15, 21), range(41, 51)),  # out of sight from 2 s on for v2.2
         ((9, 10), (), range(45, 51)),  # v2.2 does not know it
         ((10,), (), range(41, 51)),
     ],
