@@ -1,4 +1,4 @@
-"""Perception-based planner: waypoint-anchored proposals, refined in stages, and a score for each (paper, 3.3)."""
+"""Perception-based planner: waypoint-anchored proposals, refined in stages, and a score for each."""
 
 from __future__ import annotations
 

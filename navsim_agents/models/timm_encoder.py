@@ -1,6 +1,6 @@
 """Any of timm's vision transformers in the place of the video encoder, for the encoder-swap comparison of the paper.
 
-The paper's table of encoders (section 4.4) does not say how an image encoder gets two frames. Here it encodes each by
+The paper's table of encoders does not say how an image encoder gets two frames. Here it encodes each by
 itself, and a token is the previous frame's vector followed by the current frame's: as many tokens as V-JEPA 2 makes of
 the two frames, twice as wide, so that the planner behind can see motion.
 """
