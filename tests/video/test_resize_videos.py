@@ -62,8 +62,7 @@ def test_copies_are_made_once_and_broken_videos_named(tmp_path: Path, capsys: py
     small = tmp_path / "small"
     assert [row.source for row in resize_videos(copies(data, small))] == ["a/0000.mkv"]
     assert "skipped b: " in capsys.readouterr().out
-    assert (small / "skipped.csv").read_text().startswith("path,reason
-b,")
+    assert (small / "skipped.csv").read_text().splitlines()[1].startswith("b,")
     assert list((small / "b").iterdir()) == []
     before = (small / "a" / "0000.mkv").stat().st_mtime_ns
     picture_data(tmp_path / "dojo", {"a": 5, "b": 5})
