@@ -167,10 +167,9 @@ def _evaluation_stage(config: DemoConfig) -> Stage:
 
 def _report_stage(config: DemoConfig, stages: list[Stage]) -> Stage:
     output = Path(config.output)
-    trainings = {name: str(training_folder(config, name)) for name in config.trainings}
     arguments = [
         f"evaluation={output / EVALUATION}",
-        f"trainings={in_hydra(trainings)}",
+        *(f"+trainings.{name}={training_folder(config, name)}" for name in config.trainings),
         f"data_root={output / TEST_WORLD}",
         f"agent_name={config.shown}",
         f"output={output / 'report.html'}",

@@ -93,7 +93,7 @@ def proposal_diversity(scenes: PlannedScenes) -> Columns:
         if np.isfinite(proposals).all():
             spread = diversity(torch.from_numpy(proposals))
             found[row] = float(spread.union), float(spread.pairwise)
-    return {"diversity": found[:, 0], "pairwise_diversity": found[:, 1]}
+    return {"diversity": found[:, 0], "diversity.pairwise": found[:, 1]}
 
 
 def _scored(scenes: PlannedScenes, metric: str) -> Columns:

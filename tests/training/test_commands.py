@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_module
 from hydra.errors import ConfigCompositionException
 
 from training.config import TrainConfig, read_config
-from training.demo import DemoConfig
+from training.demo_config import DemoConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = [f"agent.config.{key}" for key in ("encoder=tiny", "image_width=64", "image_height=64")]
@@ -73,7 +73,7 @@ def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 300.0)
 def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> None:
     demo = ("training.demo", f"output={tmp_path}", *SETTINGS)
     process = start(*demo)
-    wait_for(tmp_path / "stages" / "training.json", process)
+    wait_for(tmp_path / "stages" / "clips.json", process)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
@@ -84,9 +84,13 @@ def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> 
     assert output.count("done before") == 2
     assert (tmp_path / "world" / "world.json").stat().st_mtime_ns == world
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert list(summary["agents"]) == ["constant_velocity", "human", "drive_jepa_perception_free"]
+    assert list(summary["agents"]) == ["constant_velocity", "human", "reference_driver", *AGENTS]
     assert summary["agents"]["human"]["ade_m"] == 0.0
-    assert summary["agents"]["drive_jepa_perception_free"]["num_failed"] == 0
+    for name in AGENTS:
+        assert summary["agents"][name]["num_failed"] == 0
+        assert 0.0 <= summary["agents"][name]["epdms"] <= 1.0
+    assert summary["agents"]["drive_jepa"]["diversity"] > 0.0
+    assert "diversity" not in summary["agents"]["human"]
     assert summary["scenes"]["failures"] == []
     assert list((tmp_path / "unseen_world" / "navsim_logs").iterdir()) == [
         tmp_path / "unseen_world" / "navsim_logs" / "test"
@@ -94,6 +98,8 @@ def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> 
     report = (tmp_path / "report.html").read_text()
     assert "http://" not in report
     assert report.count('class="scene"') >= 1
+    for piece in ("Pretraining of the video encoder", "pseudo-teachers", "Drive-JEPA with momentum"):
+        assert piece in report
     assert any(line.startswith("constant_velocity ") for line in output.splitlines())
 
 
@@ -111,4 +117,5 @@ def test_configuration_files_hold_every_setting_and_its_default() -> None:
         demo = read_config(DemoConfig, compose("demo"))
     assert train.cache.path == "out/cache"
     assert train.agent["_target_"] == "navsim_agents.drive_jepa.PerceptionFreeAgent"
-    assert demo.agent == "drive_jepa_perception_free_small"
+    assert demo.trainings["drive_jepa"].agent == "drive_jepa_small"
+    assert demo.variants["drive_jepa_momentum"].when_planning == {"momentum": "on"}

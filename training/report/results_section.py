@@ -22,7 +22,6 @@ METRIC_LABELS = {
     "epdms_star": "EPDMS*",
     "extended_comfort": "EC",
     "diversity": "diversity",
-    "pairwise_diversity": "pairwise diversity",
 }
 SUB_SCORE_LABELS = {
     "no_at_fault_collisions": "NC",
