@@ -43,6 +43,7 @@ class RefinerConfig:
     num_poses: int = 8
     tiled_pillar: bool = True  # corner i at height i only, as released weights saw it; false: 4 corners x 4 heights
     padded_reference_picture: bool = True  # as released weights saw it: points lie in the uncropped, padded picture
+    metres_per_unit: float = 1.0  # of the decoder's answer; more lets short trainings reach far poses, released: 1
     skip_when_invisible: bool = True  # a scene with no query in any picture gets nothing, not even the bias
 
     def __post_init__(self) -> None:
@@ -55,6 +56,8 @@ class RefinerConfig:
         )
         if self.model_dim % self.num_heads or self.model_dim % 2:
             raise InputError(f"model_dim={self.model_dim} must be even and a multiple of num_heads={self.num_heads}")
+        if not self.metres_per_unit > 0.0:
+            raise InputError(f"metres_per_unit={self.metres_per_unit} must be positive")
         if not 0.0 <= self.dropout < 1.0:
             raise InputError(f"dropout={self.dropout} must be in [0, 1)")
 
@@ -128,9 +131,15 @@ class Refiner(nn.Module):
         self.tiled_pillar = config.tiled_pillar
         self.region = PADDED_PICTURE if config.padded_reference_picture else region
         self.decoder = normalised_mlp(config.model_dim, config.ffn_dim, POSE_DIM)
+        self.metres_per_unit = config.metres_per_unit
         self.row_embedding = nn.Parameter(torch.randn(config.num_proposals, config.model_dim // 2))
         self.column_embedding = nn.Parameter(torch.randn(config.num_poses, config.model_dim // 2))
         self.attention = WaypointAttention(config)
+
+    def decode(self, queries: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch 3"]:
+        """Poses (x, y [m], heading [rad]) of queries."""
+        poses = self.decoder(queries)
+        return torch.cat((poses[..., :2] * self.metres_per_unit, poses[..., 2:]), dim=-1)
 
     def position_code(self) -> Float[Tensor, "N T D"]:
         """Learned code of each query: its column (waypoint), then its row (proposal)."""
@@ -149,7 +158,7 @@ class Refiner(nn.Module):
 
         Where a query looks teaches nothing: no gradient flows from the attention into the proposals.
         """
-        proposals = self.decoder(queries)
+        proposals = self.decode(queries)
         poses = proposals.detach().flatten(1, 2)  # [B, Q, 3]
         anchors = find_anchors(pillar_points(poses, tiled=self.tiled_pillar), camera_from_ego, self.region)
         references = (proposals.detach()[..., :2] + GRID_HALF_EXTENT_M) / (2.0 * GRID_HALF_EXTENT_M)
