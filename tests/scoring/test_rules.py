@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import shapely
 import torch
 
 from navsim_agents.scoring.config import EPDMS, METRICS, PDMS
@@ -291,3 +292,24 @@ def test_history_comfort_is_of_the_centre():
 def test_headings_may_wrap():
     history, states = straight(heading=math.pi - 1e-3, steps=13), straight(heading=-math.pi + 1e-3)
     assert comfortable(states, history=history)
+
+
+@pytest.mark.parametrize(("below", "is_met"), [(4e-9, False), (2e-8, True)])
+def test_filtered_quantities_are_rounded_to_eight_decimals(below, is_met):
+    states = straight()
+    states[:, 5] = 2.4 - below  # within the bound of 2.4, but 4e-9 rounds onto it
+    assert comfortable(states, "pdms") is is_met
+
+
+def test_boxes_against_a_non_convex_red_polygon_agree_with_shapely():
+    star = np.array([[0, 9], [3, 3], [9, 3], [4, -1], [6, -9], [0, -4], [-6, -9], [-4, -1], [-9, 3], [-3, 3.0]])
+    draw = np.random.default_rng(12)
+    poses = np.concatenate((draw.uniform(-14, 14, (300, 2)), draw.uniform(-3, 3, (300, 1))), axis=1)
+    states = np.zeros((len(poses), 41, 11))
+    states[:, :, :3] = poses[:, None]
+    motion, batch, areas, _, _ = situation(scene(lights=[light(star.tolist())]), states)
+    corners_x, corners_y = (corner[:, 0, :, 0].T.numpy() for corner in motion.corners())
+    boxes = shapely.polygons(np.stack((corners_x, corners_y), axis=-1))
+    wanted = shapely.intersects(boxes, shapely.Polygon(star))
+    np.testing.assert_array_equal(~traffic_light(motion, batch, areas)[0].numpy(), wanted)
+    assert 50 < wanted.sum() < 250

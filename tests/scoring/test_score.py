@@ -231,6 +231,7 @@ def test_extended_comfort_bounds_are_inclusive_and_frames_must_follow():
         ),
         ({"trajectories": torch.zeros(2, 10, 3)}, "sample it with num_poses=8 and interval_length=0.5"),
         ({"interval_length": 0.0}, "8 poses 0.0 s apart"),
+        ({"interval_length": float("nan")}, "8 poses nan s apart"),
         ({"trajectories": torch.full((2, 8, 3), float("nan"))}, r"2 trajectories that are not finite, .* \[0, 0\]"),
         (
             {"trajectories": torch.zeros(2, 8, 3, dtype=torch.int64)},
