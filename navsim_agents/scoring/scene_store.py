@@ -1,16 +1,18 @@
 """Many scenes in one memory-mapped file: random access by token, checksums, no pickle.
 
-A store is a folder: ``scenes.bin`` holds one record a scene (a JSON header that names its arrays, then the arrays,
-aligned), ``index.npy`` one row a scene (token, offset, length, CRC-32), ``store.json`` the schema versions.
+A store is a folder: ``scenes.bin`` holds one record a scene, ``index.npy`` one row a scene (token, offset, length,
+CRC-32), ``store.json`` the schema versions. One process writes a store; several write one each, and
+:func:`merge_stores` joins them.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Optional, Union
@@ -20,12 +22,11 @@ import numpy.typing as npt
 
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.scene import SCHEMA_VERSION, ScoringScene
+from navsim_agents.scoring.scene_record import decode, encode
 
 STORE_VERSION = 1
 DATA_FILE, INDEX_FILE, ABOUT_FILE = "scenes.bin", "index.npy", "store.json"
 INDEX_DTYPE = np.dtype([("token", "U64"), ("offset", "<i8"), ("length", "<i8"), ("crc32", "<u4")])
-ALIGNMENT = 64
-HEADER_LENGTH_BYTES = 8
 FLUSH_EVERY = 512
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -71,33 +72,62 @@ class SceneStore:
             KeyError: no such token.
             SceneError: the record's checksum is wrong.
         """
+        return ScoringScene.from_arrays(decode(self.record(token)))
+
+    def record(self, token: str) -> npt.NDArray[np.uint8]:
+        """The scene's bytes, which cost one scene where they are damaged.
+
+        Raises:
+            KeyError: no such token.
+            SceneError: the checksum is wrong.
+        """
         if token not in self._row:
             raise KeyError(f"{token} is not among the {len(self)} scenes of {self._path}")
         entry = self._index[self._row[token]]
         record = self._data[int(entry["offset"]) : int(entry["offset"] + entry["length"])]
         if zlib.crc32(record.data) != int(entry["crc32"]):
             raise SceneError(f"scene {token} in {self._path} has a wrong checksum; copy or export it again")
-        return ScoringScene.from_arrays(_decode(record))
+        return record
+
+    def __reduce__(self) -> tuple[type[SceneStore], tuple[Path]]:
+        """Sends the path to other processes, not the data."""
+        return SceneStore, (self._path,)
 
 
 class SceneStoreWriter:
     """Adds scenes to a store, new or not; what was flushed survives an interruption."""
 
     def __init__(self, path: PathLike) -> None:
-        """Open a store for writing; bytes beyond its index are what an interruption left, and go."""
+        """Open a store for writing; bytes beyond its index are what an interruption left, and go.
+
+        Raises:
+            SceneError: another process is writing this store, or it is one of another version.
+        """
         self._path = Path(path)
         self._path.mkdir(parents=True, exist_ok=True)
+        data = self._path / DATA_FILE
+        data.touch()
+        self._file = data.open("r+b")
+        self._lock()
         known = (self._path / ABOUT_FILE).exists()
         self._rows = list(_read_index(self._path)) if known else []
         self.tokens = {str(row["token"]) for row in self._rows}
         self._end = max((int(row["offset"] + row["length"]) for row in self._rows), default=0)
-        data = self._path / DATA_FILE
-        data.touch()
-        self._file = data.open("r+b")
         self._file.truncate(self._end)
         self._file.seek(self._end)
         if not known:
             self.flush()
+
+    def _lock(self) -> None:
+        """Hold the data file until it is closed."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise SceneError(
+                f"{self._path} is being written by another writer, but a store takes one at a time; give each its own "
+                "folder and join them with merge_stores"
+            ) from error
 
     def add(self, scene: ScoringScene) -> None:
         """Append a scene.
@@ -105,13 +135,20 @@ class SceneStoreWriter:
         Raises:
             SceneError: its token is there already, or longer than the index holds.
         """
-        if scene.token in self.tokens or len(scene.token) > INDEX_DTYPE["token"].itemsize // 4:
-            raise SceneError(f"token {scene.token!r} is too long or in the store already; give each scene its own")
-        record = _encode(scene.to_arrays())
+        self.add_record(scene.token, encode(scene.to_arrays()))
+
+    def add_record(self, token: str, record: Union[bytes, npt.NDArray[np.uint8]]) -> None:
+        """Append a scene's bytes, as :meth:`SceneStore.record` gives them.
+
+        Raises:
+            SceneError: as :meth:`add`.
+        """
+        if token in self.tokens or len(token) > INDEX_DTYPE["token"].itemsize // 4:
+            raise SceneError(f"token {token!r} is too long or in the store already; give each scene its own")
         self._file.write(record)
-        row = np.array((scene.token, self._end, len(record), zlib.crc32(record)), dtype=INDEX_DTYPE)
+        row = np.array((token, self._end, len(record), zlib.crc32(record)), dtype=INDEX_DTYPE)
         self._rows.append(row)
-        self.tokens.add(scene.token)
+        self.tokens.add(token)
         self._end += len(record)
         if len(self._rows) % FLUSH_EVERY == 0:
             self.flush()
@@ -143,6 +180,32 @@ class SceneStoreWriter:
         self.close()
 
 
+def merge_stores(sources: Sequence[PathLike], target: PathLike) -> list[str]:
+    """Append the scenes of ``sources`` to ``target``, new or not; scenes it has already stay as they are.
+
+    Returns:
+        The tokens whose records were damaged and therefore left out.
+
+    Raises:
+        SceneError: a folder is no store.
+    """
+    stores = [SceneStore(source) for source in sources]
+    with SceneStoreWriter(target) as writer:
+        return [token for store in stores for token in store if not _copy_record(store, token, writer)]
+
+
+def _copy_record(store: SceneStore, token: str, writer: SceneStoreWriter) -> bool:
+    """Whether the scene is in the writer's store now."""
+    if token in writer.tokens:
+        return True
+    try:
+        record = store.record(token)
+    except SceneError:
+        return False
+    writer.add_record(token, record)
+    return True
+
+
 def _read_index(path: Path) -> npt.NDArray:
     """Rows of the index, after a look at the versions."""
     try:
@@ -157,34 +220,6 @@ def _read_index(path: Path) -> npt.NDArray:
             "export the scenes with this release"
         )
     return index
-
-
-def _encode(arrays: dict[str, npt.NDArray]) -> bytes:
-    """One record: length of the header, header, arrays, each aligned within the record."""
-    entries, offset = {}, 0
-    for name, array in arrays.items():
-        entries[name] = (array.dtype.str, list(array.shape), offset)
-        offset += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
-    header = json.dumps(entries).encode()
-    start = -(-(HEADER_LENGTH_BYTES + len(header)) // ALIGNMENT) * ALIGNMENT
-    record = bytearray(start + offset)
-    record[:HEADER_LENGTH_BYTES] = len(header).to_bytes(HEADER_LENGTH_BYTES, "little")
-    record[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + len(header)] = header
-    for name, array in arrays.items():
-        at = start + entries[name][2]
-        record[at : at + array.nbytes] = np.ascontiguousarray(array).tobytes()
-    return bytes(record)
-
-
-def _decode(record: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray]:
-    """Arrays of a record, as views."""
-    length = int.from_bytes(record[:HEADER_LENGTH_BYTES].tobytes(), "little")
-    entries = json.loads(record[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + length].tobytes())
-    start = -(-(HEADER_LENGTH_BYTES + length) // ALIGNMENT) * ALIGNMENT
-    return {
-        name: np.ndarray(tuple(shape), np.dtype(kind), buffer=record, offset=start + offset)
-        for name, (kind, shape, offset) in entries.items()
-    }
 
 
 def _replace(path: Path, content: bytes) -> None:

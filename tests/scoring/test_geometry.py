@@ -41,7 +41,7 @@ def areas_of(*polygons):
 
 def holds(areas, points, number):
     bits = areas.polygons_at(points[:, 0], points[:, 1])
-    return (bits[:, number // 64] >> (number % 64) & 1).bool()
+    return (bits[number // 64] >> (number % 64) & 1).bool()
 
 
 def test_corners_of_a_box_turned_by_a_quarter():
@@ -163,8 +163,8 @@ def test_areas_of_a_batch_answer_as_alone():
     bits = together.polygons_at(x, y, torch.arange(3)[:, None])
     for row, part in enumerate(parts):
         alone = part.polygons_at(x[row], y[row])
-        assert torch.equal(bits[row, :, : alone.shape[-1]], alone)
-        assert not bits[row, :, alone.shape[-1] :].any()
+        assert torch.equal(bits[: len(alone), row], alone)
+        assert not bits[len(alone) :, row].any()
         assert alone.any()
 
 
@@ -180,9 +180,9 @@ def test_near_segments_name_every_segment_within_the_margin():
     near = NearSegments.build(segments, np.arange(60), margin=1.5, cell_m=0.7, max_cells=20_000)
     points = torch.from_numpy(draw.normal(size=(200, 2)) * 8)
     found = torch.zeros(200, 60, dtype=torch.int64)
-    for which, segment, owner in near.candidates(points[:, 0], points[:, 1], None):
-        np.testing.assert_array_equal(segment.numpy(), segments[owner.numpy()])
-        found[which, owner] += 1
+    for which, found_segments, owner in near.candidates(points[:, 0], points[:, 1], None):
+        np.testing.assert_array_equal(found_segments.numpy(), segments[owner.numpy()])
+        found[which.expand_as(owner), owner] += 1
     lines = shapely.linestrings(segments.reshape(-1, 2, 2))
     within = shapely.distance(shapely.points(points.numpy())[:, None], lines[None]) <= 1.5
     assert found.max() == 1

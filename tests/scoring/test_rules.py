@@ -199,7 +199,7 @@ def test_red_lights_are_not_touched_while_they_are_red():
 def test_a_red_connector_between_the_corners_is_touched():
     needle = light(rectangle(20, 20.5, -0.25, 0.25), slice(18, 19))  # under the car at step 18, no corner in it
     motion, batch, areas, _, _ = situation(scene(lights=[needle]), [straight()])
-    assert not (areas.corner_bits & batch.index.light_bits[:, :, None]).any()
+    assert not (areas.corner_bits & batch.index.light_bits.squeeze()).any()
     assert traffic_light(motion, batch, areas).tolist() == [[False]]
 
 

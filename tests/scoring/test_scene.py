@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+import pickle
 
 import numpy as np
 import pytest
 import torch
 
 from navsim_agents.errors import SceneError
-from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene, score_trajectories
+from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene, merge_stores, score_trajectories
 from navsim_agents.scoring.config import EPDMS, PDMS
 from navsim_agents.scoring.scene_batch import collate_scenes
 from tests.scoring.tiny import arrays, light, plan, rectangle, scene, straight, track
@@ -183,3 +184,44 @@ def test_store_refusals(tmp_path):
     (tmp_path / "store.json").write_text(about)
     with pytest.raises(SceneError, match=r"has store and schema versions \(9, 1\)"):
         SceneStore(tmp_path)
+
+
+def damage(path, token):
+    """Flip a bit in the middle of one record."""
+    index = np.load(path / "index.npy")
+    row = index[index["token"] == token][0]
+    data = bytearray((path / "scenes.bin").read_bytes())
+    data[int(row["offset"] + row["length"] // 2)] ^= 1
+    (path / "scenes.bin").write_bytes(data)
+
+
+def test_a_damaged_record_costs_one_scene(tmp_path):
+    damage(store_of(tmp_path, "a", "b", "c"), "b")
+    store = SceneStore(tmp_path)
+    with pytest.raises(SceneError, match=r"scene b in .* has a wrong checksum; copy or export it again"):
+        store["b"]
+    assert [store[token].token for token in ("c", "a")] == ["c", "a"]
+
+
+def test_stores_of_several_writers_merge(tmp_path):
+    one, two, both = store_of(tmp_path / "1", "a", "b", "c"), store_of(tmp_path / "2", "d", "b"), tmp_path / "both"
+    damage(one, "c")
+    assert merge_stores([one, two], both) == ["c"]
+    assert merge_stores([store_of(tmp_path / "3", "a", "e")], both) == []
+    merged = SceneStore(both)
+    assert merged.tokens == ["a", "b", "d", "e"]
+    assert [merged[token].token for token in merged] == merged.tokens
+    assert bytes(merged.record("d")) == bytes(SceneStore(two).record("d"))
+
+
+def test_a_store_takes_one_writer_at_a_time(tmp_path):
+    with SceneStoreWriter(tmp_path), pytest.raises(SceneError, match=r"is being written by another writer, .* merge_"):
+        SceneStoreWriter(tmp_path)
+    assert SceneStore(store_of(tmp_path, "a")).tokens == ["a"]
+
+
+def test_a_store_goes_to_other_processes_by_its_path(tmp_path):
+    store = SceneStore(store_of(tmp_path, "a"))
+    sent = pickle.dumps(store)
+    assert len(sent) < 500
+    assert pickle.loads(sent)["a"].token == "a"

@@ -12,12 +12,13 @@ corners need no special care.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from navsim_agents.scoring.geometry.cells import (
@@ -34,6 +35,7 @@ from navsim_agents.scoring.geometry.table import Table
 
 BITS = 64
 CELL_M = 1.0
+HASH_FACTORS = np.array((-7046029254386353131, 668265263374761393, 2147483647000001, 374761393668265263), np.int64)
 
 
 def num_words(num_polygons: int) -> int:
@@ -54,7 +56,7 @@ def ring_edges(xy: FloatArray, offsets: IntArray) -> tuple[FloatArray, IntArray]
     following = np.arange(len(xy)) + 1
     following[offsets[1:] - 1] = offsets[:-1]
     edges = np.concatenate((xy, xy[following]), axis=1)
-    has_length = (edges[:, :2] != edges[:, 2:]).any(1)
+    has_length = (edges[:, 0] != edges[:, 2]) | (edges[:, 1] != edges[:, 3])
     return edges[has_length], ring[has_length]
 
 
@@ -62,18 +64,20 @@ def _merge_equal(edges: FloatArray, bits: IntArray) -> tuple[FloatArray, IntArra
     """Each edge once, pointing up, with the bits of all polygons that it bounds (an even number of times is none)."""
     if not len(edges):
         return edges, bits
-    down = (edges[:, 1] > edges[:, 3]) | ((edges[:, 1] == edges[:, 3]) & (edges[:, 0] > edges[:, 2]))
+    x1, y1, x2, y2 = edges.T
+    down = (y1 > y2) | ((y1 == y2) & (x1 > x2))
     edges = np.where(down[:, None], edges[:, [2, 3, 0, 1]], edges)
-    edges = edges + 0.0  # -0.0 and 0.0 are one number but two patterns
-    patterns = np.ascontiguousarray(edges).view(np.int64)
-    with np.errstate(over="ignore"):
-        hashes = patterns @ np.array([-7046029254386353131, 668265263, 2147483647, 374761393], dtype=np.int64)
-    order = np.argsort(hashes, kind="stable")
+    edges += 0.0  # -0.0 and 0.0 are one number but two patterns
+    hashes = np.zeros(len(edges), dtype=np.int64)
+    for column, factor in zip(edges.view(np.int64).T, HASH_FACTORS):
+        hashes ^= column * factor
+    order = np.argsort(hashes)
     edges, bits = edges[order], bits[order]
-    starts = np.concatenate(([True], (edges[1:] != edges[:-1]).any(1)))
-    merged = np.bitwise_xor.reduceat(bits, np.flatnonzero(starts), axis=0)
-    kept = merged.any(1)
-    return edges[starts][kept], merged[kept]
+    differs = [column[1:] != column[:-1] for column in edges.T]
+    starts = np.concatenate(([0], 1 + np.flatnonzero(np.logical_or.reduce(differs))))
+    merged = np.bitwise_xor.reduceat(bits, starts, axis=0)
+    kept = np.logical_or.reduce(merged.T != 0)
+    return edges[starts[kept]], merged[kept]
 
 
 @dataclass(frozen=True)
@@ -127,56 +131,84 @@ class Areas:
 
     def polygons_at(
         self, x: Float[Tensor, "*batch"], y: Float[Tensor, "*batch"], scene: Optional[Int[Tensor, "*#batch"]] = None
-    ) -> Int[Tensor, "*batch W"]:
+    ) -> Int[Tensor, "W *batch"]:
         """Bits of the polygons that each point is in (float64, m); ``scene`` may be None if there is but one."""
-        patterns, words = self.patterns.flatten(0, 1), self.patterns.shape[-1]
+        words = self.patterns.flatten(0, 1).T.contiguous()
         entry = self.cells.at(x, y, scene)
         plain = self.cells.plain if scene is None else self.cells.plain[scene]
         pattern = torch.minimum(entry, plain)
         if scene is not None:
             pattern += scene * self.patterns.shape[1]
             scene = scene.expand_as(x).flatten()
-        answer = patterns[pattern.flatten()]
+        pattern = pattern.flatten()
+        answer = torch.stack([word[pattern] for word in words])
         near, number = self.cells.near(entry.flatten(), scene)
         scene = None if scene is None else scene[near]
-        answer[near] = self._near_edges(x.flatten()[near], y.flatten()[near], number, scene)
-        return answer.reshape(*x.shape, words)
+        flat_x, flat_y = x.flatten(), y.flatten()
+        for which, items in self.cells.groups(number, scene):
+            point, of = near[which], None if scene is None else scene[which]
+            found = self._among_edges(flat_x[point], flat_y[point], number[which], items, of, words)
+            for row, bits in zip(answer, found):
+                row[point] = bits
+        return answer.reshape(-1, *x.shape)
 
-    def _near_edges(
-        self, x: Float[Tensor, " n"], y: Float[Tensor, " n"], number: Int[Tensor, " n"], scene: Optional[Tensor]
-    ) -> Int[Tensor, "n W"]:
-        """Bits at points in cells that edges come near, numbered as :meth:`Cells.near` does."""
-        patterns = self.patterns.flatten(0, 1)
-        first_pattern = torch.zeros_like(number) if scene is None else scene * self.patterns.shape[1]
-        constant = self.cell_pattern.values[number + self.cell_pattern.base_of(scene)]
-        found = patterns[constant + first_pattern]
-        on_boundary = torch.zeros_like(found)
-        edge_base = self.edges.base_of(scene).expand_as(number)
-        pattern_base = self.edge_pattern.base_of(scene).expand_as(number)
-        for which, item in self.cells.rounds(number, scene):
-            edge = item >> 2
-            crossed, touched = _crossings(self.edges.values[edge + edge_base[which]], item, x[which], y[which])
-            bits = patterns[self.edge_pattern.values[edge + pattern_base[which]] + first_pattern[which]]
-            found[which] ^= torch.where(crossed[:, None], bits, 0)
-            if touched.any():
-                on_boundary[which] |= torch.where(touched[:, None], bits, 0)
-        return found & ~on_boundary
+    def _among_edges(
+        self,
+        x: Float[Tensor, " m"],
+        y: Float[Tensor, " m"],
+        number: Int[Tensor, " m"],
+        items: Int[Tensor, "c m"],
+        scene: Optional[Tensor],
+        words: Int[Tensor, "W U"],
+    ) -> list[Int[Tensor, " m"]]:
+        """Words of bits at points whose cells, numbered as :meth:`Cells.near` does, have ``items``."""
+        edge = items >> 2
+        crossed, on_line = _crossings(self.edges.values[edge + self.edges.base_of(scene)], items, x, y)
+        toggles = self.edge_pattern.values[edge + self.edge_pattern.base_of(scene)].long()
+        constant = self.cell_pattern.values[number + self.cell_pattern.base_of(scene)].long()
+        if scene is not None:
+            first = scene * self.patterns.shape[1]
+            toggles, constant = toggles + first, constant + first
+        touches = bool(on_line.any())
+        if touches:
+            on_line &= _within_ends(self.edges.values[edge + self.edges.base_of(scene)], x, y)
+        found = []
+        for word in words:
+            bits = word[toggles]
+            inside = word[constant] ^ _xor(torch.where(crossed, bits, 0))
+            found.append(inside & ~_or(torch.where(on_line, bits, 0)) if touches else inside)
+        return found
 
     def to(self, device: torch.device) -> Areas:
         """The same areas on another device."""
         return Areas(**{name: value.to(device) for name, value in vars(self).items()})
 
 
-def _crossings(edge: Tensor, item: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Per pair: the edge's g (see the module), and whether the point lies on the edge."""
+def _crossings(
+    edge: Float[Tensor, "c m 4"], item: Int[Tensor, "c m"], x: Float[Tensor, " m"], y: Float[Tensor, " m"]
+) -> tuple[Bool[Tensor, "c m"], Bool[Tensor, "c m"]]:
+    """Per pair: the edge's g (see the module), and whether the point lies on the edge's line."""
     x1, y1, x2, y2 = edge.unbind(-1)
-    ahead, dx = x - x1, x2 - x1
-    cross = dx * (y - y1) - (y2 - y1) * ahead
-    starts_above, ends_above = y1 > y, y2 > y
-    right1, right2 = (item & 2) != 0, (item & 1) != 0
-    crossed = (~starts_above & ends_above & (cross > 0)) ^ (right1 & starts_above) ^ (right2 & ends_above)
-    touched = (cross == 0) & ~starts_above & (y <= y2) & (ahead * (ahead - dx) <= 0)
-    return crossed, touched
+    above_start = y - y1
+    cross = (x2 - x1) * above_start - (y2 - y1) * (x - x1)
+    starts_above = above_start < 0
+    crossed = (cross > 0) & ~starts_above
+    right1, right2 = (item & 2).bool(), (item & 1).bool()
+    return ((y2 > y) & (crossed ^ right2)) ^ (right1 & starts_above), cross == 0
+
+
+def _within_ends(edge: Float[Tensor, "c m 4"], x: Float[Tensor, " m"], y: Float[Tensor, " m"]) -> Bool[Tensor, "c m"]:
+    """Whether points on the lines of edges lie between their ends."""
+    x1, y1, x2, y2 = edge.unbind(-1)
+    return (y1 <= y) & (y <= y2) & ((x - x1) * (x - x2) <= 0)
+
+
+def _xor(words: Int[Tensor, "c m"]) -> Int[Tensor, " m"]:
+    return reduce(torch.bitwise_xor, words.unbind(0))
+
+
+def _or(words: Int[Tensor, "c m"]) -> Int[Tensor, " m"]:
+    return reduce(torch.bitwise_or, words.unbind(0))
 
 
 def _ends_right_of_cell(edges: FloatArray, cell: IntArray, layout: Layout) -> npt.NDArray[np.bool_]:
@@ -244,7 +276,7 @@ def _centre_parity(edges: FloatArray, bits: IntArray, layout: Layout) -> tuple[I
     row = np.repeat(low, counts) + ranks(counts)
     column = np.searchsorted(centre_x, _height_x(edges[owner], centre_y[row]))  # first centre that is not left of it
     position = row * columns + column  # beyond the last column: the next row's start
-    order = np.argsort(position, kind="stable")
+    order = np.argsort(position)
     position, toggled = position[order], bits[owner[order]]
     runs = np.concatenate((np.zeros((1, bits.shape[1]), dtype=np.int64), toggled))
     np.bitwise_xor.accumulate(runs, axis=0, out=runs)

@@ -29,7 +29,10 @@ COARSER = 1.02
 
 
 class Layout(NamedTuple):
-    """Where the cells of one scene lie: ``shape`` = columns, rows; cell (column, row) is row * columns + column."""
+    """Where the cells of one scene lie: ``shape`` = columns, rows; cell (column, row) is row * columns + column.
+
+    The outermost cells are a margin that nothing comes near, so whatever lies beyond may be looked up in them.
+    """
 
     origin: FloatArray
     size: float
@@ -39,13 +42,14 @@ class Layout(NamedTuple):
 def layout_around(points: FloatArray, margin: float, size: float, max_cells: int = MAX_CELLS) -> Layout:
     """Cells of ``size`` [m] (coarser if they would be too many) that cover ``points`` [n, 2] and ``margin``."""
     if not len(points):
-        return Layout(np.zeros(2), size, (0, 0))
-    low, high = points.min(0) - margin - ROUNDING_M, points.max(0) + margin + ROUNDING_M
+        return Layout(np.zeros(2), size, (1, 1))
+    reach = margin + 2.0 * ROUNDING_M
+    low, high = points.min(0) - reach, points.max(0) + reach
     width, height = (float(extent) for extent in high - low)
     size = max(size, float(np.sqrt(width * height / max_cells)), width / max_cells, height / max_cells)
-    while (int(width / size) + 1) * (int(height / size) + 1) > max_cells:
+    while (int(width / size) + 3) * (int(height / size) + 3) > max_cells:
         size *= COARSER
-    return Layout(low, size, (int(width / size) + 1, int(height / size) + 1))
+    return Layout(low - size, size, (int(width / size) + 3, int(height / size) + 3))
 
 
 def segment_cells(segments: FloatArray, layout: Layout, margin: float) -> tuple[IntArray, IntArray]:
@@ -53,26 +57,34 @@ def segment_cells(segments: FloatArray, layout: Layout, margin: float) -> tuple[
 
     Every such pair is among them; a pair that is not may be too.
     """
-    columns, rows = layout.shape
-    reach = segments[:, 2:] - segments[:, :2]
-    num_pieces = np.maximum(1, np.ceil(np.abs(reach).max(1, initial=0.0) / layout.size)).astype(np.int64)
+    x1, y1, x2, y2 = segments.T
+    longest = np.maximum(np.abs(x2 - x1), np.abs(y2 - y1))
+    num_pieces = np.maximum(1, np.ceil(longest / layout.size)).astype(np.int64)
     owner = np.repeat(np.arange(len(segments)), num_pieces)
-    piece = ranks(num_pieces)
-    start = segments[owner, :2] + reach[owner] * (piece / num_pieces[owner])[:, None]
-    end = segments[owner, :2] + reach[owner] * ((piece + 1) / num_pieces[owner])[:, None]
-    pad = margin + ROUNDING_M
-    low = ((np.minimum(start, end) - pad - layout.origin) / layout.size).astype(np.int64)
-    high = ((np.maximum(start, end) + pad - layout.origin) / layout.size).astype(np.int64)
-    limit = np.array([columns - 1, rows - 1])
-    low, high = np.clip(low, 0, limit), np.clip(high, 0, limit)
-    spans = high - low + 1
-    counts = spans[:, 0] * spans[:, 1]
-    owner_of, rank = np.repeat(np.arange(len(owner)), counts), ranks(counts)
-    column = low[owner_of, 0] + rank % spans[owner_of, 0]
-    row = low[owner_of, 1] + rank // spans[owner_of, 0]
-    keys = np.sort((row * columns + column) * len(segments) + owner[owner_of])
+    share = ranks(num_pieces) / num_pieces[owner]
+    step = 1.0 / num_pieces[owner]
+    first_column, num_columns = _span(x1[owner], (x2 - x1)[owner], share, step, margin, layout, 0)
+    first_row, num_rows = _span(y1[owner], (y2 - y1)[owner], share, step, margin, layout, 1)
+    counts = num_columns * num_rows
+    piece, rank = np.repeat(np.arange(len(owner)), counts), ranks(counts)
+    row, column = np.divmod(rank, num_columns[piece])
+    cell = (first_row[piece] + row) * layout.shape[0] + first_column[piece] + column
+    keys = np.sort(cell * len(segments) + owner[piece])
     keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))] if len(keys) else keys
-    return keys // max(len(segments), 1), keys % max(len(segments), 1)
+    return np.divmod(keys, max(len(segments), 1))
+
+
+def _span(
+    start: FloatArray, reach: FloatArray, share: FloatArray, step: FloatArray, margin: float, layout: Layout, axis: int
+) -> tuple[IntArray, IntArray]:
+    """First column (row) and number of columns that each piece of a segment comes near."""
+    one, other = start + reach * share, start + reach * (share + step)
+    pad = margin + ROUNDING_M
+    origin, limit = layout.origin[axis], layout.shape[axis] - 1
+    low = ((np.minimum(one, other) - (pad + origin)) / layout.size).astype(np.int64)
+    high = ((np.maximum(one, other) + (pad - origin)) / layout.size).astype(np.int64)
+    low, high = np.clip(low, 0, limit), np.clip(high, 0, limit)
+    return low, high - low + 1
 
 
 def ranks(counts: IntArray) -> IntArray:
@@ -131,14 +143,13 @@ class Cells:
     def at(self, x: Tensor, y: Tensor, scene: Optional[Tensor]) -> Int[Tensor, "..."]:
         """Entry of each point; ``scene`` broadcasts against ``x`` and may be None if there is but one."""
         chosen = torch.zeros((), dtype=torch.int64, device=x.device) if scene is None else scene
-        origin, inverse = self.origin[chosen], self.inverse_size[chosen]
-        columns, rows = self.shape[chosen].unbind(-1)
-        # floor before the cast: a cast rounds -0.5 to column 0
-        column, row = torch.floor((x - origin[..., 0]) * inverse), torch.floor((y - origin[..., 1]) * inverse)
-        outside = (column < 0) | (row < 0) | (column >= columns) | (row >= rows)
-        cell = (row * columns + column).masked_fill_(outside, 0.0).long()
-        entry = from_uint16(self.entry.values[cell + self.entry.base[chosen]])
-        return entry.masked_fill_(outside, 0)
+        origin, inverse, shape = self.origin[chosen], self.inverse_size[chosen], self.shape[chosen]
+        last = shape - 1
+        # Whatever lies outside is looked up in the empty margin.
+        column = torch.minimum(((x - origin[..., 0]) * inverse).clamp_(min=0.0), last[..., 0]).long()
+        row = torch.minimum(((y - origin[..., 1]) * inverse).clamp_(min=0.0), last[..., 1]).long()
+        cell = row.mul_(shape[..., 0]).add_(column).add_(self.entry.base[chosen])
+        return from_uint16(self.entry.values[cell])
 
     def near(self, entry: Int[Tensor, " n"], scene: Optional[Tensor]) -> tuple[Tensor, Tensor]:
         """Which points' entries have items, and the number of each such entry among those with items."""
@@ -146,17 +157,20 @@ class Cells:
         which = torch.nonzero(number >= 0)[:, 0]
         return which, number[which]
 
-    def rounds(self, number: Int[Tensor, " n"], scene: Optional[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """One item of every entry (numbers from :meth:`near`) a round: (which of them, which items), until all."""
+    def groups(self, number: Int[Tensor, " n"], scene: Optional[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Entries (numbers from :meth:`near`) with equally many items: (which of them [m], their items [c, m]).
+
+        The host learns here how many items there are, and how many entries have as many.
+        """
         row = number + self.first.base_of(scene)
-        at, end = self.first.values[row].long(), self.first.values[row + 1].long()
-        item_base = self.item.base_of(scene).expand_as(at)
-        at, left = at + item_base, end - at
-        which = torch.arange(len(at), device=at.device)
-        while len(which):
-            yield which, self.item.values[at].long()
-            keep = torch.nonzero(left > 1)[:, 0]
-            which, at, left = which[keep], at[keep] + 1, left[keep] - 1
+        at = self.first.values[row].long()
+        count = self.first.values[row + 1] - at
+        at += self.item.base_of(scene)
+        for length, members in enumerate(torch.bincount(count).tolist()):
+            if members:
+                which = torch.nonzero(count == length)[:, 0]
+                items = at[which] + torch.arange(length, device=at.device)[:, None]
+                yield which, self.item.values[items].long()
 
     def to(self, device: torch.device) -> Cells:
         """The same cells on another device."""

@@ -45,14 +45,14 @@ class NearSegments:
 
     def candidates(
         self, x: Float[Tensor, " n"], y: Float[Tensor, " n"], scene: Optional[Int[Tensor, " n"]]
-    ) -> Iterator[tuple[Tensor, Float[Tensor, "m 4"], Int[Tensor, " m"]]]:
-        """Rounds of (which points, a segment near each, its owner); all within the margin of a point come up once."""
+    ) -> Iterator[tuple[Int[Tensor, " m"], Float[Tensor, "c m 4"], Int[Tensor, "c m"]]]:
+        """Groups of (which points, segments near each, their owners); all within the margin of a point come up once."""
         near, number = self.cells.near(self.cells.at(x, y, scene), scene)
         scene = None if scene is None else scene[near]
-        segment_base, owner_base = (table.base_of(scene).expand_as(near) for table in (self.segments, self.owner))
-        for which, segment in self.cells.rounds(number, scene):
-            owner = self.owner.values[segment + owner_base[which]].long()
-            yield near[which], self.segments.values[segment + segment_base[which]], owner
+        for which, segment in self.cells.groups(number, scene):
+            of = None if scene is None else scene[which]
+            owner = self.owner.values[segment + self.owner.base_of(of)].long()
+            yield near[which], self.segments.values[segment + self.segments.base_of(of)], owner
 
     def to(self, device: torch.device) -> NearSegments:
         """The same segments on another device."""

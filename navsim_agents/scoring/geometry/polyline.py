@@ -11,11 +11,13 @@ def squared_distance_to_segment(
     point: Float[Tensor, "*#batch 2"], start: Float[Tensor, "*#batch 2"], end: Float[Tensor, "*#batch 2"]
 ) -> Float[Tensor, "*batch"]:
     """Squared distance [m^2] from points to closed segments; a segment may be a single point."""
-    edge, reach = end - start, point - start
-    length_sq = (edge * edge).sum(-1)
-    share = ((reach * edge).sum(-1) / torch.where(length_sq > 0, length_sq, 1.0)).clamp(0.0, 1.0)
-    gap = reach - share[..., None] * edge
-    return (gap * gap).sum(-1)
+    edge_x, edge_y = (end - start).unbind(-1)
+    reach_x, reach_y = (point - start).unbind(-1)
+    length_sq = edge_x * edge_x + edge_y * edge_y
+    share = (reach_x * edge_x + reach_y * edge_y) / torch.where(length_sq > 0, length_sq, 1.0)
+    share = share.clamp_(0.0, 1.0)
+    gap_x, gap_y = reach_x - share * edge_x, reach_y - share * edge_y
+    return gap_x * gap_x + gap_y * gap_y
 
 
 def project_on_polyline(

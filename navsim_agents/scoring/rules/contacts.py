@@ -44,19 +44,23 @@ def track_contacts(motion: Motion, batch: SceneBatch, metric: MetricConfig) -> C
     x, y, cos, sin, speed = (
         value.flatten()[ego] for value in (motion.center_x, motion.center_y, motion.cos, motion.sin, motion.speed)
     )
-    direction, half_size = torch.stack((cos, sin), dim=-1), motion.half_size[scene]
+    half_size = motion.half_size[scene]
     track_half_size = 0.5 * batch.track_size.flatten(0, 1)[scene * num_tracks + track]
-    poses, valid = batch.track_poses.flatten(0, 2), batch.track_valid.flatten()
-    headings = poses[:, 2]
-    track_direction = torch.stack((torch.cos(headings), torch.sin(headings)), dim=-1)
+    reach = torch.linalg.vector_norm(half_size, dim=-1) + torch.linalg.vector_norm(track_half_size, dim=-1)
+    reach_sq = reach * reach * (1.0 + PRUNE_RELATIVE_SLACK)
+    track_x, track_y, heading = batch.track_poses.flatten(0, 2).unbind(-1)
+    valid, track_direction = batch.track_valid.flatten(), torch.stack((torch.cos(heading), torch.sin(heading)), dim=-1)
     ttc = step < metric.ttc_steps
     found = []
     for lookahead, offset in enumerate(metric.ttc_offsets):
         there = seen + offset if offset == 0 else (seen + offset).masked_fill(~ttc, 0)
         ahead = speed * (offset * STEP_S)
-        gap = poses[there, :2] - torch.stack((x + cos * ahead, y + sin * ahead), dim=-1)
-        meets = boxes_intersect(gap, direction, half_size, track_direction[there], track_half_size) & valid[there]
-        hit = torch.nonzero(meets if offset == 0 else meets & ttc)[:, 0]
+        gap_x, gap_y = track_x[there] - (x + cos * ahead), track_y[there] - (y + sin * ahead)
+        close = (gap_x * gap_x + gap_y * gap_y <= reach_sq) & valid[there]
+        near = torch.nonzero(close if offset == 0 else close & ttc)[:, 0]
+        gap, direction = (torch.stack((a[near], b[near]), dim=-1) for a, b in ((gap_x, gap_y), (cos, sin)))
+        other = track_direction[there[near]], track_half_size[near]
+        hit = near[boxes_intersect(gap, direction, half_size[near], *other)]
         found.append((trajectory[hit], track[hit], step[hit], torch.full_like(hit, lookahead)))
     return Contacts(*(torch.cat(column) for column in zip(*found)))
 

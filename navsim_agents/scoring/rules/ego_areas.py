@@ -20,7 +20,7 @@ class EgoAreas:
     non_drivable: Bool[Tensor, "B N S"]  # some corner in no drivable polygon
     oncoming: Bool[Tensor, "B N S"]  # centre in no lane of the route
     center_in_intersection: Bool[Tensor, "B N S"]
-    corner_bits: Int[Tensor, "B N S W"]  # polygons and red lights that hold a corner or more
+    corner_bits: Int[Tensor, "W B N S"]  # polygons and red lights that hold a corner or more
 
     def stacked(self) -> Bool[Tensor, "B N S 3"]:
         """Columns of :class:`~navsim_agents.scoring.axes.EgoArea`."""
@@ -34,32 +34,40 @@ def locate_ego(motion: Motion, index: SceneIndex) -> EgoAreas:
     y = torch.cat((corners_y, motion.center_y[None])).double()
     num_scenes = len(motion.x)
     scene = torch.arange(num_scenes, device=x.device)[:, None, None] if num_scenes > 1 else None
-    bits = index.areas.polygons_at(x, y, scene)  # [5, B, N, S, W]
-    corners, center = bits[:4], bits[4]
-    lanes = corners & index.lane_bits[:, None, None]
-    any_lane = lanes[0] | lanes[1] | lanes[2] | lanes[3]
-    all_lane = lanes[0] & lanes[1] & lanes[2] & lanes[3]
-    drivable = _holds(corners, index.drivable_bits)
+    *corners, center = index.areas.polygons_at(x, y, scene).unbind(1)  # [W, B, N, S] each
+    one, two, three, four = corners
+    any_corner = one | two | three | four
+    lanes = _layer(index.lane_bits)
+    drivable = [_holds(corner, index.drivable_bits) for corner in corners]
     return EgoAreas(
-        multiple_lanes=_has_two_bits(any_lane) & ~(all_lane != 0).any(-1),
-        non_drivable=~drivable.all(0),
+        multiple_lanes=_has_two_bits(any_corner & lanes) & ~_any_word(one & two & three & four & lanes),
+        non_drivable=~(drivable[0] & drivable[1] & drivable[2] & drivable[3]),
         oncoming=~_holds(center, index.on_route_bits),
         center_in_intersection=_holds(center, index.intersection_bits),
-        corner_bits=corners[0] | corners[1] | corners[2] | corners[3],
+        corner_bits=any_corner,
     )
 
 
 def in_intersection(x: Tensor, y: Tensor, scene: Int[Tensor, " n"], index: SceneIndex) -> Bool[Tensor, " n"]:
     """Whether points [n] (m) of the given scenes lie in an intersection."""
     bits = index.areas.polygons_at(x.double(), y.double(), scene)
-    return (bits & index.intersection_bits[scene] != 0).any(-1)
+    return _any_word(bits & index.intersection_bits[scene].T)
 
 
-def _holds(bits: Tensor, layer: Int[Tensor, "B W"]) -> Tensor:
-    """Whether any polygon of the layer is among ``bits`` [..., B, N, S, W]."""
-    return (bits & layer[:, None, None] != 0).any(-1)
+def _holds(bits: Int[Tensor, "W B N S"], layer: Int[Tensor, "B W"]) -> Bool[Tensor, "B N S"]:
+    """Whether any polygon of the layer is among ``bits``."""
+    return _any_word(bits & _layer(layer))
 
 
-def _has_two_bits(words: Int[Tensor, "*batch W"]) -> Bool[Tensor, "*batch"]:
+def _layer(bits: Int[Tensor, "B W"]) -> Int[Tensor, "W B 1 1"]:
+    return bits.T[:, :, None, None]
+
+
+def _any_word(words: Int[Tensor, "W *batch"]) -> Bool[Tensor, "*batch"]:
+    """Whether any bit is set."""
+    return words[0] != 0 if len(words) == 1 else (words != 0).any(0)
+
+
+def _has_two_bits(words: Int[Tensor, "W *batch"]) -> Bool[Tensor, "*batch"]:
     """Whether two bits or more are set in all words together."""
-    return (words & (words - 1) != 0).any(-1) | ((words != 0).sum(-1) > 1)
+    return _any_word(words & (words - 1)) | ((words != 0).sum(0) > 1)

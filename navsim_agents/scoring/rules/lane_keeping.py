@@ -33,7 +33,7 @@ def _is_near(motion: Motion, batch: SceneBatch, limit_m: float) -> Bool[Tensor, 
     points = torch.stack((x.flatten(), y.flatten()), dim=-1)
     near = torch.zeros(len(points), dtype=torch.bool, device=x.device)
     line = batch.index.centerline
-    for which, segment, _ in line.candidates(points[:, 0], points[:, 1], scene):
-        start, end = segment.split(2, dim=-1)
-        near[which] |= squared_distance_to_segment(points[which], start, end) <= limit_m**2
+    for which, segments, _ in line.candidates(points[:, 0], points[:, 1], scene):
+        start, end = segments.split(2, dim=-1)
+        near[which] = (squared_distance_to_segment(points[which], start, end) <= limit_m**2).any(0)
     return near.reshape(x.shape)

@@ -19,8 +19,9 @@ def traffic_light(motion: Motion, batch: SceneBatch, areas: EgoAreas) -> Bool[Te
     active = batch.red_light_active[..., :num_steps]
     if not active.any():
         return torch.ones(motion.shape[:2], dtype=torch.bool, device=motion.x.device)
-    active_bits = (active[..., None] * batch.index.light_bits[:, :, None]).sum(1)  # [B, S, W], each bit once
-    runs = (areas.corner_bits & active_bits[:, None] != 0).any(-1).any(-1).flatten()
+    light_bits = batch.index.light_bits.permute(2, 0, 1)[..., None]  # [W, B, L, 1]
+    active_bits = (active * light_bits).sum(2)  # [W, B, S], each bit once
+    runs = (areas.corner_bits & active_bits[:, :, None] != 0).any(0).any(-1).flatten()
     waits = torch.nonzero(~runs)[:, 0]
     trajectory, step = (
         waits.repeat_interleave(num_steps),
@@ -32,11 +33,10 @@ def traffic_light(motion: Motion, batch: SceneBatch, areas: EgoAreas) -> Bool[Te
     center = torch.stack((flat(motion.center_x, trajectory, step), flat(motion.center_y, trajectory, step)), dim=-1)
     direction = torch.stack((flat(motion.cos, trajectory, step), flat(motion.sin, trajectory, step)), dim=-1)
     lights = batch.index.lights
-    for which, segment, owner in lights.candidates(center[:, 0].double(), center[:, 1].double(), scene):
+    for which, segments, owner in lights.candidates(center[:, 0].double(), center[:, 1].double(), scene):
         red = active[scene[which], owner, step[which]]
-        which = which[red]
-        start, end = segment[red].to(center).split(2, dim=-1)
+        start, end = segments.to(center).split(2, dim=-1)
         half_size = motion.half_size[scene[which]]
         cut = segment_intersects_box(start, end, center[which], direction[which], half_size)
-        runs[trajectory[which[cut]]] = True
+        runs[trajectory[which[(red & cut).any(0)]]] = True
     return ~runs.reshape(num_scenes, num_trajectories)
