@@ -1,6 +1,6 @@
 """Where a planned pose looks in the pictures: corners of the ego's box, raised to pillars, projected into cameras.
 
-Sizes and order are those that Drive-JEPA's released weights were trained with (paper section 3.3 and released code).
+Sizes and order are those that Drive-JEPA's released weights were trained with (paper and released code).
 Frames: ``ego`` is the rear axle at t0, x ahead, y left, z up [m]; ``camera`` is the original picture [px], x right,
 y down, as it leaves NAVSIM's cameras (1920 x 1080), however the planner crops or scales it afterwards.
 """

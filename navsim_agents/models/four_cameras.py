@@ -71,20 +71,21 @@ class FourCameraBackbone(PictureBackbone):
             CheckpointError: the file does not fit.
         """
         super().__init__()
-        self.encoder = create_timm_model(network, pretrained=pretrained, features_only=True)
+        encoder = create_timm_model(network, pretrained=pretrained, features_only=True)
         if checkpoint_path is not None:
-            load_timm_weights(self.encoder, checkpoint_path)
-        info = self.encoder.feature_info
+            load_timm_weights(encoder, checkpoint_path)
+        self.encoder: nn.Module = encoder
+        stride: int = encoder.feature_info.reduction()[-1]
         height, width = image_size
-        self.padding_px = -height % info.reduction()[-1]
-        if width % info.reduction()[-1]:
-            raise InputError(f"image_width={width} must be a multiple of the {info.reduction()[-1]} px of {network}")
+        if width % stride:
+            raise InputError(f"image_width={width} must be a multiple of the {stride} px of {network}")
+        self.padding_px = -height % stride
         px = CAMERA_WIDTH_PX / width  # camera pixels per picture pixel
         self.region = PictureRegion(0.0, 0.0, float(CAMERA_WIDTH_PX), (height + self.padding_px) * px)
         self.swapped_channels = swapped_channels
         self.pixel_normalize = PixelNormalize()
         self.grid_mask = grid_mask
-        self.neck = FeaturePyramidLevel(info.channels()[-1], model_dim)
+        self.neck = FeaturePyramidLevel(encoder.feature_info.channels()[-1], model_dim)
         self.camera_embedding = nn.Parameter(torch.randn(self.num_cameras, model_dim))
         # Only the first level's code is read; the second is kept for the released files' sake.
         self.level_embedding = nn.Parameter(torch.randn(NUM_LEVELS, model_dim))

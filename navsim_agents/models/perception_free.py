@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from navsim_agents.errors import InputError
 from navsim_agents.models.encoders import AnyEncoder
 from navsim_agents.models.pixels import PixelNormalize
+from navsim_agents.models.timm_encoder import NUM_FRAMES
 
-NUM_FRAMES = 2
 STATUS_DIM = 8
 """Driving command 4 (one-hot), velocity 2 [m/s], acceleration 2 [m/s^2]."""
 POSE_DIM = 3

@@ -13,8 +13,8 @@ from navsim_agents.models.anchors import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX, Pict
 from navsim_agents.models.encoders import AnyEncoder
 from navsim_agents.models.grid_mask import GridMask
 from navsim_agents.models.pixels import PixelNormalize
+from navsim_agents.models.timm_encoder import NUM_FRAMES
 
-NUM_FRAMES = 2
 CROPPED_ROWS = 28
 """Cut from the front camera's picture at the top and at the bottom, before it is scaled."""
 FRONT_REGION = PictureRegion(0.0, CROPPED_ROWS, CAMERA_WIDTH_PX, CAMERA_HEIGHT_PX - 2 * CROPPED_ROWS)

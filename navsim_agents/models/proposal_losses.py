@@ -1,7 +1,7 @@
 """Losses of the perception-based planner: imitation with distillation, score, areas, collisions.
 
 Pure functions of tensors in the ego frame of now [m, rad]. Defaults are the released code's; the paper's variants
-(section 3.4) are ``PAPER_LOSSES``.
+are ``PAPER_LOSSES``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Perception-based planner: waypoint-anchored proposals, refined in stages, and a score for each (paper, 3.3)."""
+"""Perception-based planner: waypoint-anchored proposals, refined in stages, and a score for each."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from navsim_agents.errors import InputError
+from navsim_agents.models.anchors import NUM_CORNERS
 from navsim_agents.models.picture_backbone import PictureBackbone
-from navsim_agents.models.refiner import Refiner, RefinerConfig, normalised_mlp
+from navsim_agents.models.refiner import Refiner, RefinerConfig, normalised_mlp, require_positive
 
 EGO_DIM = 11
 """Pose 3 (x, y, heading; 0 now), velocity 2 [m/s], acceleration 2 [m/s^2], one-hot driving command 4."""
@@ -21,7 +22,6 @@ NUM_AREAS = 2
 """Off the drivable area, off the route."""
 NUM_KEY_AGENTS = 2
 """The first at-fault collision's, the first time-to-collision infringement's."""
-NUM_CORNERS = 4
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,7 @@ class ProposalConfig(RefinerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("num_stages", "steps_per_pose"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)} must be at least 1")
+        require_positive(num_stages=self.num_stages, steps_per_pose=self.steps_per_pose)
 
     @property
     def num_steps(self) -> int:

@@ -20,6 +20,17 @@ GRID_HALF_EXTENT_M = 32.0
 """Released code: half the side of the square of road that the grid of queries is laid over, the ego in its middle."""
 
 
+def require_positive(**sizes: int) -> None:
+    """Refuse sizes below 1.
+
+    Raises:
+        InputError: one of them is.
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise InputError(f"{name}={size} must be at least 1")
+
+
 @dataclass(frozen=True)
 class RefinerConfig:
     """Sizes and options of a refinement stage."""
@@ -35,9 +46,13 @@ class RefinerConfig:
     skip_when_invisible: bool = True  # a scene with no query in any picture gets nothing, not even the bias
 
     def __post_init__(self) -> None:
-        for name in ("model_dim", "num_heads", "ffn_dim", "num_proposals", "num_poses"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)} must be at least 1")
+        require_positive(
+            model_dim=self.model_dim,
+            num_heads=self.num_heads,
+            ffn_dim=self.ffn_dim,
+            num_proposals=self.num_proposals,
+            num_poses=self.num_poses,
+        )
         if self.model_dim % self.num_heads or self.model_dim % 2:
             raise InputError(f"model_dim={self.model_dim} must be even and a multiple of num_heads={self.num_heads}")
         if not 0.0 <= self.dropout < 1.0:

@@ -1,6 +1,6 @@
 """Any of timm's vision transformers in the place of the video encoder, for the encoder-swap comparison of the paper.
 
-The paper's table of encoders (section 4.4) does not say how an image encoder gets two frames. Here it encodes each by
+The paper's table of encoders does not say how an image encoder gets two frames. Here it encodes each by
 itself, and a token is the previous frame's vector followed by the current frame's: as many tokens as V-JEPA 2 makes of
 the two frames, twice as wide, so that the planner behind can see motion.
 """
@@ -8,7 +8,7 @@ the two frames, twice as wide, so that the planner behind can see motion.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from navsim_agents.models.timm_weights import create_timm_model
 from navsim_agents.models.video_encoder import NUM_CHANNELS
 
 NUM_FRAMES = 2
+"""Frames that the planners hand to an encoder: half a second ago, and now."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,14 @@ class TimmVideoEncoder(nn.Module):
             network = create_timm_model(name, pretrained=False, num_classes=0)
         if not hasattr(network, "patch_embed") or not hasattr(network, "num_prefix_tokens"):
             raise InputError(f"encoder=timm:{name} is no vision transformer; choose one of timm.list_models('vit_*')")
-        patch_size = cast(int, cast(nn.Module, network.patch_embed).patch_size[0])  # type: ignore[index]
-        self.config = TimmEncoderConfig(NUM_FRAMES * cast(int, network.num_features), patch_size)
+        self.config = TimmEncoderConfig(NUM_FRAMES * network.num_features, network.patch_embed.patch_size[0])
         self.config.grid(NUM_FRAMES, *image_size)
-        self.network = create_timm_model(name, pretrained=pretrained, num_classes=0, img_size=image_size)
+        # Without pooling, so that no weight is left without a gradient (SigLIP pools by attention).
+        self.network: Any = create_timm_model(
+            name, pretrained=pretrained, num_classes=0, global_pool="", img_size=image_size
+        )
         if activation_checkpointing:
-            self.network.set_grad_checkpointing(True)  # type: ignore[operator]
+            self.network.set_grad_checkpointing(True)
         wanted = self.network.pretrained_cfg
         statistics = zip(IMAGENET_MEAN, IMAGENET_STD, wanted["mean"], wanted["std"])
         # pixel = own_std x + own_mean, and the network's input is (pixel - mean) / std.
@@ -91,6 +94,6 @@ class TimmVideoEncoder(nn.Module):
     def forward(self, clip: Float[Tensor, "B 3 2 H W"]) -> Float[Tensor, "B N D"]:
         """Tokens of clips that ``PixelNormalize`` normalised; the network gets them by its own statistics."""
         frames = (clip * self.scale + self.shift).to(clip.dtype).transpose(1, 2)  # [B, 2, 3, H, W]
-        tokens = self.network.forward_features(frames.flatten(0, 1))  # type: ignore[operator]
+        tokens = self.network.forward_features(frames.flatten(0, 1))
         patches = tokens[:, self.network.num_prefix_tokens :]
         return patches.unflatten(0, (-1, NUM_FRAMES)).transpose(1, 2).flatten(2)

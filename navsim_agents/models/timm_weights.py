@@ -16,12 +16,12 @@ from navsim_agents.models.key_table import load_strictly
 
 NESTED = ("state_dict", "model")
 """Entries under which files keep a network's weights, where they do not lie at the top."""
-HEADS = ("fc.", "head.", "classifier.")
-"""Beginnings of the names of a classifier, which the networks here do without."""
+HEADS = ("fc.", "head.", "classifier.", "attn_pool.")
+"""Beginnings of the names of a classifier and its pooling, which the networks here do without."""
 
 
-def create_timm_model(name: str, *, pretrained: bool, **settings: Any) -> nn.Module:
-    """timm's network called ``name``.
+def create_timm_model(name: str, *, pretrained: bool, **settings: Any) -> Any:
+    """timm's network called ``name``, a module with attributes that torch's types do not know.
 
     Args:
         name: as in ``timm.list_models()``.
