@@ -34,13 +34,13 @@ PUBLISHED = "published: 1 to 2 days on 32 machines for 16,384 trajectories a sce
 SECONDS_PER_DAY = 86_400.0
 
 
-def store_scenes(source: Path, folder: Path, count: int) -> list[ScoringScene]:
-    """The golden scenes again and again, each under a token of its own."""
+def store_scenes(source: Path, folder: Path, count: int) -> int:
+    """The golden scenes again and again, each under a token of its own; how many different ones there are."""
     scenes = [ScoringScene.load(path) for path in sorted(source.glob("scene_*.npz"))]
     with SceneStoreWriter(folder) as writer:
         for number in range(count):
             writer.add(replace(scenes[number % len(scenes)], token=f"{number:016x}"))
-    return scenes
+    return len(scenes)
 
 
 def vocabulary_path(path: Path, folder: Path) -> Path:
@@ -81,8 +81,8 @@ def report_reading(store: LabelStore) -> None:
     print(f"reading: {1e3 * each:.2f} ms a scene for scores, {1e3 * quick:.2f} ms for teachers alone")
 
 
-def main() -> None:
-    """Run everything and print one line a figure."""
+def read_options() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=Path, default=GOLDEN)
     parser.add_argument("--vocabulary", type=Path, default=VOCABULARY)
@@ -90,11 +90,25 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--metric", default="epdms")
     parser.add_argument("--dtype", default="float64")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def report_projection(each_s: float, workers: int, record_bytes: int) -> None:
+    """Days and gigabytes of the training split."""
+    total_gb = record_bytes * NAVTRAIN_SCENES / 1e9
+    print(f"navtrain, {NAVTRAIN_SCENES} scenes, {total_gb:.2f} GB ({PUBLISHED}):")
+    for cores in CORES:
+        days = each_s * workers / cores * NAVTRAIN_SCENES / SECONDS_PER_DAY
+        print(f"  {cores} cores: {days:.3f} days, were each as fast as here")
+
+
+def main() -> None:
+    """Run everything and print one line a figure."""
+    options = read_options()
     print(f"torch {torch.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        scenes = store_scenes(options.scenes, folder / "scenes", options.count)
+        num_different = store_scenes(options.scenes, folder / "scenes", options.count)
         config = ScoreVocabularyConfig(
             scenes=str(folder / "scenes"),
             vocabulary=str(vocabulary_path(options.vocabulary, folder)),
@@ -106,18 +120,13 @@ def main() -> None:
         )
         each_s = measure(config)
         store = LabelStore.open(folder / "labels")
-        layout = store.layout
         teachers = np.mean([store.is_teacher(token).sum() for token in store])
         print(
-            f"{layout.num_trajectories} trajectories, {len(scenes)} different scenes {options.count} times in all, "
+            f"{store.layout.num_trajectories} trajectories, {options.count} scenes ({num_different} different), "
             f"{options.metric} in {options.dtype}, {options.workers} processes: {60.0 / each_s:.1f} scenes a minute"
         )
-        print(f"{layout.record_bytes} bytes a scene; {teachers:.0f} teachers a scene on average")
-        total_gb = layout.record_bytes * NAVTRAIN_SCENES / 1e9
-        print(f"navtrain, {NAVTRAIN_SCENES} scenes, {total_gb:.2f} GB ({PUBLISHED}):")
-        for cores in CORES:
-            days = each_s * options.workers / cores * NAVTRAIN_SCENES / SECONDS_PER_DAY
-            print(f"  {cores} cores: {days:.3f} days, were each as fast as here")
+        print(f"{store.layout.record_bytes} bytes a scene; {teachers:.0f} teachers a scene on average")
+        report_projection(each_s, options.workers, store.layout.record_bytes)
         report_reading(store)
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024.0
     print(f"peak memory of a process: {peak_mb:.0f} MB")

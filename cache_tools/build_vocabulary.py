@@ -63,8 +63,9 @@ def build_vocabulary(config: BuildVocabularyConfig) -> dict[str, Any]:
         NavsimDriveJepaError: an option or the data break a rule, or what a source needs is not installed.
     """
     config.check()
+    how: dict[str, Any] = {}
     if config.source.endswith(".npy"):
-        vocabulary, how = load_vocabulary(config.source), {}
+        vocabulary = load_vocabulary(config.source)
     else:
         vocabulary, how = _cluster_futures(config, _futures(config))
     report = {"source": config.source, "digest": vocabulary.digest, "size": len(vocabulary), **how}

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Optional
 
 import hydra
@@ -20,7 +19,7 @@ import torch
 from omegaconf import MISSING, DictConfig, OmegaConf
 from tqdm import tqdm
 
-from cache_tools.labelling import DTYPES, LabelSettings, ShardJob, ShardResult, build_shard, build_shards
+from cache_tools.labelling import BACKENDS, DTYPES, LabelSettings, ShardJob, ShardResult, build_shard, build_shards
 from cache_tools.processes import run_jobs
 from navsim_agents.distillation import LabelStamp, LabelStoreWriter, Vocabulary, load_vocabulary, scenes_digest
 from navsim_agents.errors import LabelError, NavsimDriveJepaError, SceneError
@@ -52,6 +51,7 @@ class ScoreVocabularyConfig:
     threads: int = 1
     worker: Optional[str] = None
     worker_options: dict[str, Any] = field(default_factory=dict)
+    output_dir: str = "label_worker_logs"
     part: int = 0
     num_parts: int = 1
     retry_failed: bool = False
@@ -62,20 +62,24 @@ class ScoreVocabularyConfig:
             raise LabelError(f"dtype is {self.dtype!r}, but must be one of {', '.join(DTYPES)}")
         if not 0 <= self.part < self.num_parts:
             raise LabelError(f"part is {self.part} of num_parts={self.num_parts}, but parts count from 0; correct it")
+        if self.backend not in BACKENDS:
+            raise LabelError(f"backend is {self.backend!r}, but must be one of {', '.join(BACKENDS)}")
         if self.backend == "batched" and self.scenes is None:
             raise LabelError(
                 "scenes is null, but backend=batched reads a SceneStore; make one with python -m "
                 "cache_tools.export_scenes or python -m navsim_agents.world, or take backend=devkit"
             )
-        if (self.backend == "devkit" or self.verify) and self.metric_cache_path is None:
-            raise LabelError(
-                f"metric_cache_path is null, but backend={self.backend} with verify={self.verify} asks the devkit's "
-                "scorer, which reads metric caches; give the path of one"
-            )
         if self.verify < 0 or (self.verify and self.backend != "batched"):
             raise LabelError(f"verify is {self.verify}, but checks backend=batched only; set it to 0")
         for name in self.devices:
             _check_device(name)
+        if self.asks_devkit:
+            _check_devkit(self.metric, self.metric_cache_path)
+
+    @property
+    def asks_devkit(self) -> bool:
+        """Whether the devkit's own scorer takes part."""
+        return self.backend == "devkit" or self.verify > 0
 
 
 def label_scenes(config: ScoreVocabularyConfig) -> dict[str, Any]:
@@ -120,14 +124,13 @@ def _run(config: ScoreVocabularyConfig, jobs: list[ShardJob]) -> Iterator[ShardR
     elif jobs:
         from navsim_agents.devkit.workers import map_with_worker
 
-        yield from map_with_worker(config.worker, config.worker_options, Path(config.output), build_shards, jobs)
+        yield from map_with_worker(config.worker, config.worker_options, config.output_dir, build_shards, jobs)
 
 
 def _list_scenes(config: ScoreVocabularyConfig) -> tuple[list[str], str]:
     """Tokens, and the devkit whose scenes they are."""
     if config.backend == "devkit":
         from navsim_agents.devkit.cache_files import list_metric_cache
-
         from navsim_agents.devkit.variant import detect_host
 
         assert config.metric_cache_path is not None
@@ -172,6 +175,24 @@ def _package_version() -> str:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _check_devkit(metric: str, metric_cache_path: Optional[str]) -> None:
+    """Raises LabelError unless the devkit on the path can score the metric."""
+    if metric_cache_path is None:
+        raise LabelError(
+            "metric_cache_path is null, but backend=devkit and verify ask the devkit's scorer, which reads metric "
+            "caches; give the path of one"
+        )
+    from navsim_agents.devkit.scoring import METRIC
+    from navsim_agents.devkit.variant import detect_host
+
+    variant = detect_host().variant
+    if METRIC.get(variant) != metric:
+        raise LabelError(
+            f"metric is {metric}, but the devkit on the path ({variant.value}) scores {METRIC.get(variant)}; put v1.1 "
+            "on the path for pdms and v2.2 for epdms, or take backend=batched without verify"
+        )
 
 
 def _check_device(name: str) -> None:

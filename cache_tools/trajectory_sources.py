@@ -50,7 +50,8 @@ def _futures_of_log(root: str, split: str, log_name: str, frame_interval: int) -
     loader = SceneLoader(
         root, split, sensors=(), log_names=[log_name], num_future_frames=NUM_POSES, frame_interval=frame_interval
     )
-    return [loader.get_scene(token).get_future_trajectory(NUM_POSES).poses for token in loader.tokens]
+    futures = (loader.get_scene(token).get_future_trajectory(NUM_POSES).poses for token in loader.tokens)
+    return [np.asarray(poses, dtype=np.float64) for poses in futures]
 
 
 def futures_of_devkit(train_test_split: str, log_names: Optional[list[str]]) -> Futures:

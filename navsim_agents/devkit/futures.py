@@ -37,9 +37,8 @@ def iterate_futures(
     root = os.environ.get(DATA_ROOT)
     if root is None:
         raise DevkitError(f"{DATA_ROOT} is not set, but the devkit finds its data by it; export it first")
-    if log_names is not None:
-        scene_filter = OmegaConf.merge(scene_filter, {"log_names": log_names})
-    loader = _scene_loader(Path(root), data_split, instantiate(scene_filter))
+    chosen = {} if log_names is None else {"log_names": log_names}
+    loader = _scene_loader(Path(root), data_split, instantiate(OmegaConf.merge(scene_filter, chosen)))
     for token in loader.tokens:
         scene = loader.get_scene_from_token(token)
         yield scene.scene_metadata.log_name, scene.get_future_trajectory(num_poses).poses
@@ -58,11 +57,13 @@ def read_split(name: str) -> tuple[str, DictConfig]:
     if name not in splits:
         raise DevkitError(f"train_test_split is {name!r}, but the devkit has {', '.join(splits)}; choose one of them")
     split = OmegaConf.load(splits[name])
+    assert isinstance(split, DictConfig)
     chosen = next(entry["scene_filter"] for entry in split["defaults"] if "scene_filter" in entry)
-    scene_filter = OmegaConf.load(folder / "scene_filter" / f"{chosen}.yaml")
+    scene_filter = OmegaConf.merge(
+        OmegaConf.load(folder / "scene_filter" / f"{chosen}.yaml"), split.get("scene_filter") or {}
+    )
     assert isinstance(scene_filter, DictConfig)
-    overridden = split.get("scene_filter") or {}
-    return str(split["data_split"]), OmegaConf.merge(scene_filter, overridden)  # type: ignore[return-value]
+    return str(split["data_split"]), scene_filter
 
 
 def _scene_loader(root: Path, data_split: str, scene_filter: Any) -> Any:

@@ -1,4 +1,4 @@
-"""NAVSIM's worker pools (Ray on one machine or many, threads, sequential) for our own commands."""
+"""The devkit's own worker pools: Ray on one machine or many, threads, sequential."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable, TypeVar
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from navsim_agents.devkit.variant import INSTALLATION_PAGE, detect_host
 from navsim_agents.errors import DevkitError
@@ -17,19 +17,32 @@ ResultT = TypeVar("ResultT")
 CONFIG_FOLDER = Path("planning", "script", "config", "common", "worker")
 
 
+def build_devkit_worker(worker: Any, output_dir: str) -> Any:
+    """The devkit's ``WorkerPool`` of a config of its group ``worker``, built by the devkit's builder.
+
+    Args:
+        output_dir: where Ray's workers write their logs.
+    """
+    from navsim.planning.script.builders.worker_pool_builder import build_worker
+
+    config = OmegaConf.create({"worker": worker, "output_dir": output_dir})
+    assert isinstance(config, DictConfig)
+    return build_worker(config)
+
+
 def map_with_worker(
     name: str,
     options: Mapping[str, Any],
-    output: Path,
+    output_dir: str,
     work: Callable[[list[JobT]], list[ResultT]],
     jobs: list[JobT],
 ) -> list[ResultT]:
-    """Map ``jobs`` through the worker ``name`` (``ray_distributed``, ``sequential``, …) of the devkit's config group.
+    """Map ``jobs`` through a worker of the devkit, for commands that must also start where there is no devkit.
 
     Args:
-        name: file of the group ``worker``.
-        options: what the file says otherwise, such as ``master_node_ip`` or ``threads_per_node``.
-        output: where the worker keeps its logs.
+        name: of the devkit's config group ``worker``, such as ``ray_distributed``.
+        options: what that config says otherwise, such as ``master_node_ip`` or ``threads_per_node``.
+        output_dir: where Ray's workers write their logs.
         work: takes some of the jobs and gives one result each; importable by name, for other machines.
         jobs: anything that pickle can send.
 
@@ -37,11 +50,9 @@ def map_with_worker(
         DevkitError: there is no devkit, no such worker, or the worker has no such option.
     """
     config = read_worker_config(name, options)
-    from navsim.planning.script.builders.worker_pool_builder import build_worker
     from nuplan.planning.utils.multithreading.worker_utils import worker_map
 
-    worker = build_worker(OmegaConf.create({"worker": config, "output_dir": str(output)}))
-    return list(worker_map(worker, work, jobs))
+    return list(worker_map(build_devkit_worker(config, output_dir), work, jobs))
 
 
 def read_worker_config(name: str, options: Mapping[str, Any]) -> Any:
