@@ -67,6 +67,7 @@ class EvaluateConfig:
     agent_name: str = "agent"
     columns: list[str] = field(default_factory=lambda: ["displacement"])
     threads: int = 0
+    scoring_scenes: Optional[str] = None  # SceneStore for pdms, epdms and the reference driver; null: the world's own
     frame_interval: int = 1  # frames (0.5 s) from the start of a scene to that of the next
     max_scenes: int = 0  # evenly spaced over the split; 0 takes all
 

@@ -35,6 +35,7 @@ class WorldSize:
 
     logs: int  # drives
     duration_s: float  # of each
+    scoring_scenes: bool = True  # make what PDMS and EPDMS need
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class DemoConfig:
     workers: int = 2  # processes that render and cache
     threads: int = 2  # of torch
     train: list[str] = field(default_factory=list)  # further settings of training.train, as on its command line
+    evaluate: list[str] = field(default_factory=list)  # further settings of training.evaluate
 
 
 @hydra.main(version_base="1.2", config_path="conf", config_name="demo")
@@ -92,6 +94,7 @@ def _world_stage(config: DemoConfig, name: str, size: WorldSize, seed: int, spli
         "splits={" + ",".join(f"{share}:{count}" for share, count in shares.items()) + "}",
         "cameras=[cam_f0]",
         "skip_unseen_frames=true",
+        f"scoring_scenes={str(size.scoring_scenes).lower()}",
     )
     purpose = f"drive {size.logs} times {size.duration_s:g} s through towns of seed {seed}, rendering the front camera"
     return Stage(name, purpose, "navsim_agents.world", arguments, folder, (f"workers={config.workers}",))
@@ -121,8 +124,9 @@ def _evaluation_stage(config: DemoConfig) -> Stage:
         "split=test",
         f"output={output / EVALUATION}",
         f"+runs.{AGENT_NAME}={output / TRAINING}",
+        *config.evaluate,
     )
-    purpose = "plan every scene of the towns that were kept back"
+    purpose = "plan and score every scene of the towns that were kept back"
     return Stage(
         EVALUATION, purpose, "training.evaluate", arguments, output / EVALUATION, (f"threads={config.threads}",)
     )

@@ -21,6 +21,7 @@ from training.baselines import BASELINES, NUM_POSES
 from training.config import EvaluateConfig, read_config
 from training.files import write_json, write_text
 from training.metrics import PlannedScenes, compute_columns
+from training.plan_scores import METRICS, PlanScorer
 from training.sources import LoggedScenes, SceneSource, choose_logs, sensors_of
 from training.table import summary_table
 from training.train import build_agent, load_run
@@ -54,14 +55,17 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
         torch.set_num_threads(config.threads)
     start = time.monotonic()
     agents = load_agents(config)
-    source = source or LoggedScenes(config.data_root, config.split, sensors_of(agents.values()), config.frame_interval)
+    source = source or LoggedScenes(
+        config.data_root, config.split, sensors_of(agents.values()), config.frame_interval, config.scoring_scenes
+    )
     result = plan_scenes(agents, source, choose_scenes(config, source))
     if not result.scenes:
         raise InputError(f"no scene of {config.data_root} ({config.split}) could be read: {result.failures[:3]}")
     output = Path(config.output)
+    scorer = _plan_scorer(config, source, result)
     summary = {
-        "agents": {name: _measure(name, config, source, result, output) for name in agents},
-        "scenes": _counts(result),
+        "agents": {name: _measure(name, config, scorer, result, output) for name in agents},
+        "scenes": _counts(result, scorer.failures),
         "meta": {"config": asdict(config), "seconds": round(time.monotonic() - start, 1)},
     }
     _write_plans(output, result)
@@ -101,7 +105,7 @@ def plan_scenes(agents: Mapping[str, Any], source: SceneSource, tokens: Mapping[
         for token in log_tokens:
             try:
                 scene = reader.get_scene(token)
-                _plan_scene(agents, log_name, token, scene, result)
+                _plan_scene(agents, log_name, token, scene, source, result)
             except Exception as error:  # an unreadable scene is named in the summary
                 result.failures.append(_failure("", log_name, token, error))
             progress.update()
@@ -109,7 +113,9 @@ def plan_scenes(agents: Mapping[str, Any], source: SceneSource, tokens: Mapping[
     return result
 
 
-def _plan_scene(agents: Mapping[str, Any], log_name: str, token: str, scene: Any, result: Evaluation) -> None:
+def _plan_scene(
+    agents: Mapping[str, Any], log_name: str, token: str, scene: Any, source: SceneSource, result: Evaluation
+) -> None:
     agent_input = scene.get_agent_input()
     human = np.asarray(scene.get_future_trajectory(NUM_POSES).poses, dtype=np.float64)
     status = agent_input.ego_statuses[-1]
@@ -124,7 +130,10 @@ def _plan_scene(agents: Mapping[str, Any], log_name: str, token: str, scene: Any
     )
     for name, agent in agents.items():
         try:
-            plan = agent.compute_trajectory(*((agent_input, scene) if agent.requires_scene else (agent_input,)))
+            extra = (scene,) if agent.requires_scene else ()
+            if getattr(agent, "requires_scoring_scene", False):
+                extra = (*extra, source.scoring_scene(token))
+            plan = agent.compute_trajectory(agent_input, *extra)
             poses = np.asarray(plan.poses, dtype=np.float64)
             if poses.shape != human.shape or not np.isfinite(poses).all():
                 raise InputError(f"plan has shape {poses.shape} or is not finite; {human.shape} finite poses are due")
@@ -138,29 +147,40 @@ def _failure(agent: str, log_name: str, token: str, error: Exception) -> dict[st
     return {"agent": agent, "log_name": log_name, "token": token, "reason": f"{type(error).__name__}: {error}"}
 
 
+def _plan_scorer(config: EvaluateConfig, source: SceneSource, result: Evaluation) -> PlanScorer:
+    """Scores nothing until a column group asks."""
+    frame = pd.DataFrame(result.scenes)
+    plans = {name: np.stack(poses) for name, poses in result.plans.items()}
+    metrics = [name for name in METRICS if name in config.columns]
+    return PlanScorer(source, metrics, list(frame["token"]), list(frame["log_name"]), plans)
+
+
 def _measure(
-    name: str, config: EvaluateConfig, source: SceneSource, result: Evaluation, output: Path
+    name: str, config: EvaluateConfig, scorer: PlanScorer, result: Evaluation, output: Path
 ) -> dict[str, float]:
-    """Write the agent's csv; averages over the scenes that it planned."""
+    """Write the agent's csv files; averages over the scenes that it planned."""
     frame = pd.DataFrame(result.scenes)
     planned = PlannedScenes(
-        list(frame["token"]), list(frame["log_name"]), np.stack(result.plans[name]), np.stack(result.human), source
+        scorer.tokens, scorer.log_names, scorer.plans[name], np.stack(result.human), scorer.source, name, scorer
     )
     values = pd.DataFrame(compute_columns(config.columns, planned))
     is_valid = np.isfinite(planned.planned).all((1, 2))
     frame = pd.concat((frame.assign(valid=is_valid), values), axis=1)
     write_text(output / f"{name}.csv", frame.to_csv(index=False))
+    for metric in scorer.metrics:
+        scored = frame[["token", "valid"]].assign(**scorer.columns(name, metric))
+        write_text(output / f"{name}.{metric}.csv", scored.to_csv(index=False))
     averages = {column: round(float(mean), 6) for column, mean in values[is_valid].mean().items() if np.isfinite(mean)}
     return {**averages, "num_planned": int(is_valid.sum()), "num_failed": int((~is_valid).sum())}
 
 
-def _counts(result: Evaluation) -> dict[str, Any]:
+def _counts(result: Evaluation, unscored: list[dict[str, str]]) -> dict[str, Any]:
     frame = pd.DataFrame(result.scenes)
     return {
         "num_scenes": len(frame),
         "num_logs": int(frame["log_name"].nunique()),
         "commands": {str(name): int(count) for name, count in frame["command"].value_counts().items()},
-        "failures": result.failures,
+        "failures": [*result.failures, *unscored],
     }
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Optional
 
 import numpy as np
 import numpy.typing as npt
 
 from navsim_agents.errors import InputError
 from navsim_agents.poses import wrap_angle
+from training.plan_scores import PlanScorer, is_sub_score, summary_name
 from training.sources import SceneSource
 
 FloatArray = npt.NDArray[np.float64]
@@ -29,6 +30,8 @@ class PlannedScenes:
     planned: FloatArray  # [B, T, 3] m, m, rad
     human: FloatArray  # [B, T, 3]
     source: SceneSource  # for groups that need more of the scene than this
+    agent: str = ""  # its name in the table
+    scorer: Optional[PlanScorer] = None  # of all agents' plans, for pdms and epdms
 
 
 Columns = Mapping[str, FloatArray]
@@ -63,6 +66,25 @@ def displacement(scenes: PlannedScenes) -> Columns:
         "fde_m": final_displacement(scenes.planned, scenes.human),
         "heading_error_rad": heading_error(scenes.planned, scenes.human),
     }
+
+
+@columns("pdms")
+def pdms(scenes: PlannedScenes) -> Columns:
+    """PDMS of NAVSIM v1.1 as ``pdms``, its sub-scores as ``pdms.<devkit's name>``."""
+    return _scored(scenes, "pdms")
+
+
+@columns("epdms")
+def epdms(scenes: PlannedScenes) -> Columns:
+    """EPDMS of NAVSIM v2.2 (one stage) as ``epdms``, ``epdms_star``, ``extended_comfort`` and ``epdms.<sub-score>``."""
+    return _scored(scenes, "epdms")
+
+
+def _scored(scenes: PlannedScenes, metric: str) -> Columns:
+    if scenes.scorer is None:
+        raise InputError(f"{metric} needs a PlanScorer, but these scenes have none; run training.evaluate")
+    found = {summary_name(metric, name): value for name, value in scenes.scorer.columns(scenes.agent, metric).items()}
+    return dict(sorted(found.items(), key=lambda item: is_sub_score(item[0])))  # scores first
 
 
 def average_displacement(planned: FloatArray, human: FloatArray) -> FloatArray:

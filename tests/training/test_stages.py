@@ -116,4 +116,5 @@ def test_demo_is_tested_in_a_world_that_it_does_not_train_on(tmp_path: Path) -> 
     assert f"data_root={tmp_path / 'unseen_world'}" in stages["evaluation"].arguments
     assert "seed=6" in stages["world"].arguments
     assert "seed=7" in stages["unseen_world"].arguments
+    assert "scoring_scenes=true" in stages["unseen_world"].arguments
     assert all(tmp_path in stage.folder.parents for stage in stages.values())

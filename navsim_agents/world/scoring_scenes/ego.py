@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from navsim_agents.data.scene import LogFrame, global_ego_pose
 from navsim_agents.poses import FloatArray, poses_to_local
@@ -32,7 +33,7 @@ def local_states(states: FloatArray, origin: FloatArray) -> FloatArray:
     return moved
 
 
-def history_states(states: FloatArray, times_us: FloatArray) -> FloatArray:
+def history_states(states: FloatArray, times_us: npt.NDArray[np.int64]) -> FloatArray:
     """States [H, 11] 0.1 s apart between logged ``states`` [F, 11], the last of which is now and left out.
 
     NAVSIM v2.2 also leaves out the last sample before now, so 1.5 s make 14 states.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from navsim_agents.data.scene import LogFrame
-from navsim_agents.world.scoring_scenes.tracks import FRAME_S, NUM_COLUMNS, STEP_S
+from navsim_agents.world.scoring_scenes.tracks import FRAME_S, NUM_COLUMNS, NUM_FRAMES_V2, STEP_S
 
 TOKEN_PREFIX = "red_light_"  # the devkit's names of red connectors
 _COLUMNS_PER_FRAME = round(FRAME_S / STEP_S)
@@ -29,12 +29,15 @@ class RedLights:
 
 
 def red_lights(frames: Sequence[LogFrame], route_lanes: Sequence[str]) -> RedLights:
-    """Red connectors among ``route_lanes`` over the frames from now on (11 of them: 5 s)."""
+    """Connectors among ``route_lanes`` that are red within 4 s, over the frames from now on (11 of them: 5 s).
+
+    Only v2.2 has a rule for lights, and 4 s is how far it looks.
+    """
     on_route = frozenset(route_lanes)
     red: dict[str, list[int]] = {}
     for index, frame in enumerate(frames):
         for connector, is_red in frame["traffic_lights"]:
-            if is_red and str(connector) in on_route:
+            if is_red and str(connector) in on_route and (index < NUM_FRAMES_V2 or str(connector) in red):
                 red.setdefault(str(connector), []).append(index)
     by_frame = np.zeros((len(red), len(frames)), dtype=bool)
     for row, indices in enumerate(red.values()):

@@ -78,8 +78,8 @@ def scene_tracks(frames: Sequence[FrameBoxes], origin: FloatArray) -> SceneTrack
     columns = {token: _track(frames, places) for token, places in seen.items()}
     known = [token for token in seen if columns[token][1][:NUM_COLUMNS_V2].any()]
     known.sort(key=lambda token: (int(columns[token][1].argmax()), _type_rank(frames, seen[token])))
-    late = [token for token in seen if token not in set(known) and columns[token][1].any()]
-    tokens = (*known, *late)
+    late = set(seen) - set(known)
+    tokens = (*known, *(token for token in seen if token in late))
     first = [seen[token][0] for token in tokens]
     poses = np.stack([columns[token][0] for token in tokens]) if tokens else np.zeros((0, NUM_COLUMNS, 3))
     valid = np.stack([columns[token][1] for token in tokens]) if tokens else np.zeros((0, NUM_COLUMNS), dtype=bool)
@@ -103,14 +103,14 @@ def _type_rank(frames: Sequence[FrameBoxes], places: list[tuple[int, int]]) -> i
 def _track(frames: Sequence[FrameBoxes], places: list[tuple[int, int]]) -> tuple[FloatArray, BoolArray]:
     """Poses [T, 3] on the map and validity [T] of an object annotated at ``places`` (frame, row)."""
     poses = np.array([frames[index].poses[row] for index, row in places])
-    early = [place for place in places if place[0] < NUM_FRAMES_V2]
-    all_poses, all_valid = _interpolate(poses, np.array([index for index, _ in places]))
-    if len(early) != 1:
-        if not early:
-            all_valid[:NUM_COLUMNS_V2] = False
-        return all_poses, all_valid
-    all_poses[:NUM_COLUMNS_V2], all_valid[:NUM_COLUMNS_V2] = poses[0], True
-    return all_poses, all_valid
+    numbers = np.array([index for index, _ in places])
+    track, valid = _interpolate(poses, numbers)
+    valid[:NUM_COLUMNS_V2] = False
+    early = numbers < NUM_FRAMES_V2
+    if early.any():
+        early_track, early_valid = _interpolate(poses[early], numbers[early])
+        track[:NUM_COLUMNS_V2], valid[:NUM_COLUMNS_V2] = early_track[:NUM_COLUMNS_V2], early_valid[:NUM_COLUMNS_V2]
+    return track, valid
 
 
 def _interpolate(poses: FloatArray, frame_numbers: npt.NDArray[np.int64]) -> tuple[FloatArray, BoolArray]:
