@@ -31,6 +31,7 @@ class CompareConfig:
     metric_cache_path: str = MISSING
     output: str = MISSING
     vocabulary: Optional[str] = None
+    navsim_log_path: Optional[str] = None
     scenes: int = 50
     trajectories: int = 512
     alone: int = 8
@@ -47,16 +48,24 @@ def compare(config: CompareConfig) -> bool:
     """
     if detect_host().variant is Variant.NONE:
         raise DevkitError("no NAVSIM devkit is on the path to compare with; see python -m navsim_agents.devkit")
+    from navsim_agents.devkit.logged_future import LoggedFutures
     from navsim_agents.devkit.parity_run import ParityOptions, measure_parity
 
     options = ParityOptions(config.scenes, config.trajectories, config.alone, config.tolerance, config.seed)
-    report = measure_parity(Path(config.metric_cache_path), options, _load_vocabulary(config.vocabulary))
+    futures = LoggedFutures(config.navsim_log_path) if config.navsim_log_path else None
+    vocabulary = load_vocabulary(config.vocabulary)
+    report = measure_parity(Path(config.metric_cache_path), options, vocabulary, futures)
     report.write(Path(config.output))
     print(json.dumps(report.summary(), indent=1))
     return report.num_different == 0
 
 
-def _load_vocabulary(path: Optional[str]) -> Optional[npt.NDArray[np.float64]]:
+def load_vocabulary(path: Optional[str]) -> Optional[npt.NDArray[np.float64]]:
+    """Trajectories [V, 40, 3] of a ``.npy``; None without a path.
+
+    Raises:
+        TrajectoryError: another shape.
+    """
     if path is None:
         return None
     vocabulary = np.load(path, allow_pickle=False)

@@ -27,12 +27,15 @@ ALLOWED_NAMES = frozenset(
         ("copyreg", "_reconstructor"),
         ("pathlib", "Path"),
         ("pathlib", "PosixPath"),
+        ("pathlib._local", "PosixPath"),  # Python 3.13's name for it
         ("numpy", "ndarray"),
         ("numpy", "dtype"),
         ("numpy.core.multiarray", "_reconstruct"),
         ("numpy.core.multiarray", "scalar"),
+        ("numpy.core.numeric", "_frombuffer"),
         ("numpy._core.multiarray", "_reconstruct"),
         ("numpy._core.multiarray", "scalar"),
+        ("numpy._core.numeric", "_frombuffer"),
         ("shapely.io", "from_wkb"),
         ("shapely", "from_wkb"),
     }

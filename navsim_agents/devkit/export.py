@@ -18,7 +18,7 @@ from typing import Any, Optional
 from tqdm import tqdm
 
 from navsim_agents.devkit.cache_files import CacheEntry, list_metric_cache
-from navsim_agents.errors import NavsimDriveJepaError
+from navsim_agents.errors import NavsimDriveJepaError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter
 
 PARTS_FOLDER = "parts"
@@ -156,13 +156,15 @@ def _run(worker: Any, wave: list[_Task]) -> list[Failure]:
 
 
 def _join_parts(output: Path, store: SceneStoreWriter) -> None:
-    """Move the scenes of finished parts into the store."""
+    """Move the scenes of finished parts into the store, record by record; a damaged record is exported again."""
     folder = output / PARTS_FOLDER
     for part in sorted(folder.glob("*")):
-        finished = SceneStore(part)
-        for token in finished.tokens:
-            if token not in store.tokens:
-                store.add(finished[token])
-        store.flush()
-        shutil.rmtree(part)
+        try:
+            finished = SceneStore(part)
+            records = [(token, finished.record(token)) for token in finished.tokens if token not in store.tokens]
+        except SceneError:  # a worker was killed while it wrote
+            continue
+        for token, record in records:
+            store.add_record(token, record)
+    store.flush()
     shutil.rmtree(folder, ignore_errors=True)

@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.devkit.metric_cache import cache_variant, scoring_scene_of
 from navsim_agents.devkit.parity_plans import parity_plans
 from navsim_agents.devkit.scoring import METRIC, JointScores, score_jointly_with_devkit, score_with_devkit
 from navsim_agents.poses import poses_to_local
 from navsim_agents.scoring import Scores, ScoringScene, extended_comfort, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT
+from navsim_agents.scoring.config import METRICS, STEP_S
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -36,12 +38,14 @@ class SceneParity:
     discrete_mismatches: dict[str, list[int]]  # rows by column; empty lists are left out
     num_alone: int = 0  # trajectories that the devkit also scored one by one
     alone_distance: float = 0.0  # of the devkit's joint columns from its columns one by one
+    filtered_distance: float = 0.0  # of the columns after the human filter, ours from the devkit's one by one
+    num_excused: int = 0  # answers that the human filter changed
     num_pairs: int = 0  # of extended comfort
     values_seen: dict[str, list[float]] = field(default_factory=dict)  # distinct discrete answers
 
     def is_equal(self, tolerance: float) -> bool:
         """Whether nothing differs beyond ``tolerance``."""
-        distances = (self.state_distance, self.raw_progress_distance, self.alone_distance)
+        distances = (self.state_distance, self.raw_progress_distance, self.alone_distance, self.filtered_distance)
         return not self.discrete_mismatches and max(*distances, *self.continuous_distance.values()) <= tolerance
 
 
@@ -55,10 +59,14 @@ class ScoredScene:
 
 
 def score_both(
-    metric_cache: Any, count: int, generator: np.random.Generator, vocabulary: Optional[FloatArray]
+    metric_cache: Any,
+    count: int,
+    generator: np.random.Generator,
+    vocabulary: Optional[FloatArray],
+    futures: Optional[LoggedFutures],
 ) -> tuple[ScoredScene, FloatArray]:
-    """Score ``count`` trajectories by both, and return them [N, 8, 3]."""
-    scene = scoring_scene_of(metric_cache)
+    """Score ``count`` trajectories by both, and return them [N, 8, 3]; ``futures`` gives v1.1 the human."""
+    scene = scoring_scene_of(metric_cache, futures)
     speed = float(scene.ego_state[3])
     plans = parity_plans(scene.human_trajectory.numpy(), speed, count, generator, vocabulary)
     ours = score_scenes([scene], torch.from_numpy(plans)[None], metric=METRIC[cache_variant(metric_cache)])
@@ -91,12 +99,21 @@ def compare_scene(scored: ScoredScene) -> SceneParity:
 
 
 def compare_alone(parity: SceneParity, metric_cache: Any, plans: FloatArray, scored: ScoredScene, count: int) -> None:
-    """Score ``count`` of the trajectories one by one by the devkit too, and note how its joint answers differ."""
+    """Score ``count`` of the trajectories one by one by the devkit too, and note how its joint answers differ.
+
+    In v2.2 they are scored once more with the human filter, by both.
+    """
     rows = np.linspace(0, len(plans) - 1, min(count, len(plans))).astype(int)
+    metric = METRIC[cache_variant(metric_cache)]
     alone = score_with_devkit(metric_cache, plans[rows])
-    names = COLUMNS[METRIC[cache_variant(metric_cache)]]
     parity.num_alone = len(rows)
-    parity.alone_distance = max(_distance(alone[name], scored.theirs.columns[name][rows]) for name in names)
+    parity.alone_distance = max(_distance(alone[name], scored.theirs.columns[name][rows]) for name in COLUMNS[metric])
+    if METRICS[metric].uses_history:
+        theirs = score_with_devkit(metric_cache, plans[rows], human_penalty_filter=True)
+        chosen = torch.from_numpy(plans[rows])[None]
+        ours = score_scenes([scored.scene], chosen, metric=metric, human_penalty_filter=True).columns
+        parity.num_excused = sum(int((theirs[name] != alone[name]).sum()) for name in COLUMNS[metric])
+        parity.filtered_distance = max(_distance(ours[name][0].numpy(), theirs[name]) for name in COLUMNS[metric])
 
 
 def compare_extended_comfort(parity: SceneParity, now: ScoredScene, previous: ScoredScene) -> None:
@@ -122,8 +139,6 @@ def _devkit_extended_comfort(now: FloatArray, previous: FloatArray, interval_s: 
     from navsim.planning.simulation.planner.pdm_planner.scoring.pdm_comfort_metrics import (
         ego_is_two_frame_extended_comfort,
     )
-
-    from navsim_agents.scoring.config import STEP_S
 
     shift = round(interval_s / STEP_S)
     times = np.arange(now.shape[1] - shift) * STEP_S

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from navsim_agents.devkit.cache_files import list_metric_cache
 from navsim_agents.devkit.cache_pickle import read_metric_cache
+from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.devkit.metric_cache import cache_variant
 from navsim_agents.devkit.parity import (
     SceneParity,
@@ -75,6 +76,8 @@ class ParityReport:
             "discrete_mismatches": mismatches,
             "scored_alone_by_the_devkit": sum(scene.num_alone for scene in self.scenes),
             "max_alone_distance": max(scene.alone_distance for scene in self.scenes),
+            "max_filtered_distance": max(scene.filtered_distance for scene in self.scenes),
+            "excused_by_the_human": sum(scene.num_excused for scene in self.scenes),
             "extended_comfort_pairs": sum(scene.num_pairs for scene in self.scenes),
             "values_seen": {name: sorted(values) for name, values in sorted(seen.items())},
         }
@@ -92,8 +95,17 @@ class ParityReport:
         os.replace(partial, path)
 
 
-def measure_parity(cache: Path, options: ParityOptions, vocabulary: Optional[FloatArray]) -> ParityReport:
+def measure_parity(
+    cache: Path,
+    options: ParityOptions,
+    vocabulary: Optional[FloatArray],
+    futures: Optional[LoggedFutures] = None,
+) -> ParityReport:
     """Compare the first scenes of a metric cache, in order of log and time.
+
+    Args:
+        vocabulary: trajectories [V, 40, 3] at 0.1 s.
+        futures: logs that give v1.1's scenes their human trajectory, which is then among the trajectories.
 
     Raises:
         DevkitError: there is no metric cache, or a file of it cannot be read.
@@ -106,7 +118,7 @@ def measure_parity(cache: Path, options: ParityOptions, vocabulary: Optional[Flo
     caches = _in_order_of_time(cache, options.scenes)
     for metric_cache in tqdm(caches, total=options.scenes, desc="parity"):
         variant = cache_variant(metric_cache)
-        scored, plans = score_both(metric_cache, options.trajectories, generator, vocabulary)
+        scored, plans = score_both(metric_cache, options.trajectories, generator, vocabulary, futures)
         parity = compare_scene(scored)
         if options.alone:
             compare_alone(parity, metric_cache, plans, scored, options.alone)

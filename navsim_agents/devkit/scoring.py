@@ -42,22 +42,26 @@ class _Judge:
     traffic: Any
 
     @staticmethod
-    def build(variant: Variant) -> _Judge:
-        from navsim.planning.simulation.planner.pdm_planner.scoring.pdm_scorer import PDMScorer
+    def build(variant: Variant, human_penalty_filter: bool = False) -> _Judge:
+        from navsim.planning.simulation.planner.pdm_planner.scoring.pdm_scorer import PDMScorer, PDMScorerConfig
         from navsim.planning.simulation.planner.pdm_planner.simulation.pdm_simulator import PDMSimulator
         from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
 
         sampling = TrajectorySampling(num_poses=NUM_STATES - 1, interval_length=STEP_S)
-        traffic = None
-        if variant is Variant.V2_2:
-            from navsim.traffic_agents_policies.log_replay_traffic_agents import LogReplayTrafficAgents
+        simulator = PDMSimulator(sampling)
+        if variant is not Variant.V2_2:
+            return _Judge(sampling, simulator, PDMScorer(sampling), traffic=None)
+        from navsim.traffic_agents_policies.log_replay_traffic_agents import LogReplayTrafficAgents
 
-            traffic = LogReplayTrafficAgents(sampling)
-        return _Judge(sampling, PDMSimulator(sampling), PDMScorer(sampling), traffic)
+        scorer = PDMScorer(sampling, PDMScorerConfig(human_penalty_filter=human_penalty_filter))
+        return _Judge(sampling, simulator, scorer, LogReplayTrafficAgents(sampling))
 
 
 def score_with_devkit(
-    metric_cache: Any, trajectories: npt.NDArray[np.floating[Any]], interval_s: float = 0.5
+    metric_cache: Any,
+    trajectories: npt.NDArray[np.floating[Any]],
+    interval_s: float = 0.5,
+    human_penalty_filter: bool = False,
 ) -> Columns:
     """Score each of [N, P, 3] trajectories alone against PDM-Closed, by the devkit's ``pdm_score``.
 
@@ -65,18 +69,21 @@ def score_with_devkit(
         metric_cache: of the devkit that is on the path.
         trajectories: poses x, y, heading (m, rad, ego frame at t0), the first one ``interval_s`` after t0.
         interval_s: s between poses; they cover 4 s.
+        human_penalty_filter: excuse sub-scores on which the human scores 0 (v2.2; ``pdm_score`` stays as it is).
 
     Returns:
-        The devkit's columns [N] (v2.2 without human filter and extended comfort).
+        The devkit's columns [N], without extended comfort.
 
     Raises:
-        TrajectoryError: wrong shape or interval.
+        TrajectoryError: wrong shape or interval, or a human filter with v1.1, which has none.
     """
     from navsim.evaluate.pdm_score import pdm_score
 
     _check(trajectories, interval_s)
     variant = cache_variant(metric_cache)
-    judge = _Judge.build(variant)
+    if human_penalty_filter and variant is not Variant.V2_2:
+        raise TrajectoryError("human_penalty_filter is set, but devkit v1.1 has no human filter; unset it")
+    judge = _Judge.build(variant, human_penalty_filter)
     names = COLUMNS[METRIC[variant]]
     rows: list[dict[str, float]] = []
     for poses in trajectories:

@@ -158,3 +158,12 @@ def test_refusals(metric_cache: Path, tmp_path: Path) -> None:
     foreign.write_bytes(lzma.compress(b"cposix\nsystem\n(S'true'\ntR."))
     with pytest.raises(DevkitError, match=r"it asks for posix\.system, which no metric cache needs"):
         read_metric_cache(foreign)
+
+
+def test_the_doctor_finds_everything_in_place(devkit: Devkit, metric_cache: Path, loader: SceneLoader) -> None:
+    data = ("--data-root", str(devkit.world), "--split", "test", "--camera", "cam_f0")
+    out = devkit.run_module("navsim_agents.devkit", *data, "--metric-cache", str(metric_cache))
+    assert f"NAVSIM {devkit.variant.value} at {devkit.location}" in out
+    assert f"{len(loader.tokens)} of {len(loader.tokens)} scenes in 1 logs have all pictures of cam_f0" in out
+    assert f"{metric_cache} holds {len(loader.tokens)} scenes" in out
+    assert "WRONG" not in out

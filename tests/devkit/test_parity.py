@@ -8,9 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from navsim_agents.devkit.cache_files import list_metric_cache
+from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.parity_run import ParityOptions, ParityReport, measure_parity
+from navsim_agents.devkit.scoring import score_with_devkit
 from navsim_agents.devkit.variant import Variant
+from navsim_agents.errors import TrajectoryError
 from tests.devkit.scripts import Devkit
 
 OPTIONS = ParityOptions(scenes=2, trajectories=24, alone=24, tolerance=1e-6, seed=3)
@@ -36,3 +41,12 @@ def test_a_difference_is_found(metric_cache: Path) -> None:
     assert isinstance(report, ParityReport)
     assert report.num_different == 1
     assert 0.0 < report.scenes[0].state_distance < 1e-6
+
+
+def test_refusals(devkit: Devkit, metric_cache: Path) -> None:
+    cached = read_metric_cache(list_metric_cache(metric_cache).entries[0].path)
+    with pytest.raises(TrajectoryError, match=r"trajectories has shape \(1, 7, 3\) with interval_s=0.5"):
+        score_with_devkit(cached, np.zeros((1, 7, 3)))
+    if devkit.variant is Variant.V1_1:
+        with pytest.raises(TrajectoryError, match=r"devkit v1\.1 has no human filter; unset it"):
+            score_with_devkit(cached, np.zeros((1, 8, 3)), human_penalty_filter=True)

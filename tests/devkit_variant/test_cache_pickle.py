@@ -31,7 +31,6 @@ def host(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     module = types.ModuleType("navsim.stub")
     module.Cached, module.os, module.Foreign = Cached, os, pickletools.OpcodeInfo  # type: ignore[attr-defined]
     monkeypatch.setattr(Cached, "__module__", "navsim.stub")
-    monkeypatch.setattr(Cached, "__qualname__", "Cached")
     monkeypatch.setitem(sys.modules, "navsim", types.ModuleType("navsim"))
     monkeypatch.setitem(sys.modules, "navsim.stub", module)
     return module
@@ -73,7 +72,7 @@ def test_other_names_are_refused(tmp_path: Path, module: str, name: str) -> None
 
 def test_damaged_and_missing_files(tmp_path: Path) -> None:
     whole = write(tmp_path / "c.pkl", pickle.dumps(list(range(1000))))
-    whole.write_bytes(whole.read_bytes()[:-20])
+    whole.write_bytes(whole.read_bytes()[: len(whole.read_bytes()) // 2])
     with pytest.raises(DevkitError, match="is not a readable metric cache"):
         read_metric_cache(whole)
     with pytest.raises(DevkitError, match="is missing; cache this scene again"):

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from navsim_agents.data.logs import REQUIRED_KEYS
 from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.errors import WorldDataError
-
-
-def frame(index: int, log: str) -> dict[str, Any]:
-    """Two metres a frame along +y, heading along +y."""
-    turn = np.sqrt(0.5)
-    known = {
-        "token": f"{log}{index}",
-        "map_location": "a-map",
-        "ego2global_translation": [100.0, 2.0 * index, 0.0],
-        "ego2global_rotation": [turn, 0.0, 0.0, turn],
-    }
-    return {**dict.fromkeys(REQUIRED_KEYS), **known}
-
-
-def write_log(folder: Path, name: str, num_frames: int) -> None:
-    frames = [frame(index, name) for index in range(num_frames)]
-    (folder / f"{name}.pkl").write_bytes(pickle.dumps(frames))
+from tests.devkit_variant.logs import write_log
 
 
 def test_eight_frames_ahead_in_the_ego_frame(tmp_path: Path) -> None:
