@@ -150,7 +150,7 @@ class Areas:
             found = self._among_edges(flat_x[point], flat_y[point], number[which], items, of, words)
             for row, bits in zip(answer, found):
                 row[point] = bits
-        return answer.reshape(-1, *x.shape)
+        return answer.reshape(len(words), *x.shape)  # -1 would be ambiguous for no point at all
 
     def _among_edges(
         self,
