@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -38,6 +38,8 @@ class Evaluation:
     human: list[np.ndarray]  # of [T, 3]
     plans: dict[str, list[np.ndarray]]  # agent -> of [T, 3], NaN where it raised
     failures: list[dict[str, str]]
+    proposals: dict[str, list[np.ndarray]] = field(default_factory=dict)  # agents that propose -> of [N, T, 3]
+    foreseen: dict[str, list[np.ndarray]] = field(default_factory=dict)  # their own scores of them -> of [N]
 
 
 @hydra.main(version_base="1.2", config_path="conf", config_name="evaluate")
@@ -79,7 +81,12 @@ def load_agents(config: EvaluateConfig) -> dict[str, Any]:
     if unknown:
         raise InputError(f"baselines {unknown} are unknown; choose from {sorted(BASELINES)}")
     agents: dict[str, Any] = {name: BASELINES[name]() for name in config.baselines}
-    agents.update({name: load_run(Path(run)) for name, run in config.runs.items()})
+    strange = sorted(set(config.run_settings) - set(config.runs))
+    if strange:
+        raise InputError(
+            f"run_settings are given for {strange}, but runs holds {sorted(config.runs)}; name one of them"
+        )
+    agents.update({name: load_run(Path(run), config.run_settings.get(name, {})) for name, run in config.runs.items()})
     if config.agent is not None:
         agents[config.agent_name] = build_agent(config.agent)
     if not agents:
@@ -141,6 +148,19 @@ def _plan_scene(
             poses = np.full(human.shape, np.nan)
             result.failures.append(_failure(name, log_name, token, error))
         result.plans[name].append(poses)
+        if hasattr(agent, "propose"):
+            _keep_proposals(name, agent, agent_input, bool(np.isfinite(poses).all()), result)
+
+
+def _keep_proposals(name: str, agent: Any, agent_input: Any, is_planned: bool, result: Evaluation) -> None:
+    """What the plan was chosen from; NaN where there was no plan."""
+    shape = (agent.config.num_proposals, agent.config.num_poses, 3)
+    poses, foreseen = np.full(shape, np.nan), np.full(shape[0], np.nan)
+    if is_planned:
+        proposals = agent.propose(agent_input)  # the agent remembers its last ones
+        poses, foreseen = proposals.poses.double().numpy(), proposals.scores.double().numpy()
+    result.proposals.setdefault(name, []).append(poses)
+    result.foreseen.setdefault(name, []).append(foreseen)
 
 
 def _failure(agent: str, log_name: str, token: str, error: Exception) -> dict[str, str]:
@@ -161,7 +181,14 @@ def _measure(
     """Write the agent's csv files; averages over the scenes that it planned."""
     frame = pd.DataFrame(result.scenes)
     planned = PlannedScenes(
-        scorer.tokens, scorer.log_names, scorer.plans[name], np.stack(result.human), scorer.source, name, scorer
+        scorer.tokens,
+        scorer.log_names,
+        scorer.plans[name],
+        np.stack(result.human),
+        scorer.source,
+        name,
+        scorer,
+        np.stack(result.proposals[name]) if name in result.proposals else None,
     )
     values = pd.DataFrame(compute_columns(config.columns, planned))
     is_valid = np.isfinite(planned.planned).all((1, 2))
@@ -185,7 +212,8 @@ def _counts(result: Evaluation, unscored: list[dict[str, str]]) -> dict[str, Any
 
 
 def _write_plans(output: Path, result: Evaluation) -> None:
-    plans = {f"plans.{name}": np.stack(poses) for name, poses in result.plans.items()}
+    kinds = {"plans": result.plans, "proposals": result.proposals, "foreseen": result.foreseen}
+    plans = {f"{kind}.{name}": np.stack(rows) for kind, agents in kinds.items() for name, rows in agents.items()}
     temporary = output / f".{PLANS_FILE}.tmp.npz"
     np.savez_compressed(
         temporary,

@@ -12,9 +12,11 @@ from typing import Callable, Optional
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from navsim_agents.errors import InputError
 from navsim_agents.poses import wrap_angle
+from navsim_agents.scoring.diversity import diversity
 from training.plan_scores import PlanScorer, is_sub_score, summary_name
 from training.sources import SceneSource
 
@@ -32,6 +34,7 @@ class PlannedScenes:
     source: SceneSource  # for groups that need more of the scene than this
     agent: str = ""  # its name in the table
     scorer: Optional[PlanScorer] = None  # of all agents' plans, for pdms and epdms
+    proposals: Optional[FloatArray] = None  # [B, N, T, 3] what the plans were chosen from, of agents that propose
 
 
 Columns = Mapping[str, FloatArray]
@@ -78,6 +81,19 @@ def pdms(scenes: PlannedScenes) -> Columns:
 def epdms(scenes: PlannedScenes) -> Columns:
     """EPDMS of NAVSIM v2.2 (one stage) as ``epdms``, ``epdms_star``, ``extended_comfort`` and ``epdms.<sub-score>``."""
     return _scored(scenes, "epdms")
+
+
+@columns("diversity")
+def proposal_diversity(scenes: PlannedScenes) -> Columns:
+    """How far proposals spread, 0 to 1, as the paper and as the released code define it; of agents that propose."""
+    if scenes.proposals is None:
+        return {}
+    found = np.full((len(scenes.tokens), 2), np.nan)
+    for row, proposals in enumerate(scenes.proposals):
+        if np.isfinite(proposals).all():
+            spread = diversity(torch.from_numpy(proposals))
+            found[row] = float(spread.union), float(spread.pairwise)
+    return {"diversity": found[:, 0], "pairwise_diversity": found[:, 1]}
 
 
 def _scored(scenes: PlannedScenes, metric: str) -> Columns:

@@ -18,17 +18,33 @@ from training.config import TrainConfig, read_config
 from training.demo import DemoConfig
 
 ROOT = Path(__file__).resolve().parents[2]
+SIZE = [f"agent.config.{key}" for key in ("encoder=tiny", "image_width=64", "image_height=64")]
+PLANNER = [f"agent.config.{key}" for key in ("momentum=off", "model_dim=16", "num_proposals=3", "ffn_dim=24")]
+PRETRAINING = ["model.encoder=tiny", "model.predictor=tiny", "data.num_frames=4", "batch_size=1", "workers=0"]
+
+
+def listed(*settings: str) -> str:
+    return "[" + ",".join(f"'{setting}'" for setting in settings) + "]"
+
+
 SETTINGS = (
     "train_world.logs=2",
-    "train_world.duration_s=7.5",
+    "train_world.duration_s=10",
     "test_world.logs=1",
     "test_world.duration_s=7.5",
-    "epochs=2",
     "batch_size=2",
     "workers=1",
     "threads=1",
-    "train=['agent.config.encoder=tiny','agent.config.image_width=64','agent.config.image_height=64','cache.workers=0']",
+    "vocabulary_size=6",
+    "pretraining.steps=2",
+    f"pretraining.settings={listed(*PRETRAINING)}",
+    "trainings.drive_jepa_perception_free.epochs=1",
+    f"trainings.drive_jepa_perception_free.settings={listed(*SIZE, 'cache.workers=0')}",
+    "~trainings.drive_jepa_without_distillation",
+    "trainings.drive_jepa.epochs=1",
+    f"trainings.drive_jepa.settings={listed(*SIZE, *PLANNER, 'cache.workers=0')}",
 )
+AGENTS = ["drive_jepa_perception_free", "drive_jepa", "drive_jepa_momentum"]
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:

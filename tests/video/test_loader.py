@@ -234,6 +234,9 @@ def test_wrong_settings_are_refused(clips: ClipDataConfig) -> None:
     cropped = small_clips(dojo=replace(dojo, cropped_rows=24))
     with pytest.raises(VideoError, match="cropped_rows=24 leaves nothing of a picture of 48 rows"):
         epoch_of(build_clip_loader(with_clips(cropped, 2), 2))
+    own_size = replace(cropped, height=48, width=64)
+    with pytest.raises(VideoError, match=r"cropped_rows=24, but .* lists copies of the clips' own size, 64x48"):
+        build_clip_loader(own_size, 1)
 
 
 def test_test_data_in_a_manifest_is_refused(clips: ClipDataConfig) -> None:

@@ -115,4 +115,4 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 
 def row_line(row: Row) -> str:
     """``row`` as one line of a manifest."""
-    return json.dumps(row_to_json(row), ensure_ascii=False) + "\n"
+    return json.dumps(row_to_json(row)) + "\n"

@@ -30,9 +30,11 @@ def probe_file(path: Path) -> VideoFacts:
     """
     with open_video(path) as (container, stream):
         promised = stream.frames
-        times = [packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None]
-        if not times:
-            raise VideoError(f"{path} holds no frame; replace or remove the file")
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        # AVI knows the order of decoding alone.
+        times = [packet.dts if packet.pts is None else packet.pts for packet in packets]
+        if not times or None in times:
+            raise VideoError(f"{path} holds no frame, or frames without a time; replace or remux the file")
         if promised > len(times):
             raise VideoError(
                 f"{path} holds {len(times)} frames, but its header says {promised}: the file is cut off; replace it"

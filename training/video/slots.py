@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from navsim_agents.errors import VideoError
-from training.video.config import ClipDataConfig
+from training.video.config import ClipDataConfig, DataSetConfig
 from training.video.decode import TIE_S
 from training.video.guard import check_path
 from training.video.manifest import Unreadable, Video, read_rows
@@ -92,6 +92,7 @@ def read_slots(config: ClipDataConfig) -> dict[str, Slots]:
         videos = [row for row in rows if isinstance(row, Video)]
         for video in videos:
             check_path(video.path)
+            _check_crop(video, data_set, config)
         slots = cut_slots(videos, config)
         unreadable = {row.source: row.error for row in rows if isinstance(row, Unreadable)}
         if not len(slots):
@@ -101,6 +102,15 @@ def read_slots(config: ClipDataConfig) -> dict[str, Slots]:
             )
         result[name] = Slots(slots.videos, slots.video, slots.first, slots.last, {**unreadable, **slots.left_out})
     return result
+
+
+def _check_crop(video: Video, data_set: DataSetConfig, config: ClipDataConfig) -> None:
+    """Small copies were cropped when they were made."""
+    if data_set.cropped_rows and (video.height, video.width) == (config.height, config.width):
+        raise VideoError(
+            f"cropped_rows={data_set.cropped_rows}, but {data_set.manifest} lists copies of the clips' own size, "
+            f"{config.width}x{config.height}, which were cropped when they were made; set cropped_rows=0"
+        )
 
 
 def fingerprint(config: ClipDataConfig, slots: Mapping[str, Slots]) -> str:
