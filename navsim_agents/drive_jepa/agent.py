@@ -98,9 +98,17 @@ class DriveJepaAgent(AgentBase):
     def _start_afresh(self) -> None:
         """Begin a training; a plan made with such weights is worth nothing, so say what they are."""
         if self._encoder_checkpoint_path is not None:
-            load_pretrained(self.encoder, Path(self._encoder_checkpoint_path).expanduser())
+            self.load_encoder(Path(self._encoder_checkpoint_path).expanduser())
         kind = "random" if self._encoder_checkpoint_path is None else "random behind a pretrained encoder"
         logger.warning("%s has no checkpoint_path: its weights are %s until it is trained", self.name(), kind)
+
+    def load_encoder(self, path: Path) -> None:
+        """Read pretrained weights of the encoder alone.
+
+        Raises:
+            CheckpointError: they are not of this encoder.
+        """
+        load_pretrained(self.encoder, path)
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Predictions of a batch, ``trajectory`` [B, T, 3] in the ego frame of now among them."""

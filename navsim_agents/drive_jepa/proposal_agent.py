@@ -205,11 +205,16 @@ class ProposalAgent(DriveJepaAgent):
             measures.append(TeacherCounter())
         return [*measures, *self.logging_callbacks(), *score_checkpoint_callbacks()]
 
-    def _start_afresh(self) -> None:
-        if self.config.backbone == FOUR_CAMERAS_BACKBONE and self._encoder_checkpoint_path is not None:
-            load_timm_weights(self.encoder, Path(self._encoder_checkpoint_path).expanduser())
-            return
-        super()._start_afresh()
+    def load_encoder(self, path: Path) -> None:
+        """As the base class; behind four cameras a file of timm's weights.
+
+        Raises:
+            CheckpointError: they are not of this encoder.
+        """
+        if self.config.backbone == FOUR_CAMERAS_BACKBONE:
+            load_timm_weights(self.encoder, path)
+        else:
+            super().load_encoder(path)
 
     def _cameras(self) -> tuple[str, ...]:
         return CAMERAS if self.config.backbone == FOUR_CAMERAS_BACKBONE else (FRONT_CAMERA,)

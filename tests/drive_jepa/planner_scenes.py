@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ def calibrated(name: str, image: Any) -> Camera:
     )
 
 
+@lru_cache(maxsize=16)
 def picture(seed: int) -> np.ndarray:
     """Large patches, so that a picture made small still differs from another."""
     patches = np.random.default_rng(seed).integers(0, 256, (27, 48, 3), dtype=np.uint8)

@@ -44,13 +44,11 @@ def test_comfort_of_pairs_is_the_devkits(path: Path) -> None:
         motion[3:7] = torch.from_numpy(pair[f"{name}_ego_state"][3:7])
         return Proposals(torch.from_numpy(pair[f"{name}_trajectories"][row : row + 1]), torch.ones(1), motion)
 
-    wanted = pair["two_frame_extended_comfort"]
-    found = [
-        bool(continues(frame("now", row), Choice(0, frame("previous", row), torch.ones(1)), gap_s))
-        for row in range(len(wanted))
-    ]
-    assert found == wanted.astype(bool).tolist()
-    assert set(found) == {True, False}
+    wanted = pair["two_frame_extended_comfort"].astype(bool)
+    rows = [int(np.flatnonzero(wanted)[0]), int(np.flatnonzero(~wanted)[0]), int(np.flatnonzero(~wanted)[-1])]
+    for row in rows:
+        found = continues(frame("now", row), Choice(0, frame("previous", row), torch.ones(1)), gap_s)
+        assert found.tolist() == [wanted[row]]
 
 
 def test_simulation_starts_from_the_ego_feature() -> None:
@@ -89,7 +87,7 @@ def plans_of(agent: ProposalAgent, drive: Drive, order: list[int]) -> dict[int, 
 
 @pytest.mark.parametrize("depth", [1, 2])
 def test_plans_do_not_depend_on_the_order_of_calls(make_planner: MakePlanner, depth: int) -> None:
-    drive, order = Drive(), list(range(3, 9))
+    drive, order = Drive(), list(range(3, 7))
     forward = plans_of(momentum_agent(make_planner, momentum_depth=depth), drive, order)
     agent = momentum_agent(make_planner, momentum_depth=depth)
     backward = plans_of(agent, drive, order[::-1])
@@ -97,12 +95,12 @@ def test_plans_do_not_depend_on_the_order_of_calls(make_planner: MakePlanner, de
     for now in order:
         np.testing.assert_array_equal(forward[now], backward[now])
         np.testing.assert_array_equal(forward[now], forgetful[now])
-    np.testing.assert_array_equal(agent.compute_trajectory(drive.agent_input(6)).poses, forward[6])
+    np.testing.assert_array_equal(agent.compute_trajectory(drive.agent_input(5)).poses, forward[5])
 
 
 def test_replanning_chooses_with_the_plan_of_the_frame_before(make_planner: MakePlanner) -> None:
     drive, agent = Drive(), momentum_agent(make_planner)
-    for now in range(4, 9):
+    for now in range(4, 7):
         before = choose(agent.propose(drive.agent_input(now - 1)), None, 0.4)
         wanted = choose(agent.propose(drive.agent_input(now)), before, 0.4)
         np.testing.assert_array_equal(agent.compute_trajectory(drive.agent_input(now)).poses, wanted.plan)
@@ -152,7 +150,7 @@ def test_changed_weights_are_not_answered_from_memory(make_planner: MakePlanner)
 def test_sequential_planning_goes_on_from_what_was_driven(make_planner: MakePlanner) -> None:
     agent, drive = momentum_agent(make_planner), Drive()
     planner, previous = SequentialPlanner(agent), None
-    for now in range(3, 9):
+    for now in range(3, 7):
         wanted = choose(agent.propose(drive.agent_input(now)), previous, 0.4)
         found = planner.compute_trajectory(drive.agent_input(now), "log-7", now * HALF_SECOND_US).poses
         np.testing.assert_array_equal(found, wanted.plan)

@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three logs of 7.5 s: 2 scenes each to train, to validate and to test."""
+    """Three logs of 9 s, one each to train, to validate and to test."""
     output = tmp_path_factory.mktemp("world")
-    command = [sys.executable, "-m", "navsim_agents.world", f"output={output}", "logs=3", "seed=5", "duration_s=7.5"]
+    command = [sys.executable, "-m", "navsim_agents.world", f"output={output}", "logs=3", "seed=5", "duration_s=9"]
     splits = ["splits.train=1", "splits.val=1", "splits.test=1", "cameras=[cam_f0]", "skip_unseen_frames=true"]
-    subprocess.run([*command, *splits], check=True, cwd=ROOT, capture_output=True)
+    subprocess.run([*command, *splits], check=True, cwd=ROOT)
     return output
 
 
