@@ -30,6 +30,7 @@ from training.pretraining.schedules import settings_at
 
 RESULT_FILE = "result.json"
 CONFIG_FILE = "config.json"
+UNREADABLE_FILE = "unreadable.json"
 CHECKPOINT_FOLDER = "checkpoints"
 MASK_SEED_STRIDE = 1_000_003
 """Seed of a step's masks = seed · stride + step, so that runs with neighbouring seeds share no masks."""
@@ -52,6 +53,10 @@ class ClipLoader(Protocol):
         """Go on behind the clips that were handed out by then."""
         ...
 
+    def report(self) -> dict[str, str]:
+        """Files of this process that gave no clip, and why."""
+        ...
+
 
 class Pretrainer:
     """A run at some step. ``run`` takes it to its end, or to the end of the step in which Ctrl-C was pressed."""
@@ -66,7 +71,8 @@ class Pretrainer:
         self.guard = FiniteGuard(config.health.max_skipped_steps)
         self.step = 0
         self.epoch_losses: list[float] = []
-        self.received_signal: Optional[int] = None
+        self.received_signal: Optional[int] = None  # by this process, at any time
+        self.agreed_signal: Optional[int] = None  # by all, at the end of a step
         found = checkpoints.checkpoints_in(self.folder) if config.resume else []
         if found:
             self._go_on_from(found[-1])
@@ -90,7 +96,7 @@ class Pretrainer:
             "steps": self.step,
             "epochs": self.step // self.config.schedule.iterations_per_epoch,
             "is_complete": self.step == self.config.schedule.total_steps,
-            "signal": self.received_signal,
+            "signal": self.agreed_signal,
             "checkpoint": str(checkpoints.checkpoint_path(Path(CHECKPOINT_FOLDER), self.step)),
             "epoch_loss": sum(self.epoch_losses) / max(1, len(self.epoch_losses)),
             "clips": (self.step - first_step) * self._global_batch,
@@ -129,9 +135,12 @@ class Pretrainer:
         return StepResult(shared, grad_norm, not is_finite, targets, masks, tuple(clip.shape))
 
     def save(self) -> None:
-        """Write a checkpoint of this step, and drop the oldest."""
+        """Write a checkpoint of this step, drop the oldest, and list the files that gave no clip."""
         schedule = self.config.schedule
+        reports = self.processes.gather(self.loader.report())
         if self.processes.is_first:
+            unreadable = {file: reason for report in reports for file, reason in report.items()}
+            write_json(Path(self.config.output) / UNREADABLE_FILE, unreadable)
             progress = checkpoints.Progress(
                 self.step,
                 self.config.seed,
@@ -148,7 +157,7 @@ class Pretrainer:
 
     def _train(self, recorder: Optional[Recorder]) -> None:
         clips, total = _endless(self.loader), self.config.schedule.total_steps
-        while self.step < total and self.received_signal is None:
+        while self.step < total and self.agreed_signal is None:
             clip = _next_clip(clips, recorder)
             result = self.take_step(clip)
             if (self.step - 1) % self.config.schedule.iterations_per_epoch == 0:
@@ -156,8 +165,8 @@ class Pretrainer:
             self.epoch_losses.append(result.loss)
             if recorder is not None:
                 recorder.record(self.step, result)
-            self._agree_on_signal()
-            is_last = self.step == total or self.received_signal is not None
+            self.agreed_signal = self.processes.maximum(self.received_signal or 0) or None
+            is_last = self.step == total or self.agreed_signal is not None
             if is_last or self.step % self.config.saving.every == 0:
                 self.save()
 
@@ -206,13 +215,12 @@ class Pretrainer:
         trained = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         return float(nn.utils.clip_grad_norm_(trained, math.inf if limit is None else limit))
 
-    def _agree_on_signal(self) -> None:
-        """A signal that reached one process counts for all, so that they save the same step."""
-        self.received_signal = self.processes.maximum(self.received_signal or 0) or None
-
     @contextmanager
     def _signals_noted(self) -> Iterator[None]:
-        """Inside, a signal is noted, for the end of the step, instead of ending the process."""
+        """Inside, a signal is noted, for the end of the step, instead of ending the process.
+
+        The processes that read clips are forked inside, so Ctrl-C does not end them in the middle of a batch either.
+        """
 
         def note(number: int, _frame: Optional[FrameType]) -> None:
             self.received_signal = number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -67,6 +68,14 @@ class Processes:
         values = torch.tensor(value, device=self.device)
         distributed.all_reduce(values, distributed.ReduceOp.MAX)
         return int(values)
+
+    def gather(self, value: dict[str, str]) -> list[dict[str, str]]:
+        """``value`` of every process, by rank."""
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        distributed.all_gather_object(values, value)
+        return values
 
     def wait(self) -> None:
         """Until all processes are here."""

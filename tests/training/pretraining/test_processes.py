@@ -48,6 +48,7 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
             torch.testing.assert_close(tensor, second[part][name], atol=1e-4, rtol=0, msg=name)
     assert (first["world_size"], first["batch_size"], second["world_size"]) == (2, 3, 1)
     assert read_json(tmp_path / "pair/result.json")["clips"] == 30
+    assert read_json(tmp_path / "pair/unreadable.json") == {"0.mp4": "torn", "1.mp4": "torn"}
     longer = replace(SCHEDULE, epochs=2)
     runs = [pretrainer(tiny_config(tmp_path / name, schedule=longer, batch_size=6)) for name in ("pair", "alone")]
     clips = [next(iter(run.loader)) for run in runs]
