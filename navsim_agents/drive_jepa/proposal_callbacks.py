@@ -73,8 +73,8 @@ class DiversityLogger(pl.Callback):
         measured = Diversity(*(torch.stack(values) for values in zip(*map(diversity, agent.last_proposals))))
         means = {"val/diversity": measured.union.mean(), "val/pairwise_diversity": measured.pairwise.mean()}
         size = len(agent.last_proposals)
-        floats = {name: value.float() for name, value in means.items()}  # some devices have no float64
-        pl_module.log_dict(floats, on_step=False, on_epoch=True, sync_dist=True, batch_size=size)
+
+        pl_module.log_dict(means, on_step=False, on_epoch=True, sync_dist=True, batch_size=size)
 
 
 def score_checkpoint_callbacks() -> list[ModelCheckpoint]:

@@ -24,41 +24,45 @@ class Diversity(NamedTuple):
 
 def diversity(trajectories: Float[Tensor, "N T 3"]) -> Diversity:
     """Diversity of the N proposals of one scene (x, y [m] in any one frame); 0 for a single proposal."""
-    covered = corridors(trajectories[..., :2].double()).flatten(1).double()  # [N, cells]
+    covered = corridors(trajectories[..., :2].float()).float()  # [N, cells]
     areas = covered.sum(-1)
-    union = (covered.amax(0)).sum()
     shared = covered @ covered.mT  # [N, N]
     overlap = shared / (areas[:, None] + areas[None] - shared)
     count = len(trajectories)
     pairs = overlap.triu(diagonal=1).sum() / max(1, count * (count - 1) // 2)
-    return Diversity(1.0 - (areas / union).mean(), 1.0 - pairs if count > 1 else torch.zeros_like(pairs))
+    return Diversity(1.0 - areas.mean() / covered.shape[1], 1.0 - pairs if count > 1 else torch.zeros_like(pairs))
 
 
-def corridors(polylines: Float[Tensor, "N T 2"]) -> Bool[Tensor, "N rows columns"]:
-    """Cells of one grid whose centres lie within ``CORRIDOR_HALF_WIDTH_M`` of each polyline."""
+def corridors(polylines: Float[Tensor, "N T 2"]) -> Bool[Tensor, "N cells"]:
+    """Cells whose centres lie within ``CORRIDOR_HALF_WIDTH_M`` of each polyline; only cells in some corridor count."""
     start, step = polylines[:, :-1], polylines.diff(dim=1)  # [N, T - 1, 2]
     lowest = polylines.flatten(0, 1).amin(0) - CORRIDOR_HALF_WIDTH_M
-    size = polylines.flatten(0, 1).amax(0) + CORRIDOR_HALF_WIDTH_M - lowest
-    columns, rows = (int(cells) for cells in torch.ceil(size / CELL_M).clamp(min=1.0).tolist())
-    # Each segment is compared with the cells of a square patch around it, not with the whole grid.
+    # Each segment is compared with the cells of a square patch around it, not with the whole plane.
     corner = torch.floor((torch.minimum(start, start + step) - CORRIDOR_HALF_WIDTH_M - lowest) / CELL_M)
     reach = int(torch.ceil((step.abs().max() + 2.0 * CORRIDOR_HALF_WIDTH_M) / CELL_M)) + 1
     offsets = torch.arange(reach, device=polylines.device, dtype=polylines.dtype)
-    x, y = corner[..., 0, None] + offsets, corner[..., 1, None] + offsets  # [N, T - 1, reach]
-    centers = torch.stack(torch.broadcast_tensors(x[..., None, :], y[..., :, None]), dim=-1)
-    near = _distance(lowest + (centers + 0.5) * CELL_M, start, step) <= CORRIDOR_HALF_WIDTH_M
-    inside = (x[..., None, :] < columns) & (y[..., :, None] < rows)
-    cell = (centers[..., 1] * columns + centers[..., 0]).long().clamp(max=rows * columns - 1)
-    grid = torch.zeros(len(polylines), rows * columns, dtype=torch.uint8, device=polylines.device)
-    grid.scatter_reduce_(1, cell.flatten(1), (near & inside).flatten(1).to(torch.uint8), "amax")
-    return grid.bool().unflatten(1, (rows, columns))
+    column, row = (corner[..., axis, None] + offsets for axis in (0, 1))  # [N, T - 1, reach]
+    x, y = (lowest[axis] + (cell + 0.5) * CELL_M for axis, cell in ((0, column), (1, row)))
+    near = _is_near(x, y, start, step)
+    number = row.long()[..., :, None] * int(column.max() + 2) + column.long()[..., None, :]
+    polyline = torch.arange(len(polylines), device=polylines.device)[:, None, None, None].expand_as(near)
+    cells, cell = torch.unique(number[near], return_inverse=True)
+    covered = torch.zeros(len(polylines), len(cells), dtype=torch.bool, device=polylines.device)
+    covered[polyline[near], cell] = True
+    return covered
 
 
-def _distance(
-    points: Float[Tensor, "N segments rows columns 2"], start: Float[Tensor, "N segments 2"], step: Tensor
-) -> Float[Tensor, "N segments rows columns"]:
-    """Distance [m] of points from segments; a segment of no length is a point."""
-    start, step = start[:, :, None, None], step[:, :, None, None]
-    length = step.square().sum(-1).clamp(min=torch.finfo(step.dtype).tiny)
-    share = (((points - start) * step).sum(-1) / length).clamp(0.0, 1.0)
-    return torch.linalg.vector_norm(points - start - share[..., None] * step, dim=-1)
+def _is_near(
+    x: Float[Tensor, "N segments columns"],
+    y: Float[Tensor, "N segments rows"],
+    start: Float[Tensor, "N segments 2"],
+    step: Float[Tensor, "N segments 2"],
+) -> Bool[Tensor, "N segments rows columns"]:
+    """Whether the points (x, y) of each segment's patch lie within the corridor; one of no length is a point."""
+    length = step.square().sum(-1).clamp(min=torch.finfo(step.dtype).tiny)[..., None]
+    along, across = step[..., :1], step[..., 1:]
+    x, y = x - start[..., :1], y - start[..., 1:]
+    share = ((x * along / length)[..., None, :] + (y * across / length)[..., :, None]).clamp(0.0, 1.0)
+    x = x[..., None, :] - share * along[..., None]
+    y = y[..., :, None] - share * across[..., None]
+    return x * x + y * y <= CORRIDOR_HALF_WIDTH_M**2

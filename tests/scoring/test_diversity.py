@@ -27,7 +27,7 @@ def line(y: float, length: float = 10.0) -> list[list[float]]:
 
 def test_areas_are_those_of_buffers() -> None:
     plans = fan(4)
-    found = corridors(plans[..., :2]).flatten(1).sum(1) * CELL_M**2
+    found = corridors(plans[..., :2].float()).sum(1) * CELL_M**2
     wanted = [LineString(plan[:, :2].numpy()).buffer(1.0, quad_segs=32).area for plan in plans]
     np.testing.assert_allclose(found.numpy(), wanted, rtol=0.01)
 
@@ -53,7 +53,7 @@ def test_alike_is_zero_and_apart_is_counted_by_hand() -> None:
 
 def test_one_that_stands_still_is_a_disc() -> None:
     standing = torch.zeros(1, 6, 3)
-    assert corridors(standing[..., :2].double()).sum() * CELL_M**2 == pytest.approx(math.pi, rel=0.03)
+    assert corridors(standing[..., :2]).sum() * CELL_M**2 == pytest.approx(math.pi, rel=0.03)
     assert diversity(standing) == (0.0, 0.0)
 
 
