@@ -9,9 +9,13 @@ PACKAGES = ["navsim_agents", "navsim_configs", "cache_tools", "training"]
 # The driving world writes nuPlan's geopackages; reports draw with matplotlib.
 WORLD = ["geopandas>=0.12.1", "pyogrio", "shapely>=2.0"]
 REPORT = ["matplotlib>=3.5"]
+LABELS = ["scikit-learn>=1.0"]  # k-means; faiss is taken instead where it is installed
+# Driving videos are decoded by PyAV, whose wheels bring FFmpeg along.
+VIDEO = ["av>=15"]
 TEST = [
     "pytest>=7",
     "hypothesis",
+    *LABELS,
     "opencv-python-headless>=4.9",
     "scipy",
     "beartype",
@@ -42,5 +46,12 @@ setup(
         "tqdm",
         "jaxtyping>=0.2.20",
     ],
-    extras_require={"world": WORLD, "report": REPORT, "test": TEST, "demo": WORLD + REPORT},
+    extras_require={
+        "world": WORLD,
+        "report": REPORT,
+        "labels": LABELS,
+        "video": VIDEO,
+        "test": TEST + VIDEO,
+        "demo": WORLD + REPORT + LABELS + VIDEO,
+    },
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(["navsim_agents.models", "navsim_agents.scoring"], "beartype.beartype")
+install_import_hook(
+    ["navsim_agents.models", "navsim_agents.scoring", "navsim_agents.distillation"], "beartype.beartype"
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

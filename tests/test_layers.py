@@ -20,10 +20,11 @@ ALLOWED = {
     "poses": set(),
     "models": {"errors"},
     "scoring": {"errors"},
+    "distillation": {"errors", "scoring"},
     "data": {"errors", "poses"},
     "world": {"errors", "poses", "data", "scoring"},
     "devkit": {"errors", "poses", "data", "scoring"},
-    "drive_jepa": {"errors", "poses", "data", "models", "scoring", "devkit"},
+    "drive_jepa": {"errors", "poses", "data", "models", "scoring", "distillation", "devkit"},
 }
 COMMANDS = ("cache_tools", "training", "navsim_configs", "hydra_plugins")
 

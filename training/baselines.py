@@ -1,4 +1,4 @@
-"""Two agents to compare with; both have NAVSIM's interface."""
+"""Agents to compare with; all have NAVSIM's interface."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from navsim_agents.data.types import CAMERA_NAMES, FRAME_INTERVAL_S, AgentInput, Trajectory
+from navsim_agents.scoring import ScoringScene
+from navsim_agents.scoring.config import STEP_S
 
 NUM_POSES = 8
+STATES_PER_POSE = round(FRAME_INTERVAL_S / STEP_S)
 
 
 class ConstantVelocity:
@@ -44,4 +47,19 @@ class Human:
         return trajectory
 
 
-BASELINES = {"constant_velocity": ConstantVelocity, "human": Human}
+class ReferenceDriver:
+    """Whoever drives the scoring scene's ``pdm_trajectory``: PDM-Closed, or the built-in world's rule-based driver."""
+
+    requires_scene = True
+    requires_scoring_scene = True
+
+    def get_sensor_config(self) -> SimpleNamespace:
+        """No camera."""
+        return SimpleNamespace(**dict.fromkeys(CAMERA_NAMES, False))
+
+    def compute_trajectory(self, agent_input: AgentInput, scene: Any, scoring_scene: ScoringScene) -> Trajectory:
+        """Every fifth of its states, poses [8, 3]."""
+        return Trajectory(scoring_scene.pdm_trajectory[STATES_PER_POSE::STATES_PER_POSE, :3].cpu().numpy())
+
+
+BASELINES = {"constant_velocity": ConstantVelocity, "human": Human, "reference_driver": ReferenceDriver}

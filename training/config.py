@@ -63,10 +63,12 @@ class EvaluateConfig:
     log_names: Optional[list[str]] = None
     baselines: list[str] = field(default_factory=lambda: ["constant_velocity", "human"])
     runs: dict[str, str] = field(default_factory=dict)  # name in the table -> output folder of training.train
+    run_settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of a run: agent's config keys that differ
     agent: Any = None  # one more agent, as composed from navsim_configs
     agent_name: str = "agent"
     columns: list[str] = field(default_factory=lambda: ["displacement"])
     threads: int = 0
+    scoring_scenes: Optional[str] = None  # SceneStore for pdms, epdms and the reference driver; null: the world's own
     frame_interval: int = 1  # frames (0.5 s) from the start of a scene to that of the next
     max_scenes: int = 0  # evenly spaced over the split; 0 takes all
 
@@ -80,7 +82,10 @@ class ReportConfig:
     data_root: str
     split: str = "test"
     agent_name: str = "drive_jepa_perception_free"  # whose plans the pictures show
-    training: Optional[str] = None  # output folder of training.train
+    trainings: dict[str, str] = field(default_factory=dict)  # agent's name -> output folder of training.train
+    pretraining: Optional[str] = None  # output folder of training.pretrain
+    labels: Optional[str] = None  # label store of these scenes, for the pseudo-teachers beneath the proposals
+    vocabulary: Optional[str] = None  # that of the labels
     title: str = "Drive-JEPA: planning from the front camera"
     num_failures: int = 8
     repeat: list[str] = field(default_factory=list)  # commands that lead to this page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -21,6 +21,7 @@ from training.baselines import BASELINES, NUM_POSES
 from training.config import EvaluateConfig, read_config
 from training.files import write_json, write_text
 from training.metrics import PlannedScenes, compute_columns
+from training.plan_scores import METRICS, PlanScorer
 from training.sources import LoggedScenes, SceneSource, choose_logs, sensors_of
 from training.table import summary_table
 from training.train import build_agent, load_run
@@ -37,6 +38,8 @@ class Evaluation:
     human: list[np.ndarray]  # of [T, 3]
     plans: dict[str, list[np.ndarray]]  # agent -> of [T, 3], NaN where it raised
     failures: list[dict[str, str]]
+    proposals: dict[str, list[np.ndarray]] = field(default_factory=dict)  # agents that propose -> of [N, T, 3]
+    foreseen: dict[str, list[np.ndarray]] = field(default_factory=dict)  # their own scores of them -> of [N]
 
 
 @hydra.main(version_base="1.2", config_path="conf", config_name="evaluate")
@@ -54,14 +57,17 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
         torch.set_num_threads(config.threads)
     start = time.monotonic()
     agents = load_agents(config)
-    source = source or LoggedScenes(config.data_root, config.split, sensors_of(agents.values()), config.frame_interval)
+    source = source or LoggedScenes(
+        config.data_root, config.split, sensors_of(agents.values()), config.frame_interval, config.scoring_scenes
+    )
     result = plan_scenes(agents, source, choose_scenes(config, source))
     if not result.scenes:
         raise InputError(f"no scene of {config.data_root} ({config.split}) could be read: {result.failures[:3]}")
     output = Path(config.output)
+    scorer = _plan_scorer(config, source, result)
     summary = {
-        "agents": {name: _measure(name, config, source, result, output) for name in agents},
-        "scenes": _counts(result),
+        "agents": {name: _measure(name, config, scorer, result, output) for name in agents},
+        "scenes": _counts(result, scorer.failures),
         "meta": {"config": asdict(config), "seconds": round(time.monotonic() - start, 1)},
     }
     _write_plans(output, result)
@@ -75,7 +81,12 @@ def load_agents(config: EvaluateConfig) -> dict[str, Any]:
     if unknown:
         raise InputError(f"baselines {unknown} are unknown; choose from {sorted(BASELINES)}")
     agents: dict[str, Any] = {name: BASELINES[name]() for name in config.baselines}
-    agents.update({name: load_run(Path(run)) for name, run in config.runs.items()})
+    strange = sorted(set(config.run_settings) - set(config.runs))
+    if strange:
+        raise InputError(
+            f"run_settings are given for {strange}, but runs holds {sorted(config.runs)}; name one of them"
+        )
+    agents.update({name: load_run(Path(run), config.run_settings.get(name, {})) for name, run in config.runs.items()})
     if config.agent is not None:
         agents[config.agent_name] = build_agent(config.agent)
     if not agents:
@@ -101,7 +112,7 @@ def plan_scenes(agents: Mapping[str, Any], source: SceneSource, tokens: Mapping[
         for token in log_tokens:
             try:
                 scene = reader.get_scene(token)
-                _plan_scene(agents, log_name, token, scene, result)
+                _plan_scene(agents, log_name, token, scene, source, result)
             except Exception as error:  # an unreadable scene is named in the summary
                 result.failures.append(_failure("", log_name, token, error))
             progress.update()
@@ -109,7 +120,9 @@ def plan_scenes(agents: Mapping[str, Any], source: SceneSource, tokens: Mapping[
     return result
 
 
-def _plan_scene(agents: Mapping[str, Any], log_name: str, token: str, scene: Any, result: Evaluation) -> None:
+def _plan_scene(
+    agents: Mapping[str, Any], log_name: str, token: str, scene: Any, source: SceneSource, result: Evaluation
+) -> None:
     agent_input = scene.get_agent_input()
     human = np.asarray(scene.get_future_trajectory(NUM_POSES).poses, dtype=np.float64)
     status = agent_input.ego_statuses[-1]
@@ -124,7 +137,10 @@ def _plan_scene(agents: Mapping[str, Any], log_name: str, token: str, scene: Any
     )
     for name, agent in agents.items():
         try:
-            plan = agent.compute_trajectory(*((agent_input, scene) if agent.requires_scene else (agent_input,)))
+            extra = (scene,) if agent.requires_scene else ()
+            if getattr(agent, "requires_scoring_scene", False):
+                extra = (*extra, source.scoring_scene(token))
+            plan = agent.compute_trajectory(agent_input, *extra)
             poses = np.asarray(plan.poses, dtype=np.float64)
             if poses.shape != human.shape or not np.isfinite(poses).all():
                 raise InputError(f"plan has shape {poses.shape} or is not finite; {human.shape} finite poses are due")
@@ -132,40 +148,72 @@ def _plan_scene(agents: Mapping[str, Any], log_name: str, token: str, scene: Any
             poses = np.full(human.shape, np.nan)
             result.failures.append(_failure(name, log_name, token, error))
         result.plans[name].append(poses)
+        if hasattr(agent, "propose"):
+            _keep_proposals(name, agent, agent_input, bool(np.isfinite(poses).all()), result)
+
+
+def _keep_proposals(name: str, agent: Any, agent_input: Any, is_planned: bool, result: Evaluation) -> None:
+    """What the plan was chosen from; NaN where there was no plan."""
+    shape = (agent.config.num_proposals, agent.config.num_poses, 3)
+    poses, foreseen = np.full(shape, np.nan), np.full(shape[0], np.nan)
+    if is_planned:
+        proposals = agent.propose(agent_input)  # the agent remembers its last ones
+        poses, foreseen = proposals.poses.double().numpy(), proposals.scores.double().numpy()
+    result.proposals.setdefault(name, []).append(poses)
+    result.foreseen.setdefault(name, []).append(foreseen)
 
 
 def _failure(agent: str, log_name: str, token: str, error: Exception) -> dict[str, str]:
     return {"agent": agent, "log_name": log_name, "token": token, "reason": f"{type(error).__name__}: {error}"}
 
 
+def _plan_scorer(config: EvaluateConfig, source: SceneSource, result: Evaluation) -> PlanScorer:
+    """Scores nothing until a column group asks."""
+    frame = pd.DataFrame(result.scenes)
+    plans = {name: np.stack(poses) for name, poses in result.plans.items()}
+    metrics = [name for name in METRICS if name in config.columns]
+    return PlanScorer(source, metrics, list(frame["token"]), list(frame["log_name"]), plans)
+
+
 def _measure(
-    name: str, config: EvaluateConfig, source: SceneSource, result: Evaluation, output: Path
+    name: str, config: EvaluateConfig, scorer: PlanScorer, result: Evaluation, output: Path
 ) -> dict[str, float]:
-    """Write the agent's csv; averages over the scenes that it planned."""
+    """Write the agent's csv files; averages over the scenes that it planned."""
     frame = pd.DataFrame(result.scenes)
     planned = PlannedScenes(
-        list(frame["token"]), list(frame["log_name"]), np.stack(result.plans[name]), np.stack(result.human), source
+        scorer.tokens,
+        scorer.log_names,
+        scorer.plans[name],
+        np.stack(result.human),
+        scorer.source,
+        name,
+        scorer,
+        np.stack(result.proposals[name]) if name in result.proposals else None,
     )
     values = pd.DataFrame(compute_columns(config.columns, planned))
     is_valid = np.isfinite(planned.planned).all((1, 2))
     frame = pd.concat((frame.assign(valid=is_valid), values), axis=1)
     write_text(output / f"{name}.csv", frame.to_csv(index=False))
+    for metric in scorer.metrics:
+        scored = frame[["token", "valid"]].assign(**scorer.columns(name, metric))
+        write_text(output / f"{name}.{metric}.csv", scored.to_csv(index=False))
     averages = {column: round(float(mean), 6) for column, mean in values[is_valid].mean().items() if np.isfinite(mean)}
     return {**averages, "num_planned": int(is_valid.sum()), "num_failed": int((~is_valid).sum())}
 
 
-def _counts(result: Evaluation) -> dict[str, Any]:
+def _counts(result: Evaluation, unscored: list[dict[str, str]]) -> dict[str, Any]:
     frame = pd.DataFrame(result.scenes)
     return {
         "num_scenes": len(frame),
         "num_logs": int(frame["log_name"].nunique()),
         "commands": {str(name): int(count) for name, count in frame["command"].value_counts().items()},
-        "failures": result.failures,
+        "failures": [*result.failures, *unscored],
     }
 
 
 def _write_plans(output: Path, result: Evaluation) -> None:
-    plans = {f"plans.{name}": np.stack(poses) for name, poses in result.plans.items()}
+    kinds = {"plans": result.plans, "proposals": result.proposals, "foreseen": result.foreseen}
+    plans = {f"{kind}.{name}": np.stack(rows) for kind, agents in kinds.items() for name, rows in agents.items()}
     temporary = output / f".{PLANS_FILE}.tmp.npz"
     np.savez_compressed(
         temporary,

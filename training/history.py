@@ -12,7 +12,13 @@ import pytorch_lightning as pl
 from training.files import write_text
 from training.lightning_module import VAL_ADE
 
-COLUMNS = {"train_loss": "train/loss_epoch", "val_loss": "val/loss_epoch", "val_ade_m": VAL_ADE}
+COLUMNS = {
+    "train_loss": "train/loss_epoch",
+    "val_loss": "val/loss_epoch",
+    "val_ade_m": VAL_ADE,
+    "val_score": "val/score",  # of agents that are scored as they learn
+    "val_best_score": "val/best_score",
+}
 
 
 class History(pl.Callback):

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Optional
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from navsim_agents.errors import InputError
 from navsim_agents.poses import wrap_angle
+from navsim_agents.scoring.diversity import diversity
+from training.plan_scores import PlanScorer, is_sub_score, summary_name
 from training.sources import SceneSource
 
 FloatArray = npt.NDArray[np.float64]
@@ -29,6 +32,9 @@ class PlannedScenes:
     planned: FloatArray  # [B, T, 3] m, m, rad
     human: FloatArray  # [B, T, 3]
     source: SceneSource  # for groups that need more of the scene than this
+    agent: str = ""  # its name in the table
+    scorer: Optional[PlanScorer] = None  # of all agents' plans, for pdms and epdms
+    proposals: Optional[FloatArray] = None  # [B, N, T, 3] what the plans were chosen from, of agents that propose
 
 
 Columns = Mapping[str, FloatArray]
@@ -63,6 +69,38 @@ def displacement(scenes: PlannedScenes) -> Columns:
         "fde_m": final_displacement(scenes.planned, scenes.human),
         "heading_error_rad": heading_error(scenes.planned, scenes.human),
     }
+
+
+@columns("pdms")
+def pdms(scenes: PlannedScenes) -> Columns:
+    """PDMS of NAVSIM v1.1 as ``pdms``, its sub-scores as ``pdms.<devkit's name>``."""
+    return _scored(scenes, "pdms")
+
+
+@columns("epdms")
+def epdms(scenes: PlannedScenes) -> Columns:
+    """EPDMS of NAVSIM v2.2 (one stage) as ``epdms``, ``epdms_star``, ``extended_comfort`` and ``epdms.<sub-score>``."""
+    return _scored(scenes, "epdms")
+
+
+@columns("diversity")
+def proposal_diversity(scenes: PlannedScenes) -> Columns:
+    """How far proposals spread, 0 to 1, as the paper and as the released code define it; of agents that propose."""
+    if scenes.proposals is None:
+        return {}
+    found = np.full((len(scenes.tokens), 2), np.nan)
+    for row, proposals in enumerate(scenes.proposals):
+        if np.isfinite(proposals).all():
+            spread = diversity(torch.from_numpy(proposals))
+            found[row] = float(spread.union), float(spread.pairwise)
+    return {"diversity": found[:, 0], "diversity.pairwise": found[:, 1]}
+
+
+def _scored(scenes: PlannedScenes, metric: str) -> Columns:
+    if scenes.scorer is None:
+        raise InputError(f"{metric} needs a PlanScorer, but these scenes have none; run training.evaluate")
+    found = {summary_name(metric, name): value for name, value in scenes.scorer.columns(scenes.agent, metric).items()}
+    return dict(sorted(found.items(), key=lambda item: is_sub_score(item[0])))  # scores first
 
 
 def average_displacement(planned: FloatArray, human: FloatArray) -> FloatArray:

@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from training.plan_scores import is_sub_score
+
 COUNTS = ("num_planned", "num_failed")
 
 
 def metric_names(summary: Mapping[str, Any]) -> list[str]:
-    """Every averaged metric of any agent, in the order of first appearance."""
+    """Every averaged metric of any agent, in the order of first appearance; sub-scores are not among them."""
+    return [name for name in _names(summary) if not is_sub_score(name)]
+
+
+def sub_score_names(summary: Mapping[str, Any]) -> list[str]:
+    """Every averaged sub-score of any agent, as ``epdms.lane_keeping``."""
+    return [name for name in _names(summary) if is_sub_score(name)]
+
+
+def _names(summary: Mapping[str, Any]) -> list[str]:
     names = [name for metrics in summary["agents"].values() for name in metrics]
     return [name for name in dict.fromkeys(names) if name not in COUNTS]
 
 
 def summary_table(summary: Mapping[str, Any]) -> str:
-    """One line an agent, one column a metric, and the number of scenes planned."""
+    """One line an agent, one column a metric, and the number of scenes planned; sub-scores are in the summary."""
     names = metric_names(summary)
     rows = [["agent", *names, "scenes"]]
     for agent, metrics in summary["agents"].items():

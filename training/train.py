@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Optional
@@ -87,12 +87,18 @@ def build_agent(agent_config: Any, checkpoint: Optional[str] = None) -> Any:
     return agent
 
 
-def load_run(run: Path) -> Any:
-    """The agent that ``python -m training.train output=<run>`` trained, with its best weights."""
+def load_run(run: Path, settings: Optional[Mapping[str, Any]] = None) -> Any:
+    """The agent that ``python -m training.train output=<run>`` trained, with its best weights.
+
+    ``settings`` replace keys of its config, for a choice that does not touch the weights.
+    """
     if not (run / RESULT_FILE).exists():
         raise InputError(f"{run} holds no {RESULT_FILE}; finish it: python -m training.train output={run} …")
     result = read_json(run / RESULT_FILE)
-    return build_agent(read_json(run / AGENT_FILE), str(run / result["best_checkpoint"]))
+    agent = read_json(run / AGENT_FILE)
+    if settings:
+        agent["config"] = {**(agent.get("config") or {}), **settings}
+    return build_agent(agent, str(run / result["best_checkpoint"]))
 
 
 def last_checkpoint(output: Path) -> Optional[str]:

@@ -11,7 +11,7 @@ import builtins
 import pickle
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, BinaryIO, Optional
+from typing import Any, BinaryIO, ClassVar, Optional
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class _Array:
         _, shape, dtype, is_fortran, raw = state
         if isinstance(raw, list):  # NumPy's form of object arrays
             self.value = np.empty(len(raw), dtype=object)
-            self.value[:] = [_plain(item) for item in raw]
+            self.value[:] = [plain_value(item) for item in raw]
             self.value = self.value.reshape(shape, order="F" if is_fortran else "C")
         else:
             self.value = _from_buffer(raw, dtype, shape, "F" if is_fortran else "C")
@@ -109,7 +109,7 @@ def _allowed_names() -> dict[tuple[str, str], Any]:
 class RestrictedUnpickler(pickle.Unpickler):
     """Unpickler that knows the names of plain data; ``pickle.UnpicklingError`` names any other."""
 
-    _allowed = _allowed_names()
+    _allowed: ClassVar[dict[tuple[str, str], Any]] = _allowed_names()
 
     def find_class(self, module_name: str, global_name: str) -> Any:
         """The stand-in for a permitted name."""
@@ -119,16 +119,16 @@ class RestrictedUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, which is not data") from None
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """``value`` with arrays in the place of their stand-ins, through all builtin containers."""
     if isinstance(value, _Array):
         return value.value
     if isinstance(value, _Dtype):
         return value.resolve()
     if isinstance(value, dict):
-        return type(value)((key, _plain(item)) for key, item in value.items())
+        return type(value)((key, plain_value(item)) for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item) for item in value)
+        return type(value)(plain_value(item) for item in value)
     return value
 
 
@@ -138,7 +138,7 @@ def load_plain(stream: BinaryIO, name: str) -> Any:
     :raises WorldDataError: ``name`` holds anything else, or ends early.
     """
     try:
-        return _plain(RestrictedUnpickler(stream).load())
+        return plain_value(RestrictedUnpickler(stream).load())
     except Exception as error:  # a damaged or crafted pickle may raise anything; all of it means the same
         reason = "it ends early" if isinstance(error, EOFError) else str(error)
         raise WorldDataError(

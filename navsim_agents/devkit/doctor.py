@@ -1,36 +1,36 @@
-"""Checks an installation: which devkit, from where, which versions, and whether its linear algebra can be trusted."""
+"""Checks an installation: which devkit, from where, which versions, whether its linear algebra can be trusted, and
+what environment variables, data and metric caches hold in store."""
 
 from __future__ import annotations
 
+import argparse
+import os
 import platform
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata, util
+from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.data.types import CAMERA_NAMES
+from navsim_agents.devkit.data_health import check_metric_cache, check_splits
+from navsim_agents.devkit.environment import check_environment
+from navsim_agents.devkit.finding import Finding
 from navsim_agents.devkit.variant import INSTALLATION_PAGE, Variant, detect_host
 from navsim_agents.errors import DevkitError
+from navsim_agents.scoring.config import STEP_S, TrackerConfig
 
 DISTRIBUTIONS = ("torch", "numpy", "shapely", "hydra-core", "pytorch-lightning", "nuplan-devkit")
 PLUGIN = "hydra_plugins.navsim_drive_jepa.search_path"
 CONFIG_PACKAGE = "navsim_configs.agent"
 
 NUM_SAMPLES = 40
-PINV_TOLERANCE = 1e-9
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report."""
-
-    subject: str
-    is_good: bool
-    text: str
-
-    def __str__(self) -> str:
-        return f"{'ok   ' if self.is_good else 'WRONG'}  {self.subject:<12} {self.text}"
+KNOWN_SPEED_MPS = 12.5
+PINV_TOLERANCE = 1e-8
+DEFAULT_CAMERAS = ("cam_f0",)
 
 
 def check_devkit() -> Finding:
@@ -63,23 +63,34 @@ def is_importable(name: str) -> bool:
         return False
 
 
-def difference_matrix(num_samples: int) -> npt.NDArray[np.float64]:
-    """Ill-conditioned matrix of the kind that the devkit's tracker inverts: double sums over their penalties."""
-    integrate = np.tril(np.ones((num_samples, num_samples)))
-    return np.vstack((integrate @ integrate * 0.01, 0.01 * np.diff(np.eye(num_samples), axis=0)))
+def tracker_normal_matrix() -> npt.NDArray[np.float64]:
+    """Normal matrix [40, 40] of the velocity fit of NAVSIM's tracker, condition number about 5e3.
+
+    It is the same for every trajectory of constant speed or not: an initial velocity and 39 accelerations, integrated
+    twice, with the tracker's jerk penalty, whose difference matrix the devkit builds with one band cut short.
+    """
+    integrate = np.tril(np.full((NUM_SAMPLES, NUM_SAMPLES), STEP_S))
+    integrate[:, 0] = 1.0
+    displace = integrate * STEP_S
+    penalty = np.zeros((NUM_SAMPLES - 2, NUM_SAMPLES))
+    penalty[:, 1:-1] = -np.eye(NUM_SAMPLES - 2)
+    penalty[-1, -1] = 1.0
+    return displace.T @ displace + TrackerConfig().jerk_penalty * penalty.T @ penalty
 
 
 def check_pseudo_inverse(pinv: Callable[..., npt.NDArray[np.float64]]) -> Finding:
-    """Whether ``pinv`` inverts a known matrix: A · pinv(A) · A = A."""
-    matrix = difference_matrix(NUM_SAMPLES)
-    residual = float(np.abs(matrix @ pinv(matrix) @ matrix - matrix).max() / np.abs(matrix).max())
-    if residual < PINV_TOLERANCE:
-        return Finding("pinv", True, f"residual {residual:.1e}")
+    """Whether ``pinv`` solves the tracker's own least squares for a known answer."""
+    normal = tracker_normal_matrix()
+    known = np.concatenate(([KNOWN_SPEED_MPS], np.sin(np.arange(1.0, NUM_SAMPLES))))
+    error = float(np.abs(pinv(normal) @ (normal @ known) - known).max())
+    if error < PINV_TOLERANCE:
+        return Finding("pinv", True, f"the tracker's least squares are solved to {error:.1e}")
     return Finding(
         "pinv",
         False,
-        f"residual {residual:.1e} exceeds {PINV_TOLERANCE:.0e}: this NumPy's linear algebra is wrong on this "
-        "processor, and so would be every score; install numpy>=1.26 and compute metric caches again",
+        f"the tracker's least squares are wrong by {error:.1e}, more than {PINV_TOLERANCE:.0e}: this NumPy's linear "
+        "algebra is wrong on this processor, and so would be every score; install numpy>=1.26 and compute metric "
+        "caches again",
     )
 
 
@@ -93,9 +104,30 @@ def versions() -> Iterator[str]:
             yield f"{name} not installed"
 
 
-def main() -> int:
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Options of the command; without any, only the installation is examined."""
+    parser = argparse.ArgumentParser(prog="python -m navsim_agents.devkit", description=__doc__)
+    parser.add_argument("--data-root", type=Path, help="folder of navsim_logs and sensor_blobs: look for every picture")
+    parser.add_argument("--split", action="append", default=[], help="of the data; may be repeated; default: all")
+    parser.add_argument("--camera", action="append", choices=CAMERA_NAMES, help="may be repeated; default: cam_f0")
+    parser.add_argument("--metric-cache", type=Path, action="append", default=[], help="look for every listed file")
+    return parser.parse_args(arguments)
+
+
+def examine(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Finding]:
+    """Everything that was asked for."""
+    devkit = check_devkit()
+    findings = [devkit, check_configs(), check_pseudo_inverse(np.linalg.pinv)]
+    findings += check_environment(environ, needs_data=not devkit.is_good or detect_host().variant is not Variant.NONE)
+    if options.data_root is not None:
+        findings += check_splits(options.data_root, options.split, options.camera or DEFAULT_CAMERAS)
+    return findings + [check_metric_cache(path) for path in options.metric_cache]
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Print the findings; 1 if anything is wrong."""
+    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     print("  ".join(versions()))
-    findings = [check_devkit(), check_configs(), check_pseudo_inverse(np.linalg.pinv)]
+    findings = examine(options, os.environ)
     print(*findings, sep="\n")
     return int(not all(finding.is_good for finding in findings))

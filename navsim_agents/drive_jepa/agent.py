@@ -15,10 +15,9 @@ from navsim_agents.devkit.bases import AgentBase, make_trajectory
 from navsim_agents.drive_jepa.callbacks import LossTermLogger, TrainingLength, checkpoint_callbacks
 from navsim_agents.drive_jepa.checkpoints import load_agent_weights
 from navsim_agents.drive_jepa.config import OptimiserConfig
-from navsim_agents.drive_jepa.optimiser import build_optimiser
+from navsim_agents.drive_jepa.optimiser import ENCODER_PREFIXES, build_optimiser
 from navsim_agents.drive_jepa.targets import TRAJECTORY
-from navsim_agents.models.checkpoint import load_encoder_weights
-from navsim_agents.models.video_encoder import VideoEncoder
+from navsim_agents.models.encoders import AnyEncoder, load_pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +44,8 @@ class DriveJepaAgent(AgentBase):
     """
 
     planner: nn.Module
+    encoder_prefixes: tuple[str, ...] = ENCODER_PREFIXES
+    """Parameters of the planner whose learning rate is the encoder's."""
 
     def __init__(
         self,
@@ -68,9 +69,9 @@ class DriveJepaAgent(AgentBase):
         self.register_load_state_dict_post_hook(mark_initialized)
 
     @property
-    def encoder(self) -> VideoEncoder:
-        """The planner's video encoder."""
-        return cast(VideoEncoder, self.planner.encoder)
+    def encoder(self) -> AnyEncoder:
+        """The planner's encoder."""
+        return cast(AnyEncoder, self.planner.encoder)
 
     @abstractmethod
     def plan(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -97,9 +98,17 @@ class DriveJepaAgent(AgentBase):
     def _start_afresh(self) -> None:
         """Begin a training; a plan made with such weights is worth nothing, so say what they are."""
         if self._encoder_checkpoint_path is not None:
-            load_encoder_weights(self.encoder, Path(self._encoder_checkpoint_path).expanduser())
+            self.load_encoder(Path(self._encoder_checkpoint_path).expanduser())
         kind = "random" if self._encoder_checkpoint_path is None else "random behind a pretrained encoder"
         logger.warning("%s has no checkpoint_path: its weights are %s until it is trained", self.name(), kind)
+
+    def load_encoder(self, path: Path) -> None:
+        """Read pretrained weights of the encoder alone.
+
+        Raises:
+            CheckpointError: they are not of this encoder.
+        """
+        load_pretrained(self.encoder, path)
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Predictions of a batch, ``trajectory`` [B, T, 3] in the ego frame of now among them."""
@@ -115,13 +124,21 @@ class DriveJepaAgent(AgentBase):
         self.initialize()
         device = resolve_device(self._device)
         self.to(device).eval()
-        features: dict[str, Tensor] = {}
-        for builder in self.get_feature_builders():
-            features.update(builder.compute_features(agent_input))
-        batch = {name: value.unsqueeze(0).to(device) for name, value in features.items()}
+        batch = {name: value.unsqueeze(0).to(device) for name, value in self.build_features(agent_input).items()}
         with torch.inference_mode():
             poses = self.forward(batch)[TRAJECTORY].squeeze(0)
         return make_trajectory(poses.float().cpu().numpy(), FRAME_INTERVAL_S)
+
+    def build_features(self, agent_input: Any) -> dict[str, Tensor]:
+        """What :meth:`get_feature_builders` make of one scene, without batch axis.
+
+        Raises:
+            InputError: the scene lacks a camera, or its values break a rule.
+        """
+        features: dict[str, Tensor] = {}
+        for builder in self.get_feature_builders():
+            features.update(builder.compute_features(agent_input))
+        return features
 
     def compute_loss(
         self, features: dict[str, Tensor], targets: dict[str, Tensor], predictions: dict[str, Tensor]
@@ -134,10 +151,14 @@ class DriveJepaAgent(AgentBase):
     def get_optimizers(self) -> Union[torch.optim.Optimizer, dict[str, Any]]:
         """Optimiser, with its schedule where there is one."""
         self.initialize()
-        return build_optimiser(self.planner, self._optimiser, self.total_steps)
+        return build_optimiser(self.planner, self._optimiser, self.total_steps, self.encoder_prefixes)
 
     def get_training_callbacks(self) -> list[Any]:
         """Log every loss term, keep best and last weights, and measure the training where the schedule ends with it."""
+        return [*self.logging_callbacks(), *checkpoint_callbacks()]
+
+    def logging_callbacks(self) -> list[Any]:
+        """Log every loss term, and measure the training where the schedule ends with it."""
         self.initialize()
         measure = [TrainingLength()] if self._optimiser.schedule == "cosine" else []
-        return [*measure, LossTermLogger(), *checkpoint_callbacks()]
+        return [*measure, LossTermLogger()]

@@ -12,6 +12,7 @@ from typing import Any, Union
 
 from torch import Tensor, nn
 
+from navsim_agents.drive_jepa.released_proposals import RELEASED_PERCEPTION_BASED, merge_stages
 from navsim_agents.errors import CheckpointError
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.key_table import load_strictly
@@ -29,7 +30,11 @@ RELEASED_PERCEPTION_FREE: Prefixes = {
     "agent._model._transformer.": "planner.transformer.",
     "agent._model._trajectory_head._mlp.": "planner.head.",
 }
-LAYOUTS: Mapping[str, Prefixes] = {"agent.planner.": OWN, "agent._model.": RELEASED_PERCEPTION_FREE}
+LAYOUTS: Mapping[str, Prefixes] = {
+    "agent.planner.": OWN,
+    "agent._model.": RELEASED_PERCEPTION_FREE,
+    "agent._pad_model.": RELEASED_PERCEPTION_BASED,
+}
 """Mark of a layout → its names."""
 
 ENCODER_HINT = "a pretrained encoder goes into encoder_checkpoint_path"
@@ -57,11 +62,11 @@ def translate(weights: Mapping[str, Any]) -> dict[str, Tensor]:
     """Give ``weights`` the agent's names; one that the layout does not know keeps its own.
 
     Raises:
-        CheckpointError: no known layout.
+        CheckpointError: no known layout, or stages that should be copies of one another differ.
     """
     for mark, prefixes in LAYOUTS.items():
         if any(name.startswith(mark) for name in weights):
-            return {own_name(name, prefixes): value for name, value in weights.items()}
+            return {own_name(name, prefixes): value for name, value in merge_stages(weights).items()}
     first = next(iter(weights), "nothing")
     raise CheckpointError(f"its names start with {' or '.join(LAYOUTS)} in no case (but {first}); {ENCODER_HINT}")
 

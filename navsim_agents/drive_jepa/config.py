@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from navsim_agents.data.types import FRAME_INTERVAL_S, NUM_FUTURE_FRAMES
 from navsim_agents.errors import InputError
+from navsim_agents.models.encoders import TIMM_PREFIX
 from navsim_agents.models.losses import TRAJECTORY_LOSSES
 from navsim_agents.models.perception_free import PlannerConfig
 from navsim_agents.models.presets import ENCODER_PRESETS
@@ -62,9 +63,10 @@ class CheckedConfig:
             if key not in defaults:
                 hint = near_match(key, tuple(defaults)) or f"; known keys: {', '.join(defaults)}"
                 raise InputError(f"{cls.__name__} has no key {key!r}{hint}")
-            wanted = type(defaults[key])
-            is_number = wanted is float and type(value) is int
-            require(is_number or type(value) is wanted, f"{key}={value!r}", f"must be of type {wanted.__name__}")
+            is_path = defaults[key] is None  # an optional path; null leaves it out
+            wanted = str if is_path else type(defaults[key])
+            is_good = type(value) is wanted or (wanted is float and type(value) is int) or (is_path and value is None)
+            require(is_good, f"{key}={value!r}", f"must be of type {wanted.__name__}{' or null' if is_path else ''}")
         return cls(**settings)
 
 
@@ -83,14 +85,21 @@ class ImageConfig(CheckedConfig):
 
 @dataclass(frozen=True)
 class EncoderConfig(CheckedConfig):
-    """The video encoder, by name."""
+    """The encoder, by name: a preset of the video encoder, or ``timm:`` and one of timm's vision transformers."""
 
     encoder: str = "vit_l"
+    encoder_pretrained: bool = False  # let timm download its weights; for encoder=timm:… only
     activation_checkpointing: bool = False  # less memory for about a third more time
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_choice("encoder", self.encoder, tuple(ENCODER_PRESETS))
+        if not self.encoder.startswith(TIMM_PREFIX):
+            require_choice("encoder", self.encoder, (*ENCODER_PRESETS, f"{TIMM_PREFIX}<name>"))
+            require(
+                not self.encoder_pretrained,
+                f"encoder_pretrained={self.encoder_pretrained} with encoder={self.encoder!r}",
+                "must be false: only timm's weights can be downloaded; set encoder_checkpoint_path",
+            )
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,10 @@ def lr_factor(step: int, config: OptimiserConfig, total_steps: Optional[int]) ->
 
 
 def build_optimiser(
-    planner: nn.Module, config: OptimiserConfig, total_steps: Optional[int]
+    planner: nn.Module,
+    config: OptimiserConfig,
+    total_steps: Optional[int],
+    encoder_prefixes: tuple[str, ...] = ENCODER_PREFIXES,
 ) -> Union[Optimizer, dict[str, Any]]:
     """Adam (AdamW where there is decay), with a schedule by optimiser step where one is asked for.
 
@@ -56,11 +59,13 @@ def build_optimiser(
         planner: module to train.
         config: rates and schedule.
         total_steps: optimiser steps of the whole training; only the cosine schedule needs it.
+        encoder_prefixes: what learns at the encoder's rate.
 
     Raises:
         InputError: a cosine schedule without ``total_steps``, or a warm-up longer than the training.
     """
-    optimiser = (AdamW if config.weight_decay else Adam)(parameter_groups(planner, config), lr=config.lr)
+    groups = parameter_groups(planner, config, encoder_prefixes)
+    optimiser = (AdamW if config.weight_decay else Adam)(groups, lr=config.lr)
     if config.schedule == "constant" and not config.warmup_steps:
         return optimiser
     if config.schedule == "cosine":

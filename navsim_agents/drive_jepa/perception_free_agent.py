@@ -19,16 +19,21 @@ from navsim_agents.drive_jepa.features import (
     StatusBuilder,
 )
 from navsim_agents.drive_jepa.targets import TRAJECTORY, HumanTrajectoryBuilder
+from navsim_agents.models.encoders import build_encoder
 from navsim_agents.models.losses import TRAJECTORY_LOSSES, displacement
 from navsim_agents.models.perception_free import PerceptionFreePlanner
-from navsim_agents.models.presets import encoder_preset
-from navsim_agents.models.video_encoder import VideoEncoder
 
 
 def build_planner(config: PerceptionFreeConfig) -> PerceptionFreePlanner:
     """Network of ``config`` with random weights."""
-    sizes = encoder_preset(config.encoder, activation_checkpointing=config.activation_checkpointing)
-    return PerceptionFreePlanner(VideoEncoder(sizes), (config.image_height, config.image_width), config)
+    image_size = (config.image_height, config.image_width)
+    encoder = build_encoder(
+        config.encoder,
+        image_size,
+        activation_checkpointing=config.activation_checkpointing,
+        pretrained=config.encoder_pretrained,
+    )
+    return PerceptionFreePlanner(encoder, image_size, config)
 
 
 class PerceptionFreeAgent(DriveJepaAgent):

@@ -13,10 +13,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from navsim_agents.errors import InputError
+from navsim_agents.models.encoders import AnyEncoder
 from navsim_agents.models.pixels import PixelNormalize
-from navsim_agents.models.video_encoder import VideoEncoder
+from navsim_agents.models.timm_encoder import NUM_FRAMES
 
-NUM_FRAMES = 2
 STATUS_DIM = 8
 """Driving command 4 (one-hot), velocity 2 [m/s], acceleration 2 [m/s^2]."""
 POSE_DIM = 3
@@ -53,7 +53,7 @@ def poses_from_head(raw: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]
 class PerceptionFreePlanner(nn.Module):
     """Video encoder, 2 x 2 average pool, projector, one status token, transformer with one query a pose, head."""
 
-    def __init__(self, encoder: VideoEncoder, image_size: tuple[int, int], config: PlannerConfig) -> None:
+    def __init__(self, encoder: AnyEncoder, image_size: tuple[int, int], config: PlannerConfig) -> None:
         """Put a planner behind ``encoder``.
 
         Args:
@@ -122,7 +122,7 @@ class PerceptionFreePlanner(nn.Module):
             return poses_from_head(self.head(decoded.to(self.dtype)))
 
 
-def pooled_grid_source(encoder: VideoEncoder, image_size: tuple[int, int]) -> tuple[int, int]:
+def pooled_grid_source(encoder: AnyEncoder, image_size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of the token grid that is pooled.
 
     Raises:

@@ -23,11 +23,11 @@ from navsim_agents.scoring.scene_checks import check_scene, check_shapes
 from navsim_agents.scoring.scene_index import SceneIndex
 
 SCHEMA_VERSION = 1
-SCENE_TEXT_KEYS = ("devkit", "token", "log_name", "map_name", "scene_type")
+SCENE_TEXT_KEYS = ("devkit", "token", "log_name", "map_name", "scene_type", "reference_driver")
 LIST_TEXT_KEYS = ("polygon_layer", "polygon_token", "track_token", "track_type", "red_light_token")
 INTEGER_KEYS = ("ring_offsets", "ring_polygon", "red_light_offsets", "model_knots_us", "sample_times_us")
 TRUTH_KEYS = ("ring_is_hole", "polygon_on_route", "track_is_agent", "collided_track", "track_valid", "red_light_active")
-OPTIONAL_KEYS = ("model_knots_us", "sample_times_us")
+OPTIONAL_KEYS = ("model_knots_us", "sample_times_us", "reference_driver")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class ScoringScene:
     red_light_active: Bool[Tensor, "L T"]
     model_knots_us: Optional[Int[Tensor, " 9"]] = None
     sample_times_us: Optional[Int[Tensor, " 41"]] = None
+    reference_driver: str = "pdm_closed"  # who drives ``pdm_trajectory``; the built-in world has a driver of its own
 
     def __post_init__(self) -> None:
         check_scene(self)

@@ -93,14 +93,26 @@ def _size(value: Tensor, axis: int) -> Optional[int]:
 
 
 def _check_finite(scene: ScoringScene) -> None:
-    """No NaN or infinity where a rule reads; unseen track poses and a synthetic scene's human may hold anything."""
+    """No NaN or infinity where a rule reads; unseen track poses may hold anything.
+
+    So may the human of a synthetic scene, and of v1.1, whose caches do not keep it: only the human filter reads it.
+    """
     names = ["ego_pose", "ego_state", "vehicle", "history_states", "pdm_trajectory", "centerline", "ring_xy"]
     names += ["red_light_xy", "track_size", "track_speed", "track_heading"]
-    if scene.scene_type == "original":
+    if scene.scene_type == "original" and scene.devkit != "v1.1":
         names.append("human_trajectory")
     for name in names:
         _refuse_not_finite(name, getattr(scene, name))
     _refuse_not_finite("track_poses (where track_valid)", scene.track_poses[scene.track_valid])
+
+
+def check_human(scene: ScoringScene) -> None:
+    """Raises SceneError where the human filter would need a human trajectory that is not known."""
+    if scene.scene_type == "original" and not bool(torch.isfinite(scene.human_trajectory).all()):
+        raise SceneError(
+            f"scene {scene.token} has no human trajectory (a cache of devkit {scene.devkit} without logs), but the "
+            "human filter needs it; export the scene with navsim_log_path, or leave human_penalty_filter off"
+        )
 
 
 def _refuse_not_finite(name: str, value: Tensor) -> None:

@@ -11,16 +11,20 @@ from navsim_agents.errors import NavsimDriveJepaError
 from navsim_agents.world.config import WorldConfig
 from navsim_agents.world.generate import generate_world
 from navsim_agents.world.plan import WorldIndex
+from navsim_agents.world.scoring_scenes.store import STORES_FOLDER
 from navsim_agents.world.writers.shell import SHELL_NAME
 
 
-def summary(output: str, index: WorldIndex) -> str:
+def summary(config: WorldConfig, index: WorldIndex) -> str:
     """What was written and how to point NAVSIM's scripts at it."""
+    output = config.output
     lines = [f"World in {output}:"]
     for split, names in index.splits.items():
         scenes = sum(log.num_scenes() for log in index.logs if log.split == split)
         if names:
             lines.append(f"  {split}: {len(names)} logs, {scenes} scenes of 4 + 10 frames at frame_interval=1")
+    if config.scoring_scenes:
+        lines.append(f"For training.evaluate, PDMS and EPDMS without the devkit: {output}/{STORES_FOLDER}")
     return "\n".join([*lines, f"For NAVSIM's scripts: . {output}/{SHELL_NAME}"])
 
 
@@ -31,7 +35,7 @@ def main(cfg: DictConfig) -> None:
     try:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(WorldConfig), cfg))
         assert isinstance(config, WorldConfig)
-        print(summary(config.output, generate_world(config)))
+        print(summary(config, generate_world(config)))
     except NavsimDriveJepaError as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
 

@@ -29,6 +29,7 @@ class WorldConfig:
     skip_unseen_frames: bool = False  # leave out images that no scene of 10 future frames has in its history
     jpeg_quality: int = 90
     lidar: bool = False  # write point clouds too, for agents that ask for them
+    scoring_scenes: bool = True  # write what PDMS and EPDMS need, for evaluation without the devkit
     workers: int = 1  # processes
 
     def __post_init__(self) -> None:

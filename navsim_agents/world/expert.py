@@ -51,7 +51,7 @@ class Expert:
     ) -> None:
         self.graph, self.rule = graph, rule
         self.route = self._draw_route([graph.town.lanes[start_lane].roadblock_id], rng)
-        self.speed_rule = SpeedRule(lateral_accel_mps2=2.0, limit_factor=float(rng.uniform(0.85, 1.0)))
+        self.speed_rule = SpeedRule(lateral_accel_mps2=1.1, limit_factor=float(rng.uniform(0.85, 1.0)))
         self._still, self._rng = still, rng
         self._phases = rng.uniform(0.0, 2.0 * np.pi, 2)
         self._driven_m = 0.0

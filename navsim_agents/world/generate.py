@@ -14,6 +14,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from navsim_agents.errors import WorldDataError
@@ -30,10 +31,19 @@ from navsim_agents.world.plan import (
     read_index,
     write_index,
 )
+from navsim_agents.world.scoring_scenes.store import join_parts, missing_logs, write_part
+from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.towns import build_town
 from navsim_agents.world.types import Drive, Town
 from navsim_agents.world.writers.blobs import write_images, write_point_clouds
-from navsim_agents.world.writers.logs import STEPS_PER_FRAME, frame_steps, image_path, lidar_path, write_log
+from navsim_agents.world.writers.logs import (
+    STEPS_PER_FRAME,
+    frame_steps,
+    image_path,
+    lidar_path,
+    log_frames,
+    write_log,
+)
 from navsim_agents.world.writers.shell import write_shell_variables
 
 
@@ -56,6 +66,11 @@ def _renderer_of(location: str, seed: int) -> Renderer:
     return Renderer(town_of(location, seed))
 
 
+@lru_cache(maxsize=len(MAP_LOCATIONS))
+def _map_of(location: str, seed: int) -> TownMap:
+    return TownMap(town_of(location, seed))
+
+
 def drive_of(location: str, index: int, seed: int, duration_s: float) -> Drive:
     """The drive of log ``index``, the same whenever it is asked for."""
     return simulate_drive(town_of(location, seed), index, seed, DriveConfig(duration_s=duration_s))
@@ -67,14 +82,17 @@ class LogTask:
 
     plan: LogPlan
     config: WorldConfig
+    needs_scoring_scenes: bool
 
 
 def produce_log(task: LogTask) -> LogEntry:
-    """Drive, render and write one log; its pickle comes last and marks it as finished."""
+    """Drive, render, score the reference driver and write one log; its pickle comes last and marks it as finished."""
     plan, config = task.plan, task.config
     output = Path(config.output)
     drive = drive_of(plan.location, plan.index, config.seed, config.duration_s)
     write_blobs(drive, plan, config, output / "sensor_blobs" / plan.folder)
+    if task.needs_scoring_scenes:
+        write_part(output, plan.folder, _map_of(plan.location, config.seed), log_frames(drive, default_cameras()))
     folder = output / "navsim_logs" / plan.folder
     if not (folder / f"{drive.log_name}.pkl").exists():
         write_log(drive, default_cameras(), folder)
@@ -126,7 +144,8 @@ def _results(tasks: list[LogTask], workers: int) -> Iterator[tuple[LogTask, Futu
                 future.set_exception(error)
             yield task, future
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         futures = {pool.submit(produce_log, task): task for task in tasks}
         for future in as_completed(futures):
             yield futures[future], future
@@ -144,8 +163,7 @@ def generate_world(config: WorldConfig) -> WorldIndex:
     entries = {entry.index: entry for entry in found.logs} if found else {}
     _remember(output, config, entries)
     write_maps(config)
-    kept = {index for index, entry in entries.items() if is_finished(entry, config)}
-    tasks = [LogTask(plan, config) for plan in plan_logs(config) if plan.index not in kept]
+    tasks = _open_tasks(config, entries)
     failed: dict[int, BaseException] = {}
     for task, future in tqdm(_results(tasks, config.workers), total=len(tasks), desc="World", unit="log"):
         error = future.exception()
@@ -160,9 +178,22 @@ def generate_world(config: WorldConfig) -> WorldIndex:
             f"{len(failed)} of {len(tasks)} logs failed, log {first} of seed {config.seed} with {error!r}; "
             "the others are written and will be kept when the command runs again"
         ) from error
+    join_parts(output, entries.values())
     index = _remember(output, config, entries)
     write_shell_variables(output, index)
     return index
+
+
+def _open_tasks(config: WorldConfig, entries: dict[int, LogEntry]) -> list[LogTask]:
+    """Logs of which something is missing; a log that no index knows yet may have its part all the same."""
+    missing = missing_logs(Path(config.output), entries.values()) if config.scoring_scenes else set()
+    tasks = []
+    for plan in plan_logs(config):
+        entry = entries.get(plan.index)
+        needs_scenes = config.scoring_scenes and (entry is None or entry.name in missing)
+        if entry is None or needs_scenes or not is_finished(entry, config):
+            tasks.append(LogTask(plan, config, needs_scenes))
+    return tasks
 
 
 def _remember(output: Path, config: WorldConfig, entries: dict[int, LogEntry]) -> WorldIndex:

@@ -57,9 +57,10 @@ class Devkit:
         """The script that scores navtest: v2.2's ``run_pdm_score`` is the two-stage one."""
         return "run_pdm_score" if self.variant is Variant.V1_1 else "run_pdm_score_one_stage"
 
-    def run(self, script: str, *overrides: str) -> str:
-        """Run a script, and return what it printed; a failure carries the end of it."""
-        env = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that the scripts read."""
+        return {
             **os.environ,
             "OPENSCENE_DATA_ROOT": str(self.world),
             "NUPLAN_MAPS_ROOT": str(self.world / "maps"),
@@ -69,17 +70,26 @@ class Devkit:
             "HYDRA_FULL_ERROR": "1",
             "RAY_raylet_start_wait_time_s": "300",  # a loaded machine starts Ray slowly
         }
-        path = self.location / "planning" / "script" / f"{script}.py"
+
+    def run(self, script: str, *overrides: str) -> str:
+        """Run a script, and return what it printed; a failure carries the end of it."""
+        return self._run(str(self.location / "planning" / "script" / f"{script}.py"), *overrides)
+
+    def run_module(self, module: str, *overrides: str) -> str:
+        """Run a command of ours in the same environment."""
+        return self._run("-m", module, *overrides)
+
+    def _run(self, *arguments: str) -> str:
         done = subprocess.run(
-            [sys.executable, str(path), *overrides],
-            env=env,
+            [sys.executable, *arguments],
+            env=self.environment,
             cwd=self.experiments,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"{script} {' '.join(overrides)}\n{done.stdout[-6000:]}"
+        assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout[-6000:]}"
         return done.stdout
 
     def outputs(self, experiment: str, pattern: str) -> list[Path]:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from navsim_agents.data.logs import SceneLoader
+from navsim_agents.data.submission import ExpectedTokens, check_submission, load_submission
 from navsim_agents.devkit.variant import Variant
 from tests.devkit.conftest import AGENT
 from tests.devkit.scripts import RAY, SEQUENTIAL, SUBMITTER, TEST_SPLIT, Devkit
@@ -52,6 +53,9 @@ def test_submission_has_every_scene(devkit: Devkit, tokens: set[str], checkpoint
         overrides.append("+train_test_split.scene_filter.reactive_synthetic_initial_tokens=[]")
     devkit.run("run_create_submission_pickle", *overrides)
     (path,) = devkit.outputs("submission", "submission.pkl")
+    report = check_submission(load_submission(path), ExpectedTokens(frozenset(tokens), frozenset()))
+    assert report.problems == []
+    assert (report.version, report.num_trajectories) == (devkit.variant.value, len(tokens))
     submission = pickle.loads(path.read_bytes())
     key = "predictions" if devkit.variant is Variant.V1_1 else "first_stage_predictions"
     (predictions,) = submission[key]

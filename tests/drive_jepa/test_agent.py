@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import pickle
+from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
@@ -143,3 +144,15 @@ def test_auto_is_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert (answers(True), answers(False)) == ("cuda", "cpu")
     assert resolve_device("cpu").type == "cpu"
+
+
+def test_a_transformer_of_timm_stands_in_for_the_encoder(make_agent: MakeAgent, tmp_path: Path) -> None:
+    agent = make_agent(encoder="timm:test_vit", encoder_lr_factor=0.5)
+    features, targets = make_batch()
+    agent.compute_loss(features, targets, agent(features)).backward()
+    assert all(parameter.grad is not None for parameter in agent.encoder.parameters())
+    assert {group["lr"] for group in agent.get_optimizers().param_groups} == {1e-4, 0.5e-4}
+    torch.save(agent.encoder.network.state_dict(), tmp_path / "vit.pth")
+    other = make_agent(encoder="timm:test_vit", seed=1, encoder_checkpoint_path=tmp_path / "vit.pth")
+    other.initialize()
+    assert torch.equal(other.encoder.network.pos_embed, agent.encoder.network.pos_embed)

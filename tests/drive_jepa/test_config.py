@@ -53,6 +53,8 @@ def test_what_is_left_out_keeps_its_default() -> None:
         ({"warmup_steps": -2}, "warmup_steps=-2 must not be negative"),
         ({"final_lr_factor": 1.5}, r"final_lr_factor=1.5 must be a fraction in \[0, 1\]"),
         ({"encoder": "vitl"}, "encoder='vitl' must be one of .*; did you mean 'vit_l'"),
+        ({"encoder": "timm"}, "encoder='timm' must be one of .*timm:<name>"),
+        ({"encoder_pretrained": True}, "encoder_pretrained=True with encoder='vit_l' must be false"),
         ({"loss": "l1"}, "loss='l1' must be one of length_normalised_l1, mse"),
         ({"image_height": 0}, "image_height=0 must be a positive number of pixels"),
         ({"num_poses": 11}, "num_poses=11 must not exceed the 10 future frames"),
@@ -64,3 +66,8 @@ def test_what_is_left_out_keeps_its_default() -> None:
 def test_a_wrong_setting_is_refused(wrong: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         PerceptionFreeConfig.from_mapping(wrong)
+
+
+def test_any_transformer_of_timm_may_be_named() -> None:
+    config = PerceptionFreeConfig.from_mapping({"encoder": "timm:vit_base_patch16_224", "encoder_pretrained": True})
+    assert config.encoder == "timm:vit_base_patch16_224"

@@ -19,7 +19,8 @@ from navsim_agents.data.types import (
     SceneMetadata,
     Trajectory,
 )
-from navsim_agents.errors import WorldDataError
+from navsim_agents.errors import InputError, WorldDataError
+from navsim_agents.scoring import ScoringScene
 
 NUM_POSES = 8
 LOGS = ("log_a", "log_b", "log_c", "log_d", "log_e")
@@ -90,6 +91,9 @@ class FakeSource:
 
     def fingerprint(self, log_name: str) -> str:
         return f"{log_name}-{self.version}"
+
+    def scoring_scene(self, token: str) -> ScoringScene:
+        raise InputError(f"{token} has no scoring scene")
 
 
 class GreyFeatures:

@@ -15,20 +15,36 @@ from hydra import compose, initialize_config_module
 from hydra.errors import ConfigCompositionException
 
 from training.config import TrainConfig, read_config
-from training.demo import DemoConfig
+from training.demo_config import DemoConfig
 
 ROOT = Path(__file__).resolve().parents[2]
+SIZE = [f"agent.config.{key}" for key in ("encoder=tiny", "image_width=64", "image_height=64")]
+PLANNER = [f"agent.config.{key}" for key in ("momentum=off", "model_dim=16", "num_proposals=3", "ffn_dim=24")]
+PRETRAINING = ["model.encoder=tiny", "model.predictor=tiny", "data.num_frames=4", "batch_size=1", "workers=0"]
+
+
+def listed(*settings: str) -> str:
+    return "[" + ",".join(f"'{setting}'" for setting in settings) + "]"
+
+
 SETTINGS = (
     "train_world.logs=2",
-    "train_world.duration_s=7.5",
+    "train_world.duration_s=10",
     "test_world.logs=1",
     "test_world.duration_s=7.5",
-    "epochs=2",
     "batch_size=2",
     "workers=1",
     "threads=1",
-    "train=['agent.config.encoder=tiny','agent.config.image_width=64','agent.config.image_height=64','cache.workers=0']",
+    "vocabulary_size=6",
+    "pretraining.steps=2",
+    f"pretraining.settings={listed(*PRETRAINING)}",
+    "trainings.drive_jepa_perception_free.epochs=1",
+    f"trainings.drive_jepa_perception_free.settings={listed(*SIZE, 'cache.workers=0')}",
+    "~trainings.drive_jepa_without_distillation",
+    "trainings.drive_jepa.epochs=1",
+    f"trainings.drive_jepa.settings={listed(*SIZE, *PLANNER, 'cache.workers=0')}",
 )
+AGENTS = ["drive_jepa_perception_free", "drive_jepa", "drive_jepa_momentum"]
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -57,7 +73,7 @@ def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 300.0)
 def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> None:
     demo = ("training.demo", f"output={tmp_path}", *SETTINGS)
     process = start(*demo)
-    wait_for(tmp_path / "stages" / "training.json", process)
+    wait_for(tmp_path / "stages" / "clips.json", process)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
@@ -68,9 +84,13 @@ def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> 
     assert output.count("done before") == 2
     assert (tmp_path / "world" / "world.json").stat().st_mtime_ns == world
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert list(summary["agents"]) == ["constant_velocity", "human", "drive_jepa_perception_free"]
+    assert list(summary["agents"]) == ["constant_velocity", "human", "reference_driver", *AGENTS]
     assert summary["agents"]["human"]["ade_m"] == 0.0
-    assert summary["agents"]["drive_jepa_perception_free"]["num_failed"] == 0
+    for name in AGENTS:
+        assert summary["agents"][name]["num_failed"] == 0
+        assert 0.0 <= summary["agents"][name]["epdms"] <= 1.0
+    assert summary["agents"]["drive_jepa"]["diversity"] > 0.0
+    assert "diversity" not in summary["agents"]["human"]
     assert summary["scenes"]["failures"] == []
     assert list((tmp_path / "unseen_world" / "navsim_logs").iterdir()) == [
         tmp_path / "unseen_world" / "navsim_logs" / "test"
@@ -78,6 +98,8 @@ def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> 
     report = (tmp_path / "report.html").read_text()
     assert "http://" not in report
     assert report.count('class="scene"') >= 1
+    for piece in ("Pretraining of the video encoder", "pseudo-teachers", "Drive-JEPA with momentum"):
+        assert piece in report
     assert any(line.startswith("constant_velocity ") for line in output.splitlines())
 
 
@@ -95,4 +117,5 @@ def test_configuration_files_hold_every_setting_and_its_default() -> None:
         demo = read_config(DemoConfig, compose("demo"))
     assert train.cache.path == "out/cache"
     assert train.agent["_target_"] == "navsim_agents.drive_jepa.PerceptionFreeAgent"
-    assert demo.agent == "drive_jepa_perception_free_small"
+    assert demo.trainings["drive_jepa"].agent == "drive_jepa_small"
+    assert demo.variants["drive_jepa_momentum"].when_planning == {"momentum": "on"}

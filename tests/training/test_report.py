@@ -83,7 +83,7 @@ def test_page_holds_everything_and_asks_for_nothing(evaluation: Path, tmp_path: 
         "config": {"seed": 17},
     }
     write_json(training / "result.json", result)
-    text = report_text(evaluation, tmp_path, training=str(training), repeat=["python -m training.train a<b"])
+    text = report_text(evaluation, tmp_path, trainings={NAME: str(training)}, repeat=["python -m training.train a<b"])
     sources = re.findall(r'(?:src|href)="([^"]{0,30})', text)
     assert len(sources) == 2 + 2 * text.count('class="scene"')
     assert all(source.startswith("data:image/") for source in sources)

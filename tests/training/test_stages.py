@@ -9,8 +9,11 @@ from types import SimpleNamespace
 from typing import Any, Callable, Optional
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from training.demo import DemoConfig, WorldSize, demo_stages
+from navsim_agents.errors import InputError
+from training.demo_config import DemoConfig, Pretraining, TrainingRun, Variant, WorldSize
+from training.demo_stages import demo_stages, in_hydra
 from training.stages import Stage, StageError, run_stages
 
 
@@ -108,12 +111,65 @@ def test_another_version_of_the_package_starts_afresh(monkeypatch: pytest.Monkey
     assert shell.modules == ["a.world", "b.train", "c.report"]
 
 
-def test_demo_is_tested_in_a_world_that_it_does_not_train_on(tmp_path: Path) -> None:
+def demo_config(output: Path, **changes: Any) -> DemoConfig:
+    runs = {
+        "plain": TrainingRun("some", 2),
+        "taught": TrainingRun("other", 3, needs_labels=True, settings=["agent.config.a=1"]),
+        "untaught": TrainingRun("other", 3, needs_labels=True),
+    }
+    variants = {"steady": Variant("taught", {"momentum": "on"})}
     sizes = WorldSize(8, 9.0), WorldSize(2, 7.5)
-    stages = {stage.name: stage for stage in demo_stages(DemoConfig(str(tmp_path), "some", *sizes, 2, 4, seed=6))}
-    assert list(stages) == ["world", "unseen_world", "training", "evaluation", "report"]
-    assert f"data.root={tmp_path / 'world'}" in stages["training"].arguments
+    given = {"trainings": runs, "variants": variants, "shown": "steady", "imitating": "plain", "seed": 6, **changes}
+    return DemoConfig(str(output), *sizes, **given)
+
+
+def test_demo_is_tested_in_a_world_that_it_does_not_train_on(tmp_path: Path) -> None:
+    stages = {stage.name: stage for stage in demo_stages(demo_config(tmp_path))}
+    labels = ["vocabulary", "labels", "unseen_labels"]
+    assert list(stages) == ["world", "unseen_world", *labels, "plain", "taught", "untaught", "evaluation", "report"]
+    for name in ("plain", "taught"):
+        assert f"data.root={tmp_path / 'world'}" in stages[name].arguments
     assert f"data_root={tmp_path / 'unseen_world'}" in stages["evaluation"].arguments
     assert "seed=6" in stages["world"].arguments
     assert "seed=7" in stages["unseen_world"].arguments
-    assert all(tmp_path in stage.folder.parents for stage in stages.values())
+
+
+def test_variants_plan_with_the_weights_of_their_training(tmp_path: Path) -> None:
+    arguments = next(stage for stage in demo_stages(demo_config(tmp_path)) if stage.name == "evaluation").arguments
+    assert f"+runs.steady={tmp_path / 'trainings' / 'taught'}" in arguments
+    assert '+run_settings.steady={momentum:"on"}' in arguments
+
+
+def test_trainings_with_the_same_targets_share_their_cache(tmp_path: Path) -> None:
+    stages = {stage.name: stage for stage in demo_stages(demo_config(tmp_path))}
+    shared = f"cache.path={tmp_path / 'trainings' / 'taught' / 'cache'}"
+    assert shared in stages["taught"].arguments
+    assert shared in stages["untaught"].arguments
+    assert not any(argument.startswith("cache.path") for argument in stages["plain"].arguments)
+
+
+def test_pretrained_weights_go_into_every_training(tmp_path: Path) -> None:
+    stages = {stage.name: stage for stage in demo_stages(demo_config(tmp_path, pretraining=Pretraining(steps=7)))}
+    assert list(stages)[2:4] == ["clips", "pretraining"]
+    weights = tmp_path / "pretraining" / "checkpoints" / "step_00000007.pt"
+    for name in ("plain", "taught", "untaught"):
+        assert f"agent.encoder_checkpoint_path={weights}" in stages[name].arguments
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shown": "nobody"}, "shown='nobody', but must be one of plain, taught, untaught, steady"),
+        ({"imitating": "steady"}, "imitating='steady', but must be one of plain, taught, untaught"),
+        ({"variants": {"steady": Variant("gone")}}, r"variants name the trainings \['gone'\], but there are"),
+    ],
+)
+def test_names_that_lead_nowhere_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        demo_config(tmp_path, **changes)
+
+
+def test_values_are_written_as_hydra_reads_them() -> None:
+    parser = OverridesParser.create()
+    value = {"a": ["it's", 'say "no"', 3], "b": True}
+    assert parser.parse_override(f"key={in_hydra(value)}").value() == value

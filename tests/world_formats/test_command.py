@@ -19,7 +19,7 @@ def test_processes_do_not_change_what_is_written(tmp_path):
     assert "train: 1 logs, 2 scenes of 4 + 10 frames" in done.stdout
     assert run_command(tmp_path / "two", *SETTINGS, "workers=2").returncode == 0
     files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
-    assert len(files) == 2 + 2 + 1 + 4  # logs, index and shell file, map index, maps
+    assert len(files) == 2 + 2 + 1 + 4 + 3  # logs, index and shell file, map index, maps, store of scoring scenes
     assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
 
     world = load_world(tmp_path / "one")

@@ -45,7 +45,9 @@ def _no_maps(monkeypatch):
 
 
 def config_of(root, **changes):
-    return WorldConfig(**{"output": str(root), "logs": NUM_LOGS, "seed": 3, "cameras": ["cam_f0"], **changes})
+    return WorldConfig(
+        **{"output": str(root), "logs": NUM_LOGS, "seed": 3, "cameras": ["cam_f0"], "scoring_scenes": False, **changes}
+    )
 
 
 def contents(root):

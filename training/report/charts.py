@@ -1,4 +1,4 @@
-"""Charts of the report: training curve, errors by command, distribution of errors."""
+"""Charts of the report: curves of trainings, errors by command, distribution of errors."""
 
 from __future__ import annotations
 
@@ -9,26 +9,50 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from training.report.gallery import COMMANDS
-from training.report.style import INK, MUTED, OURS, agent_style, new_figure
+from training.report.style import INK, MUTED, OURS, AgentStyle, agent_style, new_figure
 
 CURVE_PX = (1680, 500)
 ERRORS_PX = (1680, 540)
 
 
-def training_curve(history: pd.DataFrame) -> Figure:
-    """Losses and validation error by epoch."""
+def training_curve(history: pd.DataFrame, style: AgentStyle) -> Figure:
+    """Losses and validation error by epoch, and the simulator's score where the agent learns from it."""
+    is_scored = "val_score" in history
     figure = new_figure(*CURVE_PX)
-    losses, error = figure.subplots(1, 2)
+    panels = figure.subplots(1, 3 if is_scored else 2)
     epochs = history["epoch"] + 1
-    losses.plot(epochs, history["train_loss"], color=MUTED, label="training")
-    losses.plot(epochs, history["val_loss"], color=OURS, label="validation")
-    for axes in (losses, error):
+    panels[0].plot(epochs, history["train_loss"], color=MUTED, label="training")
+    panels[0].plot(epochs, history["val_loss"], color=style.color, label="validation")
+    panels[0].set(title="Loss")
+    panels[0].legend()
+    panels[1].plot(epochs, history["val_ade_m"], color=style.color)
+    panels[1].set(title="ADE of the validation scenes [m]")
+    if is_scored:
+        panels[2].plot(epochs, history["val_score"], color=style.color, label="of the driven proposal")
+        panels[2].plot(epochs, history["val_best_score"], color=MUTED, label="of the best proposal")
+        panels[2].set(title="Score of the validation scenes")
+        panels[2].legend()
+    for axes in panels:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    losses.set(title="Loss", xlabel="epoch", ylim=(0, None))
-    losses.legend()
-    error.plot(epochs, history["val_ade_m"], color=OURS)
-    error.set(title="ADE of the validation scenes [m]", xlabel="epoch", ylim=(0, None))
-    figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.14, wspace=0.12)
+        axes.set(xlabel="epoch", ylim=(0, None))
+    figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.14, wspace=0.16)
+    return figure
+
+
+def pretraining_curve(history: pd.DataFrame) -> Figure:
+    """Loss, and the health of the target features, by step."""
+    figure = new_figure(*CURVE_PX)
+    loss, rank, spread = figure.subplots(1, 3)
+    measured = history.dropna(subset=["effective_rank"])
+    loss.plot(history["step"], history["loss"], color=OURS)
+    loss.set(title="Loss (L1 on hidden tokens)")
+    rank.plot(measured["step"], measured["effective_rank"], color=INK)
+    rank.set(title="Effective rank of the target features")
+    spread.plot(measured["step"], measured["feature_std"], color=INK)
+    spread.set(title="Standard deviation of the target features")
+    for axes in (loss, rank, spread):
+        axes.set(xlabel="step", ylim=(0, None))
+    figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.14, wspace=0.16)
     return figure
 
 

@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from navsim_agents.poses import FloatArray, points_to_global
+from training.report.fan import draw_fan_from_above, draw_fan_on_camera
 from training.report.style import agent_style, new_figure
-from training.report.views import Road, SceneView, ribbon, smooth_path
+from training.report.views import Road, SceneView, project_ground, ribbon, smooth_path, upwards
 
 CAMERA_PX = (1120, 630)
 BEV_PX = (560, 630)
 BEV_AHEAD_M, BEV_BEHIND_M = 52.0, 11.0
 BEV_SIDE_M = (BEV_AHEAD_M + BEV_BEHIND_M) * BEV_PX[0] / BEV_PX[1] / 2.0
-NEAREST_DEPTH_M = 1.5
 SMALL_BOX_M = 1.6  # people and cones are drawn without outline, which would hide them
 SHORTEST_PATH_M = 1.0  # a shorter plan is a standing car: its ribbon would be a blot
 
@@ -41,6 +41,7 @@ def camera_picture(view: SceneView) -> Figure:
     figure = new_figure(*CAMERA_PX)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.imshow(view.image, extent=(-0.5, view.camera.width - 0.5, view.camera.height - 0.5, -0.5), aspect="auto")
+    draw_fan_on_camera(axes, view)
     for name, poses in view.plans.items():
         _draw_on_road(axes, view, name, poses)
     axes.set_xlim(-0.5, view.camera.width - 0.5)
@@ -56,6 +57,7 @@ def bev_picture(view: SceneView) -> Figure:
     if view.road:
         _draw_road(axes, view.road)
     _draw_boxes(axes, view)
+    draw_fan_from_above(axes, view)
     for name, poses in view.plans.items():
         _draw_plan(axes, name, poses)
     _draw_scale(axes)
@@ -68,11 +70,6 @@ def bev_picture(view: SceneView) -> Figure:
     return figure
 
 
-def upwards(points: FloatArray) -> FloatArray:
-    """Ego-frame points [..., 2] (x ahead, y left) as paper points (right, up)."""
-    return np.stack((-points[..., 1], points[..., 0]), axis=-1)
-
-
 def box_outline(box: FloatArray) -> FloatArray:
     """Corners [4, 2] of a box (x, y, z, length, width, height, heading)."""
     half = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * box[3:5] / 2.0
@@ -83,21 +80,14 @@ def _draw_on_road(axes: Axes, view: SceneView, name: str, poses: FloatArray) -> 
     if not np.isfinite(poses).all() or np.linalg.norm(poses[-1, :2]) < SHORTEST_PATH_M:
         return
     style = agent_style(name)
-    edges = [_project(view, edge) for edge in ribbon(smooth_path(poses), style.band_m)]
+    edges = [project_ground(view, edge) for edge in ribbon(smooth_path(poses), style.band_m)]
     shown = np.isfinite(edges[0]).all(1) & np.isfinite(edges[1]).all(1)
     if shown.sum() > 1:
         outline = np.concatenate((edges[0][shown], edges[1][shown][::-1]))
         axes.add_patch(Polygon(outline, facecolor=style.color, edgecolor="none", alpha=0.62))
         axes.add_patch(Polygon(outline, facecolor="none", edgecolor=style.color, linewidth=1.0))
-    dots = _project(view, poses[:, :2])
+    dots = project_ground(view, poses[:, :2])
     axes.scatter(dots[:, 0], dots[:, 1], s=16, color=style.color, edgecolors="white", linewidths=0.8, zorder=5)
-
-
-def _project(view: SceneView, points: FloatArray) -> FloatArray:
-    """Pixels [..., 2] of ground points [..., 2]; NaN behind or right under the camera."""
-    ground = np.concatenate((points, np.zeros((*points.shape[:-1], 1))), axis=-1)
-    pixels, depth = view.camera.project(ground)
-    return np.where((depth > NEAREST_DEPTH_M)[..., None], pixels, np.nan)
 
 
 def _draw_road(axes: Axes, road: Road) -> None:

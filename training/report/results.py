@@ -1,9 +1,11 @@
-"""What the report reads: the evaluation's files and, where there is one, the training's."""
+"""What the report reads: the evaluation's files and, where they are named, those of the trainings."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Optional
 
 import numpy as np
@@ -15,18 +17,30 @@ from training.evaluate import PLANS_FILE, SUMMARY_FILE
 from training.files import read_json
 from training.train import RESULT_FILE
 
+HISTORY_FILE = "history.csv"  # of trainings and of pretraining alike
+
 FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class TrainingRecord:
+    """One training: a row an epoch, and its ``result.json``."""
+
+    history: pd.DataFrame
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Results:
-    """An evaluation, rows of every table and array in one order of scenes, and the training before it."""
+    """An evaluation, rows of every table and array in one order of scenes, and the trainings before it."""
 
     summary: dict[str, Any]
     tables: dict[str, pd.DataFrame]  # agent -> its csv
     plans: dict[str, FloatArray]  # agent -> [scenes, T, 3]
-    history: Optional[pd.DataFrame]  # one row an epoch
-    training: Optional[dict[str, Any]]  # result.json of the training
+    proposals: dict[str, FloatArray]  # agents that propose -> [scenes, N, T, 3]
+    foreseen: dict[str, FloatArray]  # their own scores of the proposals -> [scenes, N]
+    trainings: dict[str, TrainingRecord]  # by the agent's name
+    pretraining: Optional[pd.DataFrame]  # a row a step
 
     @property
     def scenes(self) -> pd.DataFrame:
@@ -34,22 +48,38 @@ class Results:
         return next(iter(self.tables.values()))[["token", "log_name", "command", "speed_mps"]]
 
 
-def read_results(evaluation: Path, training: Optional[Path]) -> Results:
-    """Read the folders; raises InputError where the evaluation has not been run."""
-    if not (evaluation / SUMMARY_FILE).exists():
-        raise InputError(
-            f"{evaluation} holds no {SUMMARY_FILE}; run: python -m training.evaluate output={evaluation} …"
-        )
+def read_results(
+    evaluation: Path, trainings: Mapping[str, str] = MappingProxyType({}), pretraining: Optional[str] = None
+) -> Results:
+    """Read the folders; raises InputError where one of them does not hold what it should."""
+    _require(evaluation / SUMMARY_FILE, f"python -m training.evaluate output={evaluation} …")
     summary = read_json(evaluation / SUMMARY_FILE)
     with np.load(evaluation / PLANS_FILE) as stored:
-        plans = {name: stored[f"plans.{name}"] for name in summary["agents"]}
-    tables = {name: pd.read_csv(evaluation / f"{name}.csv") for name in summary["agents"]}
-    history = training / "history.csv" if training else None
-    result = training / RESULT_FILE if training else None
+        plans, proposals, foreseen = (_by_agent(stored, kind) for kind in ("plans", "proposals", "foreseen"))
+    steps = Path(pretraining) / HISTORY_FILE if pretraining else None
+    if steps is not None:
+        _require(steps, f"python -m training.pretrain output={pretraining} …")
     return Results(
         summary,
-        tables,
+        {name: pd.read_csv(evaluation / f"{name}.csv") for name in summary["agents"]},
         plans,
-        pd.read_csv(history) if history and history.exists() else None,
-        read_json(result) if result and result.exists() else None,
+        proposals,
+        foreseen,
+        {name: _training(Path(folder)) for name, folder in trainings.items()},
+        pd.read_csv(steps) if steps is not None else None,
     )
+
+
+def _training(folder: Path) -> TrainingRecord:
+    _require(folder / RESULT_FILE, f"python -m training.train output={folder} …")
+    return TrainingRecord(pd.read_csv(folder / HISTORY_FILE), read_json(folder / RESULT_FILE))
+
+
+def _require(path: Path, command: str) -> None:
+    if not path.exists():
+        raise InputError(f"{path.parent} holds no {path.name}; run: {command}")
+
+
+def _by_agent(stored: Any, kind: str) -> dict[str, FloatArray]:
+    """Arrays that are stored as ``<kind>.<agent>``."""
+    return {name[len(kind) + 1 :]: stored[name] for name in stored.files if name.startswith(f"{kind}.")}

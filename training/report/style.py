@@ -19,7 +19,8 @@ PAPER = "#ffffff"
 OURS = "#e4572e"
 HUMAN = "#128a7e"
 CONSTANT_VELOCITY = "#6f58c9"
-OTHERS = ("#3b7dd8", "#b0892f", "#a23b72")
+REFERENCE_DRIVER = "#3b7dd8"
+OTHERS = ("#4f6d3a", "#5b8e9c", "#7a4b94")
 PICTURE_DPI = 150
 
 
@@ -37,7 +38,11 @@ class AgentStyle:
 KNOWN_AGENTS = {
     "human": AgentStyle("Human driver", HUMAN, 0.4, 1.6),
     "constant_velocity": AgentStyle("Constant velocity", CONSTANT_VELOCITY, 0.25, 1.8, (0, (4.0, 2.0))),
-    "drive_jepa_perception_free": AgentStyle("Drive-JEPA, perception-free", OURS, 1.3, 4.6),
+    "reference_driver": AgentStyle("Rule-based driver", REFERENCE_DRIVER, 0.25, 1.8, (0, (1.0, 1.5))),
+    "drive_jepa_perception_free": AgentStyle("Drive-JEPA, perception-free", "#a23b72", 1.3, 4.6),
+    "drive_jepa_without_distillation": AgentStyle("Drive-JEPA without distillation", "#d9a441", 1.3, 4.6),
+    "drive_jepa": AgentStyle("Drive-JEPA", "#8a5a2b", 1.3, 4.6),
+    "drive_jepa_momentum": AgentStyle("Drive-JEPA with momentum", OURS, 1.3, 4.6),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -15,12 +15,14 @@ from navsim_agents.poses import FloatArray, points_to_local
 from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.load import World, load_world
 from navsim_agents.world.types import Town
+from training.report.teachers import SceneTeachers
 from training.sources import LoggedScenes
 
 FRONT_CAMERA = "cam_f0"
 NOW = 3  # index of the current frame in NAVSIM's four history frames
 VIEW_RADIUS_M = 90.0
 NUM_STEPS_PER_POSE = 5
+NEAREST_DEPTH_M = 1.5
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class SceneView:
     box_names: list[str]
     road: Optional[Road]  # None where the data is not of the built-in world
     plans: dict[str, FloatArray]  # agent -> [T, 3], in drawing order
+    teachers: FloatArray = field(default_factory=lambda: np.zeros((0, 8, 3)))  # [M, T, 3]
+    proposals: Optional[FloatArray] = None  # [N, T, 3] what the shown agent chose from
+    foreseen: Optional[FloatArray] = None  # [N] its own scores of them
 
 
 def open_world(root: Path) -> Optional[World]:
@@ -59,7 +64,12 @@ def open_world(root: Path) -> Optional[World]:
 
 
 def view_scene(
-    source: LoggedScenes, world: Optional[World], log_name: str, token: str, plans: Mapping[str, FloatArray]
+    source: LoggedScenes,
+    world: Optional[World],
+    teachers: Optional[SceneTeachers],
+    log_name: str,
+    token: str,
+    plans: Mapping[str, FloatArray],
 ) -> SceneView:
     """Read one scene for its pictures."""
     scene: Any = source.open(log_name).get_scene(token)
@@ -78,7 +88,8 @@ def view_scene(
     boxes = frame.annotations.boxes if frame.annotations else np.zeros((0, 7))
     names = frame.annotations.names if frame.annotations else []
     road = view_road(town, scene.current_pose, red) if town else None
-    return SceneView(model, camera.image, boxes, names, road, dict(plans))
+    view = SceneView(model, camera.image, boxes, names, road, dict(plans))
+    return replace(view, teachers=teachers.of(token)) if teachers else view
 
 
 def view_road(town: Town, pose: FloatArray, red_connectors: set[str]) -> Road:
@@ -100,6 +111,18 @@ def view_road(town: Town, pose: FloatArray, red_connectors: set[str]) -> Road:
         centerlines=near([lane.centerline for lane in lanes if not lane.is_connector]),
         red_connectors=near([lane.centerline for lane in lanes if lane.lane_id in red_connectors]),
     )
+
+
+def upwards(points: FloatArray) -> FloatArray:
+    """Ego-frame points [..., 2] (x ahead, y left) as paper points (right, up)."""
+    return np.stack((-points[..., 1], points[..., 0]), axis=-1)
+
+
+def project_ground(view: SceneView, points: FloatArray) -> FloatArray:
+    """Pixels [..., 2] of ground points [..., 2]; NaN behind or right under the camera."""
+    ground = np.concatenate((points, np.zeros((*points.shape[:-1], 1))), axis=-1)
+    pixels, depth = view.camera.project(ground)
+    return np.where((depth > NEAREST_DEPTH_M)[..., None], pixels, np.nan)
 
 
 def smooth_path(poses: FloatArray) -> FloatArray:

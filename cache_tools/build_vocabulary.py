@@ -1,0 +1,145 @@
+"""Builds a trajectory vocabulary: k-means over the human futures of a split.
+
+    python -m cache_tools.build_vocabulary source=logs root=WORLD split=trainval k=512 output=V.npy
+
+A future is eight poses at 0.5 s, all that logs hold; it is sampled linearly every 0.1 s, as the devkit samples a plan.
+Clusters are of x [m], y [m] and heading [rad] of the 40 poses alike, 120 numbers a trajectory. ``source=V.npy`` checks
+and takes over a vocabulary that is there, such as the public one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import hydra
+import numpy as np
+import torch
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from cache_tools.kmeans import Clusters, cluster, nearest
+from cache_tools.trajectory_sources import Futures, futures_of_devkit, futures_of_logs
+from navsim_agents.distillation import Vocabulary, load_vocabulary, resample, save_vocabulary
+from navsim_agents.errors import LabelError, NavsimDriveJepaError
+from navsim_agents.poses import wrap_angle
+
+
+@dataclass(frozen=True)
+class BuildVocabularyConfig:
+    """Options of the command, explained in ``conf/build_vocabulary.yaml``."""
+
+    source: str = "logs"
+    output: str = MISSING
+    k: int = 8192
+    root: Optional[str] = None
+    split: str = "trainval"
+    train_test_split: str = "navtrain"
+    log_names: Optional[list[str]] = None
+    frame_interval: int = 1
+    kmeans: str = "auto"
+    seed: int = 0
+    max_iterations: int = 100
+    iterations_per_round: int = 5
+
+    def check(self) -> None:
+        """Raises LabelError at the first option that breaks a rule."""
+        for name in ("k", "frame_interval", "max_iterations", "iterations_per_round"):
+            if getattr(self, name) < 1:
+                raise LabelError(f"{name} is {getattr(self, name)}, but must be 1 or more; raise it")
+        if self.source == "logs" and self.root is None:
+            raise LabelError("root is null, but source=logs reads <root>/navsim_logs/<split>; give the data's root")
+        if self.source not in ("logs", "devkit") and not self.source.endswith(".npy"):
+            raise LabelError(f"source is {self.source!r}, but must be logs, devkit, or the path of a .npy")
+
+
+def build_vocabulary(config: BuildVocabularyConfig) -> dict[str, Any]:
+    """Write the vocabulary and its report, and return the report.
+
+    Raises:
+        NavsimDriveJepaError: an option or the data break a rule, or what a source needs is not installed.
+    """
+    config.check()
+    how: dict[str, Any] = {}
+    if config.source.endswith(".npy"):
+        vocabulary = load_vocabulary(config.source)
+    else:
+        vocabulary, how = _cluster_futures(config, _futures(config))
+    report = {"source": config.source, "digest": vocabulary.digest, "size": len(vocabulary), **how}
+    save_vocabulary(vocabulary, config.output)
+    _write_json(Path(config.output).with_suffix(".json"), report)
+    return report
+
+
+def _futures(config: BuildVocabularyConfig) -> Futures:
+    if config.source == "devkit":
+        return futures_of_devkit(config.train_test_split, config.log_names)
+    assert config.root is not None
+    return futures_of_logs(config.root, config.split, config.log_names, config.frame_interval)
+
+
+def _cluster_futures(config: BuildVocabularyConfig, futures: Futures) -> tuple[Vocabulary, dict[str, Any]]:
+    """Centres as trajectories, and how they were found."""
+    dense = resample(futures.poses)  # [N, 40, 3], headings unwrapped, so that their means are right
+    points = np.ascontiguousarray(dense.reshape(len(dense), -1), dtype=np.float32)
+    found = cluster(
+        points,
+        config.k,
+        backend=config.kmeans,
+        seed=config.seed,
+        max_iterations=config.max_iterations,
+        iterations_per_round=config.iterations_per_round,
+    )
+    centers = found.centers.reshape(-1, *dense.shape[1:]).astype(np.float64)
+    rows, _ = nearest(points, found.centers)
+    offsets_m = np.linalg.norm(dense[..., :2] - centers[rows][..., :2], axis=-1)
+    centers[..., 2] = wrap_angle(centers[..., 2])
+    vocabulary = Vocabulary(torch.from_numpy(centers.astype(np.float32)))
+    return vocabulary, _how(config, futures, found, offsets_m)
+
+
+def _how(config: BuildVocabularyConfig, futures: Futures, found: Clusters, offsets_m: np.ndarray) -> dict[str, Any]:
+    return {
+        "split": config.train_test_split if config.source == "devkit" else config.split,
+        "trajectories": len(futures.poses),
+        "logs": futures.num_logs,
+        "logs_skipped": dict(futures.skipped),
+        "kmeans": found.backend,
+        "seed": config.seed,
+        "inertia_per_round": list(found.inertia),
+        "iterations_per_round": config.iterations_per_round,
+        "cluster_size": {
+            "min": int(found.sizes.min()),
+            "median": float(np.median(found.sizes)),
+            "max": int(found.sizes.max()),
+        },
+        "mean_offset_m": float(offsets_m.mean()),  # of a pose from the nearest centre's
+        "mean_end_offset_m": float(offsets_m[:, -1].mean()),
+    }
+
+
+def _write_json(path: Path, report: dict[str, Any]) -> None:
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+@hydra.main(version_base="1.2", config_path="conf", config_name="build_vocabulary")
+def main(cfg: DictConfig) -> None:
+    """Entry point: exit code 1 and one line where something breaks a rule."""
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(BuildVocabularyConfig), cfg))
+    assert isinstance(config, BuildVocabularyConfig)
+    try:
+        report = build_vocabulary(config)
+    except NavsimDriveJepaError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    origin = f" of {report['trajectories']} trajectories" if "trajectories" in report else ""
+    offset = f", {report['mean_offset_m']:.3f} m from them on average" if "mean_offset_m" in report else ""
+    print(f"{report['size']} centres{origin}{offset}: {config.output} ({report['digest'][:12]})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Makes scoring scenes from a metric cache of either devkit.
+
+    python -m cache_tools.export_scenes metric_cache_path=CACHE output=STORE worker=ray_distributed
+
+``output`` becomes a scene store (``navsim_agents.scoring.SceneStore``) with ``export_report.json``, which lists the
+scenes that failed. Run it again to go on after an interruption. The worker is any of the devkit's own.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import hydra
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from navsim_agents.devkit.export import FORMATS, REPORT_FILE, ExportReport, export_metric_cache
+from navsim_agents.devkit.variant import Variant, detect_host
+from navsim_agents.devkit.workers import build_devkit_worker
+from navsim_agents.errors import DevkitError, NavsimDriveJepaError
+
+
+@dataclass(frozen=True)
+class ExportScenesConfig:
+    """Options of the command; paths are relative to the working directory."""
+
+    metric_cache_path: str = MISSING
+    output: str = MISSING
+    format: str = "store"
+    navsim_log_path: Optional[str] = None
+    scenes_per_wave: int = 64
+    worker: Any = MISSING
+    output_dir: str = MISSING
+
+
+def export(config: ExportScenesConfig) -> ExportReport:
+    """Run the export.
+
+    Raises:
+        DevkitError: no devkit, no metric cache, or an option breaks a rule.
+    """
+    if config.format not in FORMATS:
+        raise DevkitError(f"format is {config.format!r}, but must be one of {', '.join(FORMATS)}")
+    if config.scenes_per_wave < 1:
+        raise DevkitError(f"scenes_per_wave is {config.scenes_per_wave}, but must be at least 1")
+    return export_metric_cache(
+        cache=Path(config.metric_cache_path),
+        output=Path(config.output),
+        worker=build_devkit_worker(config.worker, config.output_dir),
+        scene_format=config.format,
+        logs=Path(config.navsim_log_path) if config.navsim_log_path else None,
+        scenes_per_wave=config.scenes_per_wave,
+    )
+
+
+@hydra.main(version_base="1.2", config_path="conf", config_name="export_scenes")
+def run(cfg: DictConfig) -> None:
+    """Exit code 1 and one line where the input breaks a rule, or where not one scene is there in the end."""
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ExportScenesConfig), cfg))
+    assert isinstance(config, ExportScenesConfig)
+    try:
+        report = export(config)
+    except NavsimDriveJepaError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    print(
+        f"exported {report.num_exported} scenes to {config.output} ({report.num_known} were there, "
+        f"{len(report.failures)} failed: {Path(config.output) / REPORT_FILE})"
+    )
+    if report.num_exported + report.num_known == 0:
+        sys.exit(f"no scene could be exported; the first failure: {report.failures[0].error}")
+
+
+def main() -> None:
+    """Entry point; without a devkit Hydra could not even find the workers' configs."""
+    try:
+        variant = detect_host().variant
+    except DevkitError as error:
+        sys.exit(f"DevkitError: {error}")
+    if variant is Variant.NONE:
+        sys.exit(
+            "DevkitError: no NAVSIM devkit is on the path, but its metric caches are pickles of its classes; put the "
+            "devkit that made the cache and nuplan-devkit on PYTHONPATH, then see python -m navsim_agents.devkit"
+        )
+    run()
+
+
+if __name__ == "__main__":
+    main()

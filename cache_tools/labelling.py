@@ -1,0 +1,192 @@
+"""Labels one shard of scenes: every trajectory of the vocabulary, every sub-score; a bad scene costs itself."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Optional, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from navsim_agents.distillation import LabelLayout, ShardContent, ShardPlan, load_vocabulary
+from navsim_agents.errors import SceneError
+from navsim_agents.scoring import SceneStore, score_trajectories
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+BACKENDS = ("batched", "devkit")
+CONTINUOUS = ("ego_progress", "score", "pdm_score")
+TOLERANCE = 1e-6  # of continuous columns; discrete ones must be equal
+
+Columns = Mapping[str, npt.NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """What a worker process needs to know."""
+
+    vocabulary: str
+    scenes: Optional[str]
+    metric_cache_path: Optional[str]
+    chunk: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """One shard and where to compute it."""
+
+    settings: LabelSettings
+    plan: ShardPlan
+    device: str
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What became of a shard."""
+
+    shard: int
+    num_scenes: int
+    failed: Mapping[str, str]
+    num_mismatches: int
+
+
+class TrajectoryScorer(Protocol):
+    """Scores the vocabulary, or some rows of it, on a scene."""
+
+    def columns(self, token: str, rows: Optional[npt.NDArray[np.int64]] = None) -> Columns:
+        """The devkit's columns [V], or [len(rows)]."""
+
+
+class BatchedScorer:
+    """The batched scorer on a store of scoring scenes."""
+
+    def __init__(self, job: ShardJob) -> None:
+        assert job.settings.scenes is not None
+        self._store = SceneStore(job.settings.scenes)
+        self._stamp, self._chunk, self._device = job.plan.stamp, job.settings.chunk, torch.device(job.device)
+        self._planned = load_vocabulary(job.settings.vocabulary).planned().double().to(self._device)
+
+    def columns(self, token: str, rows: Optional[npt.NDArray[np.int64]] = None) -> Columns:
+        """See :class:`TrajectoryScorer`; raises SceneError where the scene is bad or another devkit's."""
+        scene = self._store[token]
+        if scene.devkit != self._stamp.devkit:
+            raise SceneError(
+                f"the scene is of devkit {scene.devkit}, but the labels are of {self._stamp.devkit}; "
+                "keep scenes of different devkits in different stores"
+            )
+        found = score_trajectories(
+            scene.to(self._device),
+            self._planned if rows is None else self._planned[torch.from_numpy(rows)],
+            interval_length=self._stamp.interval_s,
+            metric=self._stamp.metric,
+            dtype=DTYPES[self._stamp.dtype],
+            chunk=self._chunk,
+        )
+        return {name: found[name].cpu().numpy() for name in self._stamp.layout.columns}
+
+
+class DevkitScorer:
+    """The devkit's own scorer on its metric caches."""
+
+    def __init__(self, job: ShardJob) -> None:
+        from navsim_agents.devkit.cache_files import list_metric_cache
+
+        assert job.settings.metric_cache_path is not None
+        self._paths = {
+            token: e.path for token, e in list_metric_cache(job.settings.metric_cache_path).by_token().items()
+        }
+        self._stamp = job.plan.stamp
+        self._planned = load_vocabulary(job.settings.vocabulary).planned().double().numpy()
+
+    def columns(self, token: str, rows: Optional[npt.NDArray[np.int64]] = None) -> Columns:
+        """See :class:`TrajectoryScorer`; raises SceneError where the scene has no metric cache.
+
+        Some rows are scored one by one by the devkit's ``pdm_score``; the whole vocabulary in one call of its scorer,
+        which gives the same columns several times faster.
+        """
+        from navsim_agents.devkit.cache_pickle import read_metric_cache
+        from navsim_agents.devkit.scoring import score_jointly_with_devkit, score_with_devkit
+
+        if token not in self._paths:
+            raise SceneError(
+                f"scene {token} has no metric cache, but the devkit's scorer needs one; cache it with NAVSIM's "
+                "run_metric_caching"
+            )
+        cache, interval_s = read_metric_cache(self._paths[token]), self._stamp.interval_s
+        if rows is None:
+            found = score_jointly_with_devkit(cache, self._planned, interval_s).columns
+        else:
+            found = score_with_devkit(cache, self._planned[rows], interval_s)
+        return {name: np.asarray(found[name]) for name in self._stamp.layout.columns}
+
+
+def build_shard(job: ShardJob) -> ShardResult:
+    """Label the scenes of a shard and put it in place."""
+    torch.set_num_threads(job.settings.threads)
+    stamp = job.plan.stamp
+    scorer = open_scorer(_without_shard(job), stamp.backend)
+    reference = open_scorer(_without_shard(job), "devkit") if stamp.verified else None
+    records: dict[str, bytes] = {}
+    failed: dict[str, str] = {}
+    mismatches: list[dict[str, Any]] = []
+    for token in job.plan.tokens:
+        try:
+            columns = scorer.columns(token)
+            records[token] = stamp.layout.encode(columns)
+            if reference is not None:
+                mismatches += compare_some(token, columns, reference, stamp.layout, stamp.verified, stamp.seed)
+        except (MemoryError, torch.cuda.OutOfMemoryError):
+            raise  # the machine's fault, not the scene's
+        except Exception as error:  # one bad scene costs one scene; the reason goes into the store
+            records.pop(token, None)
+            failed[token] = f"{type(error).__name__}: {error}"
+    job.plan.write(ShardContent(records, failed, mismatches))
+    return ShardResult(job.plan.shard, len(job.plan.tokens), failed, len(mismatches))
+
+
+def build_shards(jobs: list[ShardJob]) -> list[ShardResult]:
+    """The same for several, in the form that the devkit's workers map."""
+    return [build_shard(job) for job in jobs]
+
+
+def compare_some(
+    token: str, columns: Columns, reference: TrajectoryScorer, layout: LabelLayout, count: int, seed: int
+) -> list[dict[str, Any]]:
+    """Where ``count`` random trajectories of a scene differ from the reference's columns; empty if nowhere.
+
+    Discrete columns must be equal, continuous ones within 1e-6. The choice depends on scene and seed alone.
+    """
+    draw = np.random.default_rng([seed, zlib.crc32(token.encode())])
+    rows = np.sort(draw.choice(layout.num_trajectories, min(count, layout.num_trajectories), replace=False))
+    wanted = reference.columns(token, rows)
+    found = []
+    for name in layout.columns:
+        ours, theirs = np.asarray(columns[name], dtype=np.float64)[rows], np.asarray(wanted[name], dtype=np.float64)
+        limit = TOLERANCE if name in CONTINUOUS else 0.0
+        for place in np.flatnonzero(~(np.abs(ours - theirs) <= limit)):
+            found.append(
+                {
+                    "token": token,
+                    "trajectory": int(rows[place]),
+                    "column": name,
+                    "batched": float(ours[place]),
+                    "devkit": repr(float(theirs[place])),  # may be NaN, which JSON has not
+                }
+            )
+    return found
+
+
+def _without_shard(job: ShardJob) -> ShardJob:
+    """The same for all shards of a store, so that what was opened serves again."""
+    plan = ShardPlan(job.plan.folder, job.plan.stamp, 0, ())
+    return ShardJob(job.settings, plan, job.device)
+
+
+@lru_cache(maxsize=4)
+def open_scorer(job: ShardJob, backend: str) -> TrajectoryScorer:
+    """The scorer of a job, opened once a process."""
+    return DevkitScorer(job) if backend == "devkit" else BatchedScorer(job)

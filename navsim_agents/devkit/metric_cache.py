@@ -1,0 +1,155 @@
+"""From the devkit's metric cache of a scene to our scoring scene (design: schema 1), for v1.1 and v2.2 alike.
+
+What is not in a cache: v1.1 keeps neither the human's future nor the map's name. Both come from the logs where these
+are given; otherwise the human is NaN, which the human filter refuses, and the map's name is ``unknown``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from navsim_agents.devkit.cache_files import CacheEntry, CacheListing, list_metric_cache
+from navsim_agents.devkit.cache_pickle import read_metric_cache
+from navsim_agents.devkit.logged_future import LoggedFutures
+from navsim_agents.devkit.variant import Variant
+from navsim_agents.errors import DevkitError
+from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
+from navsim_agents.scoring import ScoringScene
+from navsim_agents.scoring.config import NUM_STATES, STEP_S
+from navsim_agents.scoring.scene import SCHEMA_VERSION
+from navsim_agents.scoring.simulation.reference import knot_times_us, sample_times_us
+
+NUM_POSES = 8
+INTERVAL_S = 0.5
+NUM_COLUMNS = 11
+HISTORY_STEP_US = 100_000
+UNKNOWN_MAP = "unknown"
+
+
+def cache_variant(metric_cache: Any) -> Variant:
+    """Which devkit wrote a metric cache, told by its fields."""
+    return Variant.V2_2 if hasattr(metric_cache, "past_human_trajectory") else Variant.V1_1
+
+
+def scoring_scene_of(metric_cache: Any, futures: Optional[LoggedFutures] = None) -> ScoringScene:
+    """The scoring scene of a ``MetricCache``; everything in the ego's rear-axle frame at t0.
+
+    Args:
+        metric_cache: the devkit's object, not scored yet or scored; it is not changed.
+        futures: logs that give v1.1's scenes their human trajectory and map name; v2.2 does not need them.
+
+    Raises:
+        SceneError: the scene breaks a rule of the contract, such as a route without a centreline.
+        WorldDataError: ``futures`` lacks the scene's log, or its end.
+    """
+    from navsim_agents.devkit.scene_objects import drivable_arrays, red_light_arrays, track_arrays
+
+    variant = cache_variant(metric_cache)
+    entry = CacheEntry.of(Path(metric_cache.file_path))
+    time_us = int(metric_cache.ego_state.time_point.time_us)
+    origin = np.array(metric_cache.ego_state.rear_axle.serialize(), dtype=np.float64)
+    parameters = metric_cache.ego_state.car_footprint.vehicle_parameters
+    vehicle = (parameters.half_length, parameters.half_width, parameters.rear_axle_to_center, parameters.wheel_base)
+    human, map_name = _human_and_map(metric_cache, entry, futures)
+    arrays = {
+        "schema_version": np.asarray(SCHEMA_VERSION),
+        "devkit": np.asarray(variant.value),
+        "token": np.asarray(entry.token),
+        "log_name": np.asarray(getattr(metric_cache, "log_name", entry.log_name)),
+        "map_name": np.asarray(map_name),
+        "scene_type": np.asarray(_scene_type(metric_cache)),
+        "timestamp_us": np.asarray(time_us),
+        "ego_pose": origin,
+        "ego_state": _local_states([metric_cache.ego_state], origin)[0],
+        "vehicle": np.array(vehicle, dtype=np.float64),
+        "history_states": _history_states(metric_cache, origin),
+        "human_trajectory": human,
+        "pdm_trajectory": _sampled_states(metric_cache.trajectory, time_us, origin),
+        "centerline": points_to_local(np.asarray(metric_cache.centerline.linestring.coords)[:, :2], origin),
+        "model_knots_us": knot_times_us(NUM_POSES, INTERVAL_S, time_us).numpy(),
+        "sample_times_us": sample_times_us(time_us).numpy(),
+        **drivable_arrays(metric_cache.drivable_area_map, metric_cache.route_lane_ids, origin),
+        **track_arrays(metric_cache.observation, _ignored_box(metric_cache, variant), origin),
+        **red_light_arrays(metric_cache.observation, origin),
+    }
+    return ScoringScene.from_arrays(arrays)
+
+
+def load_metric_scene(path: Union[str, Path], token: str, futures: Optional[LoggedFutures] = None) -> ScoringScene:
+    """The scoring scene of ``token`` in the metric cache at ``path``, which may have been moved.
+
+    Raises:
+        DevkitError: no such cache or scene, or its file cannot be read.
+        SceneError: the scene breaks a rule of the contract.
+    """
+    entry = _listing(str(path)).by_token().get(token)
+    if entry is None:
+        raise DevkitError(
+            f"token {token} is not in the metric cache {path}; cache this scene with NAVSIM's run_metric_caching"
+        )
+    return scoring_scene_of(read_metric_cache(entry.path), futures)
+
+
+@lru_cache(maxsize=4)
+def _listing(path: str) -> CacheListing:
+    """A cache's files, looked for once a process."""
+    return list_metric_cache(path)
+
+
+def _scene_type(metric_cache: Any) -> str:
+    kind = getattr(metric_cache, "scene_type", None)
+    return "original" if kind is None else str(kind.name).lower()
+
+
+def _human_and_map(
+    metric_cache: Any, entry: CacheEntry, futures: Optional[LoggedFutures]
+) -> tuple[npt.NDArray[np.float64], str]:
+    """The human's poses [8, 3], NaN where unknown, and the map's name."""
+    unknown = np.full((NUM_POSES, 3), np.nan)
+    if cache_variant(metric_cache) is Variant.V2_2:
+        human = metric_cache.human_trajectory
+        poses = unknown if human is None else np.asarray(human.poses, dtype=np.float64)
+        return poses, str(metric_cache.map_parameters.map_name)
+    if futures is None:
+        return unknown, UNKNOWN_MAP
+    return futures.of(entry.log_name, entry.token)
+
+
+def _ignored_box(metric_cache: Any, variant: Variant) -> Any:
+    """The box whose tracks at t0 v2.2's log replay removes; None in v1.1, which removes none."""
+    return metric_cache.ego_state.car_footprint.oriented_box.geometry if variant is Variant.V2_2 else None
+
+
+def _local_states(ego_states: list[Any], origin: FloatArray) -> FloatArray:
+    """States [S, 11] of the devkit's ``EgoState``s; positions and headings in the frame of ``origin``."""
+    from navsim.planning.simulation.planner.pdm_planner.utils.pdm_array_representation import ego_states_to_state_array
+
+    states = np.array(ego_states_to_state_array(ego_states), dtype=np.float64).reshape(-1, NUM_COLUMNS)
+    return np.concatenate((poses_to_local(states[:, :3], origin), states[:, 3:]), axis=1)
+
+
+def _sampled_states(trajectory: Any, time_us: int, origin: FloatArray) -> FloatArray:
+    """States [41, 11] of PDM-Closed's trajectory, at the times that the devkit's evaluation samples it."""
+    from navsim.evaluate.pdm_score import get_trajectory_as_array
+    from nuplan.common.actor_state.state_representation import TimePoint
+    from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
+
+    sampling = TrajectorySampling(num_poses=NUM_STATES - 1, interval_length=STEP_S)
+    states = np.array(get_trajectory_as_array(trajectory, sampling, TimePoint(time_us)))
+    return np.concatenate((poses_to_local(states[:, :3], origin), states[:, 3:]), axis=1)
+
+
+def _history_states(metric_cache: Any, origin: FloatArray) -> FloatArray:
+    """States [H, 11] that v2.2's history comfort puts in front, chosen as its scorer chooses them; none in v1.1."""
+    from nuplan.common.actor_state.state_representation import TimePoint
+
+    past = getattr(metric_cache, "past_human_trajectory", None)
+    if past is None:
+        return np.zeros((0, NUM_COLUMNS))
+    times_us = np.arange(past.start_time.time_us, past.end_time.time_us, HISTORY_STEP_US, dtype=np.int64)[:-1]
+    return _local_states(past.get_state_at_times([TimePoint(int(time)) for time in times_us]), origin)

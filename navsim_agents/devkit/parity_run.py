@@ -1,0 +1,143 @@
+"""Parity with the devkit over the scenes of a metric cache, with a report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from navsim_agents.devkit.cache_files import list_metric_cache
+from navsim_agents.devkit.cache_pickle import read_metric_cache
+from navsim_agents.devkit.logged_future import LoggedFutures
+from navsim_agents.devkit.metric_cache import cache_variant
+from navsim_agents.devkit.parity import (
+    SceneParity,
+    ScoredScene,
+    are_consecutive,
+    compare_alone,
+    compare_extended_comfort,
+    compare_scene,
+    score_both,
+)
+from navsim_agents.devkit.variant import Variant
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ParityOptions:
+    """What to compare."""
+
+    scenes: int
+    trajectories: int  # per scene
+    alone: int  # of them, scored one by one by the devkit too
+    tolerance: float  # of states, progress and scores
+    seed: int
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """Every scene's differences."""
+
+    variant: str
+    options: ParityOptions
+    scenes: list[SceneParity]
+
+    @property
+    def num_different(self) -> int:
+        """Scenes with any difference beyond the tolerance."""
+        return sum(not scene.is_equal(self.options.tolerance) for scene in self.scenes)
+
+    def summary(self) -> dict[str, Any]:
+        """The whole run in a few numbers."""
+        names = sorted({name for scene in self.scenes for name in scene.continuous_distance})
+        mismatches: dict[str, int] = {}
+        seen: dict[str, set[float]] = {}
+        for scene in self.scenes:
+            for name, rows in scene.discrete_mismatches.items():
+                mismatches[name] = mismatches.get(name, 0) + len(rows)
+            for name, values in scene.values_seen.items():
+                seen.setdefault(name, set()).update(values)
+        return {
+            "devkit": self.variant,
+            "scenes": len(self.scenes),
+            "trajectories": sum(scene.num_trajectories for scene in self.scenes),
+            "scenes_that_differ": self.num_different,
+            "max_state_distance": max(scene.state_distance for scene in self.scenes),
+            "max_raw_progress_distance": max(scene.raw_progress_distance for scene in self.scenes),
+            **{f"max_{name}_distance": max(scene.continuous_distance[name] for scene in self.scenes) for name in names},
+            "discrete_mismatches": mismatches,
+            "scored_alone_by_the_devkit": sum(scene.num_alone for scene in self.scenes),
+            "max_alone_distance": max(scene.alone_distance for scene in self.scenes),
+            "max_filtered_distance": max(scene.filtered_distance for scene in self.scenes),
+            "excused_by_the_human": sum(scene.num_excused for scene in self.scenes),
+            "extended_comfort_pairs": sum(scene.num_pairs for scene in self.scenes),
+            "values_seen": {name: sorted(values) for name, values in sorted(seen.items())},
+        }
+
+    def write(self, path: Path) -> None:
+        """Write summary and scenes as JSON, whole or not at all."""
+        content = {
+            "summary": self.summary(),
+            "options": asdict(self.options),
+            "scenes": [asdict(s) for s in self.scenes],
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".part")
+        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        os.replace(partial, path)
+
+
+def measure_parity(
+    cache: Path,
+    options: ParityOptions,
+    vocabulary: Optional[FloatArray],
+    futures: Optional[LoggedFutures] = None,
+) -> ParityReport:
+    """Compare the first scenes of a metric cache, in order of log and time.
+
+    Args:
+        vocabulary: trajectories [V, 40, 3] at 0.1 s.
+        futures: logs that give v1.1's scenes their human trajectory, which is then among the trajectories.
+
+    Raises:
+        DevkitError: there is no metric cache, or a file of it cannot be read.
+        SceneError: a scene breaks a rule of the contract.
+    """
+    scenes: list[SceneParity] = []
+    variant = Variant.NONE
+    generator = np.random.default_rng(options.seed)
+    previous: Optional[ScoredScene] = None
+    caches = _in_order_of_time(cache, options.scenes)
+    for metric_cache in tqdm(caches, total=options.scenes, desc="parity"):
+        variant = cache_variant(metric_cache)
+        scored, plans = score_both(metric_cache, options.trajectories, generator, vocabulary, futures)
+        parity = compare_scene(scored)
+        if options.alone:
+            compare_alone(parity, metric_cache, plans, scored, options.alone)
+        if variant is Variant.V2_2 and previous is not None and are_consecutive(scored.scene, previous.scene):
+            compare_extended_comfort(parity, scored, previous)
+        scenes.append(parity)
+        previous = scored
+    return ParityReport(variant.value, options, scenes)
+
+
+def _in_order_of_time(cache: Path, count: int) -> Iterator[Any]:
+    """The devkit's caches of the first ``count`` scenes; a log's are read together to be put in order."""
+    entries = list_metric_cache(cache).entries
+    logs = sorted({entry.log_name for entry in entries})
+    num_left = count
+    for log in logs:
+        caches = [read_metric_cache(entry.path) for entry in entries if entry.log_name == log]
+        for metric_cache in sorted(caches, key=lambda item: int(item.ego_state.time_point.time_us))[:num_left]:
+            num_left -= 1
+            yield metric_cache
+        if num_left <= 0:
+            return

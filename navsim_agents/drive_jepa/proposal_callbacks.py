@@ -1,0 +1,85 @@
+"""Lightning callbacks of the full planner. They reach the agent as ``pl_module.agent``, NAVSIM's name for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from navsim_agents.scoring.diversity import Diversity, diversity
+
+VALIDATION_SCORE = "val/score"
+"""The simulator's score of the proposal that the planner would drive, averaged over the validation set."""
+
+
+class StepKey(pl.Callback):
+    """Tells the agent which step this is, so that what it draws at random is the same after an interruption.
+
+    Validation draws the same in every epoch: its loss is comparable from one to the next.
+    """
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Epoch, batch and process."""
+        agent: Any = pl_module.agent
+        agent.step_key = ("train", trainer.current_epoch, batch_idx, trainer.global_rank)
+
+    def on_validation_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Batch and process."""
+        agent: Any = pl_module.agent
+        agent.step_key = ("val", batch_idx, trainer.global_rank)
+
+
+class TeacherCounter(pl.Callback):
+    """Logs how many scenes of an epoch had no teacher, over all processes: ``train/scenes_without_teachers``."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Add those of a batch."""
+        agent: Any = pl_module.agent
+        count = torch.as_tensor(float(agent.scenes_without_teachers), device=pl_module.device)
+        name = "train/scenes_without_teachers"
+        pl_module.log(name, count, on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True)
+
+
+class DiversityLogger(pl.Callback):
+    """Logs the mean diversity of the validation scenes' proposals, by both definitions.
+
+    ``val/diversity`` is the paper's, ``val/pairwise_diversity`` the released code's.
+    """
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Measure the proposals that the agent kept of this batch."""
+        agent: Any = pl_module.agent
+        measured = Diversity(*(torch.stack(values) for values in zip(*map(diversity, agent.last_proposals))))
+        means = {"val/diversity": measured.union.mean(), "val/pairwise_diversity": measured.pairwise.mean()}
+        size = len(agent.last_proposals)
+
+        pl_module.log_dict(means, on_step=False, on_epoch=True, sync_dist=True, batch_size=size)
+
+
+def score_checkpoint_callbacks() -> list[ModelCheckpoint]:
+    """Keep the best weights by validation score, and the last ones; file names as ``checkpoint_callbacks`` has them."""
+    best = ModelCheckpoint(
+        filename="best-epoch{epoch:03d}", auto_insert_metric_name=False, monitor=VALIDATION_SCORE, mode="max"
+    )
+    return [best, ModelCheckpoint(filename="last", save_on_train_epoch_end=True)]

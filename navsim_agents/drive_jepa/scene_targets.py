@@ -1,0 +1,92 @@
+"""Targets that let the training step score and teach proposals: scoring scenes and rows of pseudo-teachers.
+
+An exception costs one scene in ``training.train``. NAVSIM's own caching stops at the first one; what is cached stays,
+so it goes on from there once the scene is exported or left out by ``train_test_split.scene_filter.tokens``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+
+from navsim_agents.devkit.bases import AbstractTargetBuilder
+from navsim_agents.drive_jepa.label_source import LabelSource
+from navsim_agents.drive_jepa.stores import DIGEST_LENGTH, open_scene_stores, scene_store_digest
+from navsim_agents.errors import InputError, SceneError
+from navsim_agents.scoring import ScoringScene
+from navsim_agents.scoring.packed import pack_scene
+
+SCORING_SCENE = "scoring_scene"
+TEACHERS = "teachers"
+
+
+class ScoringSceneBuilder(AbstractTargetBuilder):
+    """``scoring_scene``: uint8 [``num_bytes``], all that the metrics need of the scene, packed."""
+
+    def __init__(self, scene_store: Optional[str], metric_cache_path: Optional[str], num_bytes: int) -> None:
+        """Read scenes from a store or from the devkit's metric cache.
+
+        Raises:
+            InputError: neither or both are given.
+        """
+        super().__init__()
+        if (scene_store is None) == (metric_cache_path is None):
+            raise InputError(
+                f"scene_store={scene_store} and metric_cache_path={metric_cache_path}, but training scores its "
+                "proposals and reads scenes from one of the two; set agent.config.scene_store=… (a SceneStore, or a "
+                "world's scoring_scenes folder) or agent.config.metric_cache_path=… (of the devkit)"
+            )
+        self._scene_store, self._metric_cache_path, self._num_bytes = scene_store, metric_cache_path, num_bytes
+
+    def get_unique_name(self) -> str:
+        """Name of the cached file; changes with the length, and with the scenes or the path of the metric cache."""
+        if self._scene_store is not None:
+            origin = scene_store_digest(self._scene_store)
+        else:
+            origin = hashlib.sha256(str(self._metric_cache_path).encode()).hexdigest()[:DIGEST_LENGTH]
+        return f"drive_jepa_scoring_scene_{self._num_bytes}_{origin}"
+
+    def compute_targets(self, scene: Any) -> dict[str, Tensor]:
+        """Find the scene and pack it.
+
+        Raises:
+            InputError: there is no scoring scene of this token.
+            SceneError: the scoring scene is damaged, or longer than ``num_bytes``.
+        """
+        token = scene.scene_metadata.initial_token
+        try:
+            return {SCORING_SCENE: pack_scene(self._find(token), self._num_bytes)}
+        except SceneError as error:
+            raise SceneError(
+                f"scene {token} of log {scene.scene_metadata.log_name}: {error} (num_bytes is agent.config.scene_bytes)"
+            ) from error
+
+    def _find(self, token: str) -> ScoringScene:
+        if self._scene_store is not None:
+            return open_scene_stores(self._scene_store).scene(token)
+        from navsim_agents.devkit.metric_cache import load_metric_scene  # imports the devkit, where there is one
+
+        return load_metric_scene(self._metric_cache_path, token)
+
+
+class TeachersBuilder(AbstractTargetBuilder):
+    """``teachers``: int64 [``cap``] rows of the vocabulary that score well in this scene, padded with -1."""
+
+    def __init__(self, source: LabelSource) -> None:
+        super().__init__()
+        self._source = source
+
+    def get_unique_name(self) -> str:
+        """Name of the cached file; changes with threshold, cap, seed and labels."""
+        return f"drive_jepa_teachers_{self._source.digest()}"
+
+    def compute_targets(self, scene: Any) -> dict[str, Tensor]:
+        """Choose the scene's teachers.
+
+        Raises:
+            InputError: the label store does not have the scene, or belongs to another vocabulary or metric.
+        """
+        return {TEACHERS: torch.as_tensor(self._source.rows(scene.scene_metadata.initial_token))}

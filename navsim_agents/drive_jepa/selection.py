@@ -1,0 +1,87 @@
+"""Momentum-aware selection (paper, section 3.5; inference only): prefer proposals that go on as planned before.
+
+S ← (7 S + S_c) / 8, then the best. S_c is NAVSIM v2's two-frame extended comfort (0 or 1) between the plan chosen in
+the frame before and a proposal, each simulated from its own frame's ego state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from navsim_agents.data.types import FRAME_INTERVAL_S
+from navsim_agents.scoring.config import EPDMS, NUM_STATES, STEP_S
+from navsim_agents.scoring.rules.extended_comfort import MAX_INTERVAL_S, extended_comfort
+from navsim_agents.scoring.simulation.reference import exact_times_us, reference_poses
+from navsim_agents.scoring.simulation.simulate import simulate
+
+VEHICLE_M = (2.588, 1.1485, 1.461, 3.089)
+"""Half length, half width, rear axle to centre, wheel base of nuPlan's Pacifica, which NAVSIM simulates."""
+NUM_STATE_COLUMNS = 11
+# Columns of the ego feature: pose 3, velocity 2, acceleration 2, command 4.
+MOTION = slice(3, 7)
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """What the network says of one frame."""
+
+    poses: Tensor  # [N, T, 3] m, m, rad in the ego frame of that frame
+    scores: Tensor  # [N] predicted, 0 to 1
+    ego: Tensor  # [11] the ego feature of that frame
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The proposal that is driven, and what it was chosen by."""
+
+    best: int
+    proposals: Proposals
+    scores: Tensor  # [N] after momentum, where there was any
+
+    @property
+    def plan(self) -> Tensor:
+        """The chosen poses [T, 3]."""
+        return self.proposals.poses[self.best]
+
+
+def choose(
+    proposals: Proposals, previous: Optional[Choice], comfort_weight: float, gap_s: float = FRAME_INTERVAL_S
+) -> Choice:
+    """The best proposal; comfort counts where ``previous`` was planned more than 0 and less than 0.55 s before.
+
+    Args:
+        proposals: of this frame.
+        previous: what was chosen ``gap_s`` seconds before.
+        comfort_weight: share of S_c in the sum; 1/8 in the paper.
+        gap_s: time between the two frames.
+    """
+    scores = proposals.scores
+    if previous is not None and 0.0 < gap_s < MAX_INTERVAL_S:
+        is_steady = continues(proposals, previous, gap_s).to(scores)
+        scores = (1.0 - comfort_weight) * scores + comfort_weight * is_steady
+    return Choice(int(scores.argmax()), proposals, scores)
+
+
+def continues(proposals: Proposals, previous: Choice, gap_s: float) -> Tensor:
+    """S_c of each proposal: bool [N]."""
+    now = simulated_states(proposals.poses, proposals.ego)
+    before = simulated_states(previous.plan[None], previous.proposals.ego)
+    return extended_comfort(now, before.expand_as(now), gap_s)
+
+
+def simulated_states(plans: Tensor, ego: Tensor) -> Tensor:
+    """States [N, 41, 11] of plans [N, T, 3] tracked from the motion in the ego feature [11]; float64 on the CPU.
+
+    The scorer's initial state, too, has no steering angle: NAVSIM's logs do not tell it.
+    """
+    plans, ego = plans.double().cpu(), ego.double().cpu()
+    start = torch.zeros(1, NUM_STATE_COLUMNS, dtype=torch.float64)
+    start[0, MOTION] = ego[MOTION]
+    origin = torch.zeros(1, 3, dtype=torch.float64)
+    knots = exact_times_us(plans.shape[1] + 1, FRAME_INTERVAL_S)[None]
+    reference = reference_poses(plans[None], origin, origin, knots, exact_times_us(NUM_STATES, STEP_S)[None])
+    return simulate(reference, start, torch.tensor([VEHICLE_M], dtype=torch.float64), EPDMS.tracker)[0]

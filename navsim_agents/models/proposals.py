@@ -1,0 +1,166 @@
+"""Perception-based planner: waypoint-anchored proposals, refined in stages, and a score for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+
+from navsim_agents.errors import InputError
+from navsim_agents.models.anchors import NUM_CORNERS
+from navsim_agents.models.picture_backbone import PictureBackbone
+from navsim_agents.models.refiner import Refiner, RefinerConfig, normalised_mlp, require_positive
+
+EGO_DIM = 11
+"""Pose 3 (x, y, heading; 0 now), velocity 2 [m/s], acceleration 2 [m/s^2], one-hot driving command 4."""
+NUM_SCORES = 6
+"""Released code: logits of sub-scores, of which only the last, the whole score, is trained."""
+NUM_AREAS = 2
+"""Off the drivable area, off the route."""
+NUM_KEY_AGENTS = 2
+"""The first at-fault collision's, the first time-to-collision infringement's."""
+
+
+@dataclass(frozen=True)
+class ProposalConfig(RefinerConfig):
+    """Sizes and options of the planner behind its backbone."""
+
+    num_stages: int = 4  # refinements by one and the same refiner
+    steps_per_pose: int = 5  # simulated states that the auxiliary heads foresee for every pose
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(num_stages=self.num_stages, steps_per_pose=self.steps_per_pose)
+
+    @property
+    def num_steps(self) -> int:
+        """Simulated states that the auxiliary heads foresee."""
+        return self.num_poses * self.steps_per_pose
+
+
+RELEASED_VIT_L = ProposalConfig()
+RELEASED_RESNET34 = ProposalConfig(num_proposals=64, skip_when_invisible=False)
+"""What the released checkpoints of NAVSIM v1 were trained with; of v2, ResNet34 has 32 proposals."""
+
+
+class ProposalOutput(NamedTuple):
+    """What the planner says of a batch; frame ``ego``, metres and radians. Auxiliary logits in training only."""
+
+    proposals: Float[Tensor, "B L N T 3"]  # of every stage; headings are not wrapped
+    score_logits: Float[Tensor, "B N 6"]
+    area_logits: Optional[Float[Tensor, "B N S 2"]]  # S counts the states after the present one
+    collision_corners: Optional[Float[Tensor, "B N 2 S 4 2"]]  # of the key agents' boxes
+    collision_validity_logits: Optional[Float[Tensor, "B N 2 S"]]  # whether there is a key agent
+
+    @property
+    def final(self) -> Float[Tensor, "B N T 3"]:
+        """Proposals of the last stage, which are the planner's answer."""
+        return self.proposals[:, -1]
+
+    @property
+    def scores(self) -> Float[Tensor, "B N"]:
+        """Predicted score of every proposal, in (0, 1)."""
+        return self.score_logits[..., -1].sigmoid()
+
+    @property
+    def best(self) -> Int64[Tensor, " B"]:
+        """The proposal of the highest score in each scene."""
+        return self.scores.argmax(dim=1)
+
+
+class ProposalHeads(nn.Module):
+    """Scores, and in training the auxiliary answers, read off the refined queries."""
+
+    def __init__(self, config: ProposalConfig) -> None:
+        super().__init__()
+        sizes = (config.model_dim, config.ffn_dim)
+        self.num_steps = config.num_steps
+        self.score = normalised_mlp(*sizes, NUM_SCORES)
+        self.area = normalised_mlp(*sizes, config.steps_per_pose * NUM_AREAS)
+        self.collision = normalised_mlp(*sizes, NUM_KEY_AGENTS * config.num_steps * (2 * NUM_CORNERS + 1))
+
+    def forward(self, proposals: Float[Tensor, "B L N T 3"], queries: Float[Tensor, "B N T D"]) -> ProposalOutput:
+        """Put the answers beside ``proposals``."""
+        pooled = queries.amax(dim=2)  # [B, N, D]
+        score_logits = self.score(pooled)
+        if not self.training:
+            return ProposalOutput(proposals, score_logits, None, None, None)
+        area_logits = self.area(queries).flatten(2).unflatten(2, (self.num_steps, NUM_AREAS))
+        # The released layout has the steps first: [B, N, S, agents, 9].
+        agents = self.collision(pooled).unflatten(2, (self.num_steps, NUM_KEY_AGENTS, -1)).transpose(2, 3)
+        corners = agents[..., :-1].unflatten(-1, (NUM_CORNERS, 2))
+        return ProposalOutput(proposals, score_logits, area_logits, corners, agents[..., -1])
+
+
+class ProposalPlanner(nn.Module):
+    """Backbone, learned queries, one refiner for all stages, heads."""
+
+    def __init__(self, backbone: PictureBackbone, config: ProposalConfig) -> None:
+        """Put a planner behind ``backbone``, whose features have ``config.model_dim`` channels."""
+        super().__init__()
+        self.config = config
+        self.backbone = backbone
+        self.ego_projector = nn.Linear(EGO_DIM, config.model_dim)
+        self.query_embedding = nn.Parameter(torch.randn(config.num_proposals * config.num_poses, config.model_dim))
+        self.refiner = Refiner(config, backbone.region)
+        self.heads = ProposalHeads(config)
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The pretrained part of the backbone."""
+        return self.backbone.encoder
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return self.query_embedding.dtype
+
+    def forward(
+        self,
+        pictures: UInt8[Tensor, "B F 3 H W"],
+        ego: Float[Tensor, "B 11"],
+        camera_from_ego: Float[Tensor, "B C 4 4"],
+        generator: Optional[torch.Generator] = None,
+    ) -> ProposalOutput:
+        """Propose and score.
+
+        Args:
+            pictures: RGB, in the order that the backbone says.
+            ego: pose 3, velocity 2 [m/s], acceleration 2 [m/s^2], one-hot command 4, of the current frame.
+            camera_from_ego: projection of ``ego`` [m] into each camera's *original* picture [px of 1920 x 1080];
+                row 2 is the depth. How the planner's own pictures lie in it is the backbone's affair.
+            generator: of the CPU, for the grid mask in training; torch's own by default.
+
+        Raises:
+            InputError: pictures or projections are not as many as the backbone takes.
+        """
+        self._check(pictures.shape[1], camera_from_ego.shape[1])
+        features = self.backbone(pictures, generator)
+        with torch.autocast(features.device.type, enabled=False):
+            return self.propose(features.to(self.dtype), ego.to(self.dtype), camera_from_ego.to(self.dtype))
+
+    def propose(
+        self,
+        features: Float[Tensor, "B C h w D"],
+        ego: Float[Tensor, "B 11"],
+        camera_from_ego: Float[Tensor, "B C 4 4"],
+    ) -> ProposalOutput:
+        """Propose from the pictures' features; kept out of autocast, as sampling amplifies every rounding."""
+        start = self.query_embedding + self.ego_projector(ego).unsqueeze(1)  # [B, N T, D]
+        queries = start.unflatten(1, (self.config.num_proposals, self.config.num_poses))
+        stages = []
+        for _ in range(self.config.num_stages):
+            proposals, queries = self.refiner(queries, features, camera_from_ego)
+            stages.append(proposals)
+        return self.heads(torch.stack(stages, dim=1), queries)
+
+    def _check(self, num_pictures: int, num_projections: int) -> None:
+        wanted = self.backbone.num_pictures, self.backbone.num_cameras
+        if (num_pictures, num_projections) != wanted:
+            raise InputError(
+                f"a scene comes with {num_pictures} pictures and {num_projections} projections, but this backbone "
+                f"takes {wanted[0]} and {wanted[1]}; build its features with the agent's own builders"
+            )

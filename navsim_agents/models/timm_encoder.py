@@ -1,0 +1,99 @@
+"""Any of timm's vision transformers in the place of the video encoder, for the encoder-swap comparison of the paper.
+
+The paper's table of encoders does not say how an image encoder gets two frames. Here it encodes each by
+itself, and a token is the previous frame's vector followed by the current frame's: as many tokens as V-JEPA 2 makes of
+the two frames, twice as wide, so that the planner behind can see motion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from navsim_agents.errors import InputError
+from navsim_agents.models.grid import TokenGrid
+from navsim_agents.models.pixels import IMAGENET_MEAN, IMAGENET_STD
+from navsim_agents.models.timm_weights import create_timm_model
+from navsim_agents.models.video_encoder import NUM_CHANNELS
+
+NUM_FRAMES = 2
+"""Frames that the planners hand to an encoder: half a second ago, and now."""
+
+
+@dataclass(frozen=True)
+class TimmEncoderConfig:
+    """Sizes that the planner asks of an encoder."""
+
+    width: int  # channels of a token, both frames together
+    patch_size: int  # px
+
+    def grid(self, num_frames: int, height: int, width: int) -> TokenGrid:
+        """Token grid of ``num_frames`` frames of ``height`` x ``width`` [px].
+
+        Raises:
+            InputError: not two frames, or they cannot be cut into whole patches.
+        """
+        if num_frames != NUM_FRAMES or height % self.patch_size or width % self.patch_size:
+            raise InputError(
+                f"a clip of {num_frames} frames of {height}x{width} px: this encoder takes {NUM_FRAMES} frames whose "
+                f"sides are multiples of {self.patch_size} px; choose image_height and image_width so"
+            )
+        return TokenGrid(1, height // self.patch_size, width // self.patch_size)
+
+
+class TimmVideoEncoder(nn.Module):
+    """An image transformer with the tokens of ``VideoEncoder``: row-major, one time step, after the final norm."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        image_size: tuple[int, int],
+        *,
+        pretrained: bool = False,
+        activation_checkpointing: bool = False,
+    ) -> None:
+        """Build the transformer.
+
+        Args:
+            name: timm's name of it.
+            image_size: height and width [px] of a frame; its table of positions is made (or resampled) for them.
+            pretrained: let timm download its weights.
+            activation_checkpointing: recompute activations in the backward pass.
+
+        Raises:
+            InputError: timm has no such network, or it is no vision transformer, or the frames do not fit its patches.
+        """
+        super().__init__()
+        # First without memory or weights: the patches have to fit before positions can be made for the frame.
+        with torch.device("meta"):
+            network = create_timm_model(name, pretrained=False, num_classes=0)
+        if not hasattr(network, "patch_embed") or not hasattr(network, "num_prefix_tokens"):
+            raise InputError(f"encoder=timm:{name} is no vision transformer; choose one of timm.list_models('vit_*')")
+        self.config = TimmEncoderConfig(NUM_FRAMES * network.num_features, network.patch_embed.patch_size[0])
+        self.config.grid(NUM_FRAMES, *image_size)
+        # Without pooling, so that no weight is left without a gradient (SigLIP pools by attention).
+        self.network: Any = create_timm_model(
+            name, pretrained=pretrained, num_classes=0, global_pool="", img_size=image_size
+        )
+        if activation_checkpointing:
+            self.network.set_grad_checkpointing(True)
+        wanted = self.network.pretrained_cfg
+        statistics = zip(IMAGENET_MEAN, IMAGENET_STD, wanted["mean"], wanted["std"])
+        # pixel = own_std x + own_mean, and the network's input is (pixel - mean) / std.
+        affine = [(own_std / std, (own_mean - mean) / std) for own_mean, own_std, mean, std in statistics]
+        for name, values in zip(("scale", "shift"), torch.tensor(affine).T):
+            self.register_buffer(name, values.reshape(NUM_CHANNELS, 1, 1, 1), persistent=False)
+
+    def forward(self, clip: Float[Tensor, "B 3 2 H W"]) -> Float[Tensor, "B N D"]:
+        """Tokens of clips that ``PixelNormalize`` normalised; the network gets them by its own statistics."""
+        frames = (clip * self.scale + self.shift).to(clip.dtype).transpose(1, 2)  # [B, 2, 3, H, W]
+        tokens = self.network.forward_features(frames.flatten(0, 1))
+        patches = tokens[:, self.network.num_prefix_tokens :]
+        return patches.unflatten(0, (-1, NUM_FRAMES)).transpose(1, 2).flatten(2)

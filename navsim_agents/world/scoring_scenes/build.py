@@ -1,0 +1,146 @@
+"""From a town and a log's frames to scoring scenes, one for each scene that NAVSIM's loader would yield.
+
+Values are those that the unmodified devkit v2.2 puts into its metric cache for the same world; the only exception is
+``pdm_trajectory``, which the caller fills (see ``reference.py``): here it stands still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from navsim_agents.data.logs import split_into_scenes
+from navsim_agents.data.scene import LogFrame
+from navsim_agents.data.types import NUM_FUTURE_FRAMES, NUM_HISTORY_FRAMES
+from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
+from navsim_agents.scoring.config import NUM_STATES
+from navsim_agents.scoring.scene import ScoringScene
+from navsim_agents.scoring.simulation.reference import knot_times_us, sample_times_us
+from navsim_agents.world.fleet import EGO_BODY
+from navsim_agents.world.scoring_scenes import ego
+from navsim_agents.world.scoring_scenes.lights import RedLights, red_lights
+from navsim_agents.world.scoring_scenes.route import centerline, lanes_of_route, starting_lane, without_loops
+from navsim_agents.world.scoring_scenes.town_map import DrivableArea, TownMap
+from navsim_agents.world.scoring_scenes.tracks import (
+    AGENT_NAMES,
+    NUM_COLUMNS,
+    SceneTracks,
+    frame_boxes,
+    scene_tracks,
+)
+
+DEVKIT = "v2.2"
+REFERENCE_DRIVER = "navsim_agents.world"  # who plays PDM-Closed's role in these scenes
+NOW = NUM_HISTORY_FRAMES - 1
+NUM_PLANNED, PLAN_INTERVAL_S = 8, 0.5
+
+
+class SceneBuilder:
+    """Builds the scenes of one log; what its scenes share is worked out once."""
+
+    def __init__(self, town_map: TownMap, frames: Sequence[LogFrame]) -> None:
+        self._map = town_map
+        self._frames = list(frames)
+        self._states = ego.global_states(frames) if frames else np.zeros((0, ego.NUM_STATE_COLUMNS))
+        self._boxes = [frame_boxes(frame) for frame in frames]
+        self._times = np.array([frame["timestamp"] for frame in frames], dtype=np.int64)
+        self._route = lru_cache(maxsize=None)(lambda blocks: without_loops(town_map, blocks))
+        self._centerline = lru_cache(maxsize=None)(lambda blocks, lane: centerline(town_map, blocks, lane))
+
+    def indices(self) -> list[int]:
+        """Index of the current frame of every scene with a route, as SceneLoader(frame_interval=1) takes them."""
+        windows = split_into_scenes(self._frames, NUM_HISTORY_FRAMES + NUM_FUTURE_FRAMES, 1)
+        return [start + NOW for start, window in enumerate(windows) if window[NOW]["roadblock_ids"]]
+
+    def start(self, index: int) -> tuple[tuple[str, ...], str]:
+        """Route without loops and starting lane of the scene whose current frame is ``index``."""
+        route = self._route(tuple(self._frames[index]["roadblock_ids"]))
+        return route, starting_lane(self._map, lanes_of_route(self._map, route), self._states[index, :3])
+
+    def speed_limit_mps(self, index: int) -> float:
+        """Limit of the starting lane."""
+        return self._map.town.lanes[self.start(index)[1]].speed_limit_mps
+
+    def build(self, index: int) -> ScoringScene:
+        """The scene whose current frame is ``index``."""
+        frame, pose = self._frames[index], self._states[index, :3]
+        route, lane = self.start(index)
+        first, future = index - NOW, slice(index, index + NUM_FUTURE_FRAMES + 1)
+        area = self._map.drivable_area(pose[:2] + EGO_BODY.center_m * np.array([np.cos(pose[2]), np.sin(pose[2])]))
+        lights = red_lights(self._frames[future], lanes_of_route(self._map, frame["roadblock_ids"]))
+        past = slice(first, index + 1)
+        history = ego.history_states(self._states[past], self._times[past])
+        human = self._states[index + 1 : index + 1 + NUM_PLANNED, :3]
+        timestamp_us = int(self._times[index])
+        return ScoringScene(
+            devkit=DEVKIT,
+            token=frame["token"],
+            log_name=frame["log_name"],
+            map_name=frame["map_location"],
+            scene_type="original",
+            timestamp_us=timestamp_us,
+            ego_pose=_tensor(pose),
+            ego_state=_tensor(ego.local_states(self._states[index], pose)),
+            vehicle=_tensor(ego.VEHICLE),
+            history_states=_tensor(ego.local_states(history, pose)),
+            human_trajectory=_tensor(poses_to_local(human, pose)),
+            pdm_trajectory=torch.zeros(NUM_STATES, ego.NUM_STATE_COLUMNS, dtype=torch.float64),
+            centerline=_tensor(points_to_local(self._centerline(route, lane), pose)),
+            **_area_fields(area, frozenset(lanes_of_route(self._map, route)), pose),
+            **_track_fields(scene_tracks(self._boxes[future], pose)),
+            **_light_fields(lights, self._map, pose),
+            model_knots_us=knot_times_us(NUM_PLANNED, PLAN_INTERVAL_S, timestamp_us),
+            sample_times_us=sample_times_us(timestamp_us),
+            reference_driver=REFERENCE_DRIVER,
+        )
+
+
+def _tensor(values: FloatArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))
+
+
+def _offsets(rings: Sequence[FloatArray]) -> Tensor:
+    return torch.from_numpy(np.cumsum([0, *(len(ring) for ring in rings)], dtype=np.int64))
+
+
+def _area_fields(area: DrivableArea, route_lanes: frozenset[str], origin: FloatArray) -> dict:
+    count = len(area.rings)
+    return {
+        "ring_xy": _tensor(points_to_local(np.concatenate(area.rings), origin)),
+        "ring_offsets": _offsets(area.rings),
+        "ring_polygon": torch.arange(count),
+        "ring_is_hole": torch.zeros(count, dtype=torch.bool),
+        "polygon_layer": area.layers,
+        "polygon_token": area.tokens,
+        "polygon_on_route": torch.tensor([token in route_lanes for token in area.tokens]),
+    }
+
+
+def _track_fields(tracks: SceneTracks) -> dict:
+    return {
+        "track_token": tracks.tokens,
+        "track_type": tracks.names,
+        "track_is_agent": torch.tensor([name in AGENT_NAMES for name in tracks.names], dtype=torch.bool),
+        # The devkit clears its list of tracks hit at the start when it replays the logged future.
+        "collided_track": torch.zeros(len(tracks.tokens), dtype=torch.bool),
+        "track_size": _tensor(tracks.sizes),
+        "track_speed": _tensor(tracks.speeds),
+        "track_heading": _tensor(tracks.headings),
+        "track_poses": _tensor(tracks.poses),
+        "track_valid": torch.from_numpy(tracks.valid),
+    }
+
+
+def _light_fields(lights: RedLights, town_map: TownMap, origin: FloatArray) -> dict:
+    rings = [town_map.lane_ring(lane) for lane in lights.lane_ids]
+    xy = points_to_local(np.concatenate(rings), origin) if rings else np.zeros((0, 2))
+    return {
+        "red_light_token": lights.tokens,
+        "red_light_xy": _tensor(xy),
+        "red_light_offsets": _offsets(rings),
+        "red_light_active": torch.from_numpy(lights.active).reshape(len(rings), NUM_COLUMNS),
+    }

@@ -1,0 +1,124 @@
+"""Tracks of a scene every 0.1 s, interpolated between 2 Hz annotations as NAVSIM's metric caching does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from navsim_agents.data.scene import LogFrame, global_ego_pose, read_annotations
+from navsim_agents.poses import FloatArray, poses_to_global, poses_to_local, wrap_angle
+from navsim_agents.world.types import AgentType
+
+BoolArray = npt.NDArray[np.bool_]
+
+TYPE_ORDER = tuple(kind.value for kind in (
+    AgentType.VEHICLE, AgentType.PEDESTRIAN, AgentType.BICYCLE, AgentType.TRAFFIC_CONE, AgentType.BARRIER,
+    AgentType.CZONE_SIGN, AgentType.GENERIC_OBJECT,
+))  # fmt: skip  # nuPlan sorts the objects of a frame so
+AGENT_NAMES = (AgentType.VEHICLE.value, AgentType.PEDESTRIAN.value, AgentType.BICYCLE.value)
+FRAME_S, STEP_S = 0.5, 0.1
+NUM_FRAMES_V2, NUM_FRAMES = 9, 11  # v2.2 caches 4 s, v1.1 5 s
+NUM_COLUMNS_V2, NUM_COLUMNS = 41, 51
+
+
+@dataclass(frozen=True)
+class FrameBoxes:
+    """Annotated boxes of one frame on the map, in nuPlan's order."""
+
+    tokens: tuple[str, ...]
+    names: tuple[str, ...]
+    poses: FloatArray  # [K, 3]
+    sizes: FloatArray  # [K, 2] length, width
+    speeds: FloatArray  # [K] m/s; 0 for what is no agent
+
+
+@dataclass(frozen=True)
+class SceneTracks:
+    """Tracks of one scene, poses in its frame, one column per 0.1 s."""
+
+    tokens: tuple[str, ...]
+    names: tuple[str, ...]
+    sizes: FloatArray  # [K, 2]
+    speeds: FloatArray  # [K] of the first appearance
+    headings: FloatArray  # [K] of the first appearance
+    poses: FloatArray  # [K, T, 3]
+    valid: BoolArray  # [K, T]
+
+
+def frame_boxes(frame: LogFrame) -> FrameBoxes:
+    """Boxes of a log's frame; none where it has no annotations."""
+    annotations = read_annotations(frame)
+    if annotations is None or not annotations.names:
+        return FrameBoxes((), (), np.zeros((0, 3)), np.zeros((0, 2)), np.zeros(0))
+    order = sorted(range(len(annotations.names)), key=lambda i: TYPE_ORDER.index(annotations.names[i]))
+    boxes, names = annotations.boxes[order], tuple(annotations.names[i] for i in order)
+    velocities = annotations.velocity_3d[order]
+    return FrameBoxes(
+        tokens=tuple(annotations.track_tokens[i] for i in order),
+        names=names,
+        poses=poses_to_global(boxes[:, [0, 1, 6]], global_ego_pose(frame)),
+        sizes=boxes[:, 3:5],
+        speeds=np.hypot(velocities[:, 0], velocities[:, 1]) * np.isin(names, AGENT_NAMES),
+    )
+
+
+def scene_tracks(frames: Sequence[FrameBoxes], origin: FloatArray) -> SceneTracks:
+    """Tracks of the frames from now on (11 of them: 5 s), in the frame of the pose ``origin`` [3].
+
+    Columns up to 4 s are v2.2's, which knows the frames up to 4 s: an object annotated once in them stands in all of
+    these columns. The later columns, which only v1.1 looks at, follow its rule over all 5 s.
+    """
+    seen: dict[str, list[tuple[int, int]]] = {}
+    for index, boxes in enumerate(frames[:NUM_FRAMES]):
+        for row, token in enumerate(boxes.tokens):
+            seen.setdefault(token, []).append((index, row))
+    columns = {token: _track(frames, places) for token, places in seen.items()}
+    known = [token for token in seen if columns[token][1][:NUM_COLUMNS_V2].any()]
+    known.sort(key=lambda token: (int(columns[token][1].argmax()), _type_rank(frames, seen[token])))
+    late = set(seen) - set(known)
+    tokens = (*known, *(token for token in seen if token in late))
+    first = [seen[token][0] for token in tokens]
+    poses = np.stack([columns[token][0] for token in tokens]) if tokens else np.zeros((0, NUM_COLUMNS, 3))
+    valid = np.stack([columns[token][1] for token in tokens]) if tokens else np.zeros((0, NUM_COLUMNS), dtype=bool)
+    local = np.where(valid[..., None], poses_to_local(poses, origin), 0.0)
+    return SceneTracks(
+        tokens=tokens,
+        names=tuple(frames[index].names[row] for index, row in first),
+        sizes=np.array([frames[index].sizes[row] for index, row in first]).reshape(-1, 2),
+        speeds=np.array([frames[index].speeds[row] for index, row in first]),
+        headings=local[np.arange(len(tokens)), valid.argmax(1), 2] if tokens else np.zeros(0),
+        poses=local,
+        valid=valid,
+    )
+
+
+def _type_rank(frames: Sequence[FrameBoxes], places: list[tuple[int, int]]) -> int:
+    index, row = places[0]
+    return TYPE_ORDER.index(frames[index].names[row])
+
+
+def _track(frames: Sequence[FrameBoxes], places: list[tuple[int, int]]) -> tuple[FloatArray, BoolArray]:
+    """Poses [T, 3] on the map and validity [T] of an object annotated at ``places`` (frame, row)."""
+    poses = np.array([frames[index].poses[row] for index, row in places])
+    numbers = np.array([index for index, _ in places])
+    track, valid = _interpolate(poses, numbers)
+    valid[:NUM_COLUMNS_V2] = False
+    early = numbers < NUM_FRAMES_V2
+    if early.any():
+        early_track, early_valid = _interpolate(poses[early], numbers[early])
+        track[:NUM_COLUMNS_V2], valid[:NUM_COLUMNS_V2] = early_track[:NUM_COLUMNS_V2], early_valid[:NUM_COLUMNS_V2]
+    return track, valid
+
+
+def _interpolate(poses: FloatArray, frame_numbers: npt.NDArray[np.int64]) -> tuple[FloatArray, BoolArray]:
+    """Poses [T, 3] between ``poses`` [n, 3] at the frames ``frame_numbers``, and whether each column lies between."""
+    times, samples = frame_numbers * FRAME_S, np.arange(NUM_COLUMNS) * STEP_S
+    if len(times) == 1:
+        return np.repeat(poses, NUM_COLUMNS, axis=0), np.ones(NUM_COLUMNS, dtype=bool)
+    unwrapped = np.unwrap(poses[:, 2])
+    values = [np.interp(samples, times, column) for column in (poses[:, 0], poses[:, 1], unwrapped)]
+    values[2] = wrap_angle(values[2])
+    return np.stack(values, axis=1), (times[0] <= samples) & (samples <= times[-1])

@@ -1,0 +1,194 @@
+"""Submissions: what the server would stumble over."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from cache_tools.validate_submission import read_tokens
+from navsim_agents.data.submission import ExpectedTokens, SubmissionReport, check_submission, load_submission
+from navsim_agents.errors import InputError, WorldDataError
+
+DATACLASSES = "navsim.common.dataclasses"
+SAMPLING = "nuplan.planning.simulation.trajectory.trajectory_sampling"
+TEAM = {"team_name": "t", "authors": ["a"], "email": "e", "institution": "i", "country / region": "c"}
+EXPECTED = ExpectedTokens(frozenset({"a", "b", "c"}), frozenset({"s"}))
+
+
+class Trajectory:
+    def __init__(self, poses: Any, sampling: Any) -> None:
+        self.poses, self.trajectory_sampling = poses, sampling
+
+
+class TrajectorySampling:
+    def __init__(self, num_poses: int, interval_length: float) -> None:
+        self.num_poses, self.interval_length = num_poses, interval_length
+        self.time_horizon = num_poses * interval_length
+
+
+@pytest.fixture(autouse=True)
+def host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two classes, importable by the devkit's names while pickling."""
+    for name, cls in ((DATACLASSES, Trajectory), (SAMPLING, TrajectorySampling)):
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):
+            monkeypatch.setitem(sys.modules, ".".join(parts[:end]), types.ModuleType(".".join(parts[:end])))
+        monkeypatch.setattr(sys.modules[name], cls.__name__, cls, raising=False)
+        monkeypatch.setattr(cls, "__module__", name)
+
+
+def plan(seed: int = 0, num_poses: int = 8, interval_s: float = 0.5, scale: float = 10.0) -> Trajectory:
+    poses = scale * np.random.default_rng(seed).random((num_poses, 3), dtype=np.float32)
+    poses[:, 2] = 0.1
+    return Trajectory(poses, TrajectorySampling(num_poses, interval_s))
+
+
+def predictions() -> dict[str, Any]:
+    return {token: plan(seed) for seed, token in enumerate("abc")}
+
+
+def v1() -> dict[str, Any]:
+    return {**TEAM, "predictions": [predictions()]}
+
+
+def check(tmp_path: Path, content: Any, expected: ExpectedTokens = EXPECTED) -> SubmissionReport:
+    path = tmp_path / "submission.pkl"
+    path.write_bytes(pickle.dumps(content))
+    return check_submission(load_submission(path), expected)
+
+
+def texts(report: SubmissionReport) -> str:
+    return "\n".join(map(str, report.problems))
+
+
+def test_good_submissions_of_both_versions(tmp_path: Path) -> None:
+    first = check(tmp_path, v1())
+    assert (first.problems, first.version, first.num_trajectories, first.is_valid) == ([], "v1.1", 3, True)
+    two_seeds = check(tmp_path, {**TEAM, "predictions": [predictions(), predictions()]})
+    assert (two_seeds.problems, two_seeds.num_trajectories) == ([], 6)
+    stages = {"first_stage_predictions": [predictions()], "second_stage_predictions": [{"s": plan(5, 40, 0.1)}]}
+    second = check(tmp_path, {**TEAM, **stages})
+    assert (second.problems, second.version, second.num_trajectories) == ([], "v2.2", 4)
+
+
+def test_authors_as_the_devkits_script_stores_them(tmp_path: Path) -> None:
+    """A node of OmegaConf, which carries the whole configuration with it."""
+    config = OmegaConf.create({"authors": ["a", "b"], "agent": {"lr": 1e-3, "path": "${env}/x"}, "none": []})
+    assert check(tmp_path, {**v1(), "authors": config.authors}).problems == []
+    assert "authors: is []" in texts(check(tmp_path, {**v1(), "authors": config.none}))
+
+
+def test_missing_and_foreign_scenes(tmp_path: Path) -> None:
+    content = v1()
+    content["predictions"][0]["x"] = content["predictions"][0].pop("b")
+    report = check(tmp_path, content)
+    assert not report.is_valid
+    assert "predictions: lacks 1 of 3 scenes (b)" in texts(report)
+    assert "predictions: has 1 scenes that the split does not have (x)" in texts(report)
+    assert check(tmp_path, content, ExpectedTokens()).is_valid
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((8, 3)), "holds a ndarray, but must be a navsim Trajectory"),
+        (Trajectory([[0.0] * 3] * 8, TrajectorySampling(8, 0.5)), "poses are list, but must be a floating-point NumPy"),
+        (
+            Trajectory(np.zeros((8, 3), int), TrajectorySampling(8, 0.5)),
+            "poses are int64, but must be a floating-point",
+        ),
+        (Trajectory(np.zeros((8, 2)), TrajectorySampling(8, 0.5)), r"poses have shape (8, 2), but must be [P, 3]"),
+        (Trajectory(np.zeros((8, 3)), None), "with a TrajectorySampling"),
+        (Trajectory(np.zeros((7, 3)), TrajectorySampling(8, 0.5)), "7 poses with sampling num_poses=8"),
+        (Trajectory(np.zeros((6, 3)), TrajectorySampling(6, 0.5)), "and cover 4 s"),
+        (Trajectory(np.full((8, 3), np.nan), TrajectorySampling(8, 0.5)), "poses are not finite"),
+    ],
+)
+def test_each_bad_prediction_is_named(tmp_path: Path, bad: Any, message: str) -> None:
+    content = v1()
+    content["predictions"][0]["b"] = bad
+    report = check(tmp_path, content)
+    (problem,) = report.problems
+    assert problem.is_error
+    assert message in problem.text
+    assert problem.text.endswith("(1 scenes: b)")
+
+
+def test_wrong_layouts(tmp_path: Path) -> None:
+    assert "holds a list, but a submission is a dict" in texts(check(tmp_path, [1]))
+    assert "team_name: is '', but must be text" in texts(check(tmp_path, {**v1(), "team_name": ""}))
+    assert "authors: is []" in texts(check(tmp_path, {**v1(), "authors": []}))
+    assert "must be a list of at least one" in texts(check(tmp_path, {**TEAM, "predictions": predictions()}))
+    half = {**TEAM, "first_stage_predictions": [predictions()]}
+    assert "file: has no second_stage_predictions" in texts(check(tmp_path, half))
+    assert "has both predictions (v1.1) and first_stage_predictions" in texts(check(tmp_path, {**v1(), **half}))
+    twice = {**half, "second_stage_predictions": [{"s": plan()}, {"s": plan()}]}
+    assert "has 2 dicts, but v2.2 evaluates one" in texts(check(tmp_path, twice))
+
+
+def test_implausible_plans_are_warnings(tmp_path: Path) -> None:
+    content = v1()
+    far, turned = plan(7, scale=5000.0), plan(8)
+    turned.poses[:, 2] = 90.0
+    content["predictions"][0].update(a=far, b=turned)
+    report = check(tmp_path, content)
+    assert report.is_valid
+    assert "1 plans leave 300 m (a)" in texts(report)
+    assert "1 plans have headings beyond 2 pi (b): are they degrees?" in texts(report)
+    same = check(tmp_path, {**TEAM, "predictions": [dict.fromkeys("abc", plan())]})
+    assert "all 3 plans are the same" in texts(same)
+    empty = {**TEAM, "first_stage_predictions": [predictions()], "second_stage_predictions": [{}]}
+    assert "second_stage_predictions: is empty" in texts(check(tmp_path, empty, ExpectedTokens()))
+
+
+def test_files_that_are_no_submission(tmp_path: Path) -> None:
+    path = tmp_path / "s.pkl"
+    with pytest.raises(WorldDataError, match=r"cannot be read .* give the path of submission.pkl"):
+        load_submission(path)
+    path.write_bytes(b"cposix\nsystem\n(S'true'\ntR.")
+    with pytest.raises(WorldDataError, match=r"it asks for posix.system, which is not data.* convert tensors"):
+        load_submission(path)
+    path.write_bytes(pickle.dumps(v1())[:-30])
+    with pytest.raises(WorldDataError, match="is not a readable submission"):
+        load_submission(path)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    content = v1()
+    del content["predictions"][0]["b"]
+    (tmp_path / "submission.pkl").write_bytes(pickle.dumps(content))
+    (tmp_path / "tokens.txt").write_text("a b c")
+    command = [sys.executable, "-m", "cache_tools.validate_submission", "submission=submission.pkl"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    for overrides, code in (([], 0), (["tokens=tokens.txt"], 1)):
+        done = subprocess.run(
+            [*command, *overrides], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr
+        assert "format v1.1, 2 trajectories" in done.stdout
+    assert "ERROR    predictions: lacks 1 of 3 scenes (b)" in done.stdout
+    assert "not valid: mend the errors above" in done.stderr
+
+
+def test_tokens_from_a_scene_filter_or_a_list(tmp_path: Path) -> None:
+    path = tmp_path / "navhard.yaml"
+    path.write_text("_target_: x\ntokens: [a, '0e12']\nreactive_synthetic_initial_tokens: [s]\n")
+    assert read_tokens(path) == ExpectedTokens(frozenset({"a", "0e12"}), frozenset({"s"}))
+    listed = tmp_path / "tokens.txt"
+    listed.write_text("a\nb\n")
+    assert read_tokens(listed) == ExpectedTokens(frozenset({"a", "b"}), frozenset())
+    assert read_tokens(None) == ExpectedTokens()
+    with pytest.raises(InputError, match="is not a file"):
+        read_tokens(tmp_path / "none.yaml")
+    listed.write_text("")
+    with pytest.raises(InputError, match="lists no tokens"):
+        read_tokens(listed)

@@ -1,0 +1,171 @@
+"""Targets of the full planner: scoring scenes and pseudo-teachers, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import sys
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Callable
+
+import pytest
+import torch
+
+from navsim_agents.distillation import LabelStore
+from navsim_agents.drive_jepa import ProposalAgent
+from navsim_agents.drive_jepa.label_source import LabelSource
+from navsim_agents.drive_jepa.scene_targets import ScoringSceneBuilder, TeachersBuilder
+from navsim_agents.errors import InputError, LabelError, SceneError
+from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene
+from navsim_agents.scoring.packed import pack_scene
+from tests.drive_jepa.planner_scenes import Drive
+from training.cache import Builders
+
+NUM_BYTES = 128_000
+
+
+def source(labels: dict[str, str], **changes: Any) -> LabelSource:
+    settings = {"metric": "epdms", "threshold": 0.95, "cap": 12, "seed": 3, **labels, **changes}
+    return LabelSource(**settings)
+
+
+def test_the_packed_scene_is_the_stores(scene_store: Path) -> None:
+    drive = Drive(seed=1)
+    found = ScoringSceneBuilder(str(scene_store), None, NUM_BYTES).compute_targets(drive.scene(5))["scoring_scene"]
+    assert (found.dtype, found.shape) == (torch.uint8, (NUM_BYTES,))
+    assert torch.equal(found, pack_scene(SceneStore(scene_store)[drive.token(5)], NUM_BYTES))
+
+
+def test_a_folder_of_stores_is_one(scene_store: Path) -> None:
+    """The built-in world writes a store for each folder of logs, all in scoring_scenes."""
+    scene = Drive(seed=0).scene(4)
+    one, many = (ScoringSceneBuilder(str(path), None, NUM_BYTES) for path in (scene_store, scene_store.parent))
+    assert torch.equal(one.compute_targets(scene)["scoring_scene"], many.compute_targets(scene)["scoring_scene"])
+    assert one.get_unique_name() == many.get_unique_name()
+
+
+def test_a_missing_scene_is_named_with_a_way_out(scene_store: Path) -> None:
+    builder = ScoringSceneBuilder(str(scene_store), None, NUM_BYTES)
+    with pytest.raises(InputError, match=r"scene 0002000000000004 is not in scene_store=.*trainval, which holds 10"):
+        builder.compute_targets(Drive(seed=2).scene(4))
+
+
+def test_a_scene_that_is_too_long_is_named(scene_store: Path) -> None:
+    builder = ScoringSceneBuilder(str(scene_store), None, 6400)
+    with pytest.raises(
+        SceneError, match=r"scene 0001000000000004 of log log-7: .* needs \d+ bytes, but num_bytes=6400"
+    ):
+        builder.compute_targets(Drive(seed=1).scene(4))
+
+
+@pytest.mark.parametrize("paths", [(None, None), ("a", "b")])
+def test_scenes_come_from_one_place(paths: tuple[Any, Any]) -> None:
+    with pytest.raises(InputError, match=r"reads scenes from one of the two; set agent\.config\.scene_store="):
+        ScoringSceneBuilder(*paths, NUM_BYTES)
+
+
+def test_scenes_of_a_metric_cache_are_read_through_the_devkit_room(
+    scene_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def load_metric_scene(path: str, token: str) -> ScoringScene:
+        asked.append((path, token))
+        return SceneStore(scene_store)[token]
+
+    room = SimpleNamespace(load_metric_scene=load_metric_scene)
+    monkeypatch.setitem(sys.modules, "navsim_agents.devkit.metric_cache", room)
+    drive = Drive(seed=1)
+    found = ScoringSceneBuilder(None, "/exp/metric_cache", NUM_BYTES).compute_targets(drive.scene(5))["scoring_scene"]
+    assert asked == [("/exp/metric_cache", drive.token(5))]
+    assert torch.equal(found, pack_scene(SceneStore(scene_store)[drive.token(5)], NUM_BYTES))
+
+
+def test_an_agent_without_scenes_can_plan_but_not_train(make_planner: Callable[..., ProposalAgent]) -> None:
+    agent = make_planner()
+    assert agent.compute_trajectory(Drive().agent_input(4)).poses.shape == (8, 3)
+    with pytest.raises(InputError, match="scene_store=None and metric_cache_path=None"):
+        agent.get_target_builders()
+
+
+def test_a_folder_without_a_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no scene store; write one with cache_tools\.export_scenes"):
+        ScoringSceneBuilder(str(tmp_path), None, NUM_BYTES).get_unique_name()
+
+
+def test_names_change_with_settings_and_scenes_but_not_with_the_place(scene_store: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(scene_store, moved)
+    less = tmp_path / "less"
+    with SceneStoreWriter(less) as writer:
+        writer.add(SceneStore(scene_store)[Drive(seed=1).token(4)])
+    first = ScoringSceneBuilder(str(scene_store), None, NUM_BYTES).get_unique_name()
+    assert ScoringSceneBuilder(str(moved), None, NUM_BYTES).get_unique_name() == first
+    others = [
+        ScoringSceneBuilder(str(less), None, NUM_BYTES),
+        ScoringSceneBuilder(str(scene_store), None, 2 * NUM_BYTES),
+        ScoringSceneBuilder(None, "/cache/a", NUM_BYTES),
+        ScoringSceneBuilder(None, "/cache/b", NUM_BYTES),
+    ]
+    assert len({first, *(builder.get_unique_name() for builder in others)}) == 5
+
+
+def test_teachers_are_the_rows_that_reach_the_threshold(labels: dict[str, str]) -> None:
+    store, counts = LabelStore.open(labels["label_store"]), set()
+    for drive, frame in product((Drive(seed=0), Drive(seed=1)), range(3, 8)):
+        found = TeachersBuilder(source(labels)).compute_targets(drive.scene(frame))["teachers"]
+        wanted = [row for row, score in enumerate(store.scores(drive.token(frame))) if score >= 0.95]
+        assert (found.dtype, found.shape) == (torch.int64, (12,))
+        assert found.tolist() == wanted + [-1] * (12 - len(wanted))
+        counts.add(len(wanted))
+    assert len(counts) > 1
+
+
+def test_a_cap_keeps_some_at_random_the_same_every_time(labels: dict[str, str]) -> None:
+    scene = Drive(seed=0).scene(3)
+    everyone = set(source(labels, threshold=0.3).rows(scene.scene_metadata.initial_token).tolist()) - {-1}
+    assert len(everyone) > 3
+    draws = []
+    for seed in range(8):
+        capped = source(labels, threshold=0.3, cap=2, seed=seed)
+        rows = TeachersBuilder(capped).compute_targets(scene)["teachers"].tolist()
+        assert rows == TeachersBuilder(capped).compute_targets(scene)["teachers"].tolist()
+        assert set(rows) < everyone
+        draws.append(tuple(rows))
+    assert len(set(draws)) > 1
+
+
+def test_names_of_teachers_change_with_every_setting(labels: dict[str, str], tmp_path: Path) -> None:
+    moved = {**labels, "label_store": str(tmp_path / "labels")}
+    shutil.copytree(labels["label_store"], moved["label_store"])
+    first = TeachersBuilder(source(labels)).get_unique_name()
+    assert TeachersBuilder(source(moved)).get_unique_name() == first
+    changed = [{"threshold": 0.9}, {"cap": 13}, {"seed": 4}]
+    names = {TeachersBuilder(source(labels, **change)).get_unique_name() for change in changed}
+    assert len({first, *names}) == 4
+
+
+def test_labels_of_another_metric_or_scene_are_refused(labels: dict[str, str]) -> None:
+    with pytest.raises(LabelError, match="holds labels of epdms, but metric=pdms is wanted"):
+        TeachersBuilder(source(labels, metric="pdms")).get_unique_name()
+    with pytest.raises(InputError, match=r"has no labels of scene 0002000000000004: .*score_vocabulary"):
+        TeachersBuilder(source(labels)).compute_targets(Drive(seed=2).scene(4))
+
+
+def test_builders_travel_and_their_stamp_stays(
+    make_planner: Callable[..., ProposalAgent], scene_store: Path, labels: dict[str, str]
+) -> None:
+    """Opened stores must neither be pickled with a builder nor change the stamp of a cache."""
+    agent = make_planner(scene_store=str(scene_store), **labels)
+    builders = agent.get_target_builders()
+    before, stamp = pickle.dumps(builders), Builders([], builders).stamp()
+    scene = Drive(seed=1).scene(6)
+    wanted = [builder.compute_targets(scene) for builder in builders]
+    assert pickle.dumps(builders) == before
+    assert Builders([], builders).stamp() == stamp
+    assert len(before) < 2000
+    for builder, targets in zip(pickle.loads(before), wanted):
+        for name, value in builder.compute_targets(scene).items():
+            assert torch.equal(value, targets[name])

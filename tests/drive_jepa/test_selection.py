@@ -1,0 +1,176 @@
+"""Momentum-aware selection: the rule, the devkit's recorded answers, and independence of the order of calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+import torch
+
+from navsim_agents.drive_jepa import ProposalAgent
+from navsim_agents.drive_jepa.selection import Choice, Proposals, choose, continues, simulated_states
+from navsim_agents.drive_jepa.sequential import SequentialPlanner
+from navsim_agents.errors import InputError
+from tests.drive_jepa.planner_scenes import Drive
+from tests.scoring.tiny import plan
+
+MakePlanner = Callable[..., ProposalAgent]
+PAIRS = sorted((Path(__file__).parents[1] / "scoring" / "golden" / "v2.2").glob("ec_*.npz"))
+HALF_SECOND_US = 500_000
+
+
+def ego(speed: float, acceleration: float = 0.0) -> torch.Tensor:
+    return torch.tensor([0.0, 0.0, 0.0, speed, 0.0, acceleration, 0.0, 0.0, 1.0, 0.0, 0.0])
+
+
+def proposals(scores: list[float], *plans: np.ndarray, speed: float = 10.0) -> Proposals:
+    return Proposals(torch.from_numpy(np.stack(plans)).float(), torch.tensor(scores), ego(speed))
+
+
+def test_golden_pairs_are_there() -> None:
+    assert len(PAIRS) == 3
+
+
+@pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.stem)
+def test_comfort_of_pairs_is_the_devkits(path: Path) -> None:
+    """From what an agent knows (velocity, acceleration) alone; both answers occur."""
+    pair = np.load(path, allow_pickle=False)
+    gap_s = (int(pair["now_timestamp_us"]) - int(pair["previous_timestamp_us"])) * 1e-6
+
+    def frame(name: str, row: int) -> Proposals:
+        motion = torch.zeros(11, dtype=torch.float64)
+        motion[3:7] = torch.from_numpy(pair[f"{name}_ego_state"][3:7])
+        return Proposals(torch.from_numpy(pair[f"{name}_trajectories"][row : row + 1]), torch.ones(1), motion)
+
+    wanted = pair["two_frame_extended_comfort"].astype(bool)
+    rows = [int(np.flatnonzero(wanted)[0]), int(np.flatnonzero(~wanted)[0]), int(np.flatnonzero(~wanted)[-1])]
+    for row in rows:
+        found = continues(frame("now", row), Choice(0, frame("previous", row), torch.ones(1)), gap_s)
+        assert found.tolist() == [wanted[row]]
+
+
+def test_simulation_starts_from_the_ego_feature() -> None:
+    states = simulated_states(torch.from_numpy(plan(speed=7.0)[None]), ego(7.0, acceleration=-0.5))
+    assert states.shape == (1, 41, 11)
+    assert states[0, 0].tolist() == [0.0, 0.0, 0.0, 7.0, 0.0, -0.5, 0.0, 0.0, 0.0, 0.0, 0.0]
+    assert states[0, -1, 0].item() == pytest.approx(28.0, abs=0.5)
+
+
+def test_comfort_outweighs_a_small_difference_of_scores() -> None:
+    """S = (0.80, 0.72), S_c = (0, 1): (7 S + S_c) / 8 = (0.70, 0.755)."""
+    before = choose(proposals([0.9], plan(10.0)), None, 0.125)
+    now = proposals([0.80, 0.72], plan(2.0), plan(10.0))
+    assert choose(now, None, 0.125).best == 0
+    chosen = choose(now, before, 0.125)
+    assert chosen.best == 1
+    torch.testing.assert_close(chosen.scores, torch.tensor([0.70, 0.755]))
+    torch.testing.assert_close(chosen.plan, torch.from_numpy(plan(10.0)).float())
+    assert choose(proposals([0.80, 0.60], plan(2.0), plan(10.0)), before, 0.125).best == 0
+
+
+@pytest.mark.parametrize(("gap_s", "best"), [(0.5, 1), (0.1, 1), (0.549, 1), (0.55, 0), (1.0, 0), (0.0, 0), (-0.5, 0)])
+def test_frames_too_far_apart_are_not_compared(gap_s: float, best: int) -> None:
+    before = choose(proposals([0.9], plan(10.0)), None, 0.125)
+    assert choose(proposals([0.80, 0.72], plan(2.0), plan(10.0)), before, 0.125, gap_s).best == best
+
+
+def momentum_agent(make_planner: MakePlanner, **config: Any) -> ProposalAgent:
+    """Untrained proposals are far from steady; spread scores so that comfort decides now and then."""
+    return make_planner(momentum="on", comfort_weight=0.4, **config)
+
+
+def plans_of(agent: ProposalAgent, drive: Drive, order: list[int]) -> dict[int, np.ndarray]:
+    return {now: agent.compute_trajectory(drive.agent_input(now)).poses for now in order}
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_plans_do_not_depend_on_the_order_of_calls(make_planner: MakePlanner, depth: int) -> None:
+    drive, order = Drive(), list(range(3, 7))
+    forward = plans_of(momentum_agent(make_planner, momentum_depth=depth), drive, order)
+    agent = momentum_agent(make_planner, momentum_depth=depth)
+    backward = plans_of(agent, drive, order[::-1])
+    forgetful = plans_of(momentum_agent(make_planner, momentum_depth=depth, remembered_frames=0), drive, order)
+    for now in order:
+        np.testing.assert_array_equal(forward[now], backward[now])
+        np.testing.assert_array_equal(forward[now], forgetful[now])
+    np.testing.assert_array_equal(agent.compute_trajectory(drive.agent_input(5)).poses, forward[5])
+
+
+def test_replanning_chooses_with_the_plan_of_the_frame_before(make_planner: MakePlanner) -> None:
+    drive, agent = Drive(), momentum_agent(make_planner)
+    for now in range(4, 7):
+        before = choose(agent.propose(drive.agent_input(now - 1)), None, 0.4)
+        wanted = choose(agent.propose(drive.agent_input(now)), before, 0.4)
+        np.testing.assert_array_equal(agent.compute_trajectory(drive.agent_input(now)).poses, wanted.plan)
+
+
+def test_only_the_frames_that_are_needed_are_loaded(make_planner: MakePlanner) -> None:
+    def frames(**config: Any) -> Any:
+        return make_planner(**config).get_sensor_config().cam_f0
+
+    assert frames() == [2, 3]
+    assert frames(momentum="on") == [1, 2, 3]
+    assert frames(momentum="on", momentum_depth=2) == [0, 1, 2, 3]
+    agent, drive = momentum_agent(make_planner), Drive()
+    whole = agent.compute_trajectory(drive.agent_input(5)).poses
+    np.testing.assert_array_equal(agent.compute_trajectory(drive.agent_input(5, frames=(1, 2, 3))).poses, whole)
+    with pytest.raises(InputError, match=r"the frame 0.5 s ago cannot be planned again.*momentum=off"):
+        agent.compute_trajectory(drive.agent_input(5, frames=(2, 3)))
+
+
+def test_a_log_in_order_is_computed_once_a_frame(make_planner: MakePlanner, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent, drive, calls = momentum_agent(make_planner), Drive(), []
+    monkeypatch.setattr(agent.planner, "forward", counted(agent.planner.forward, calls))
+    plans_of(agent, drive, [4, 5, 6])
+    assert len(calls) == 4  # frame 3 is replanned, the others are remembered
+    agent.train()
+    plans_of(agent, drive, [6])
+    assert len(calls) == 6
+
+
+def counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:
+    def call(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return function(*arguments)
+
+    return call
+
+
+def test_changed_weights_are_not_answered_from_memory(make_planner: MakePlanner) -> None:
+    agent, other, drive = make_planner(), make_planner(seed=7), Drive()
+    first = agent.compute_trajectory(drive.agent_input(5)).poses
+    agent.load_state_dict(other.state_dict())
+    second = agent.compute_trajectory(drive.agent_input(5)).poses
+    np.testing.assert_array_equal(second, other.compute_trajectory(drive.agent_input(5)).poses)
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_sequential_planning_goes_on_from_what_was_driven(make_planner: MakePlanner) -> None:
+    agent, drive = momentum_agent(make_planner), Drive()
+    planner, previous = SequentialPlanner(agent), None
+    for now in range(3, 7):
+        wanted = choose(agent.propose(drive.agent_input(now)), previous, 0.4)
+        found = planner.compute_trajectory(drive.agent_input(now), "log-7", now * HALF_SECOND_US).poses
+        np.testing.assert_array_equal(found, wanted.plan)
+        previous = wanted
+
+
+@pytest.mark.parametrize(
+    ("log_name", "step_us", "goes_on"),
+    [("log-7", 500_000, True), ("log-7", 600_000, False), ("log-7", -500_000, False), ("log-8", 500_000, False)],
+)
+def test_gaps_and_other_logs_start_afresh(
+    make_planner: MakePlanner, log_name: str, step_us: int, goes_on: bool
+) -> None:
+    """With comfort for all, S_c is what tells a frame that goes on from one that starts."""
+    agent, drive = momentum_agent(make_planner), Drive()
+    planner = SequentialPlanner(agent)
+    planner.compute_trajectory(drive.agent_input(4), "log-7", 10 * HALF_SECOND_US)
+    choice = planner.choose(drive.agent_input(5), log_name, 10 * HALF_SECOND_US + step_us)
+    plain = agent.propose(drive.agent_input(5)).scores
+    assert torch.equal(choice.scores, plain) != goes_on
+    planner.forget(log_name)
+    again = planner.choose(drive.agent_input(5), log_name, 10 * HALF_SECOND_US + step_us + 500_000)
+    assert torch.equal(again.scores, plain)

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cache_tools import labelling, score_vocabulary
+from cache_tools.score_vocabulary import label_scenes, summary
+from navsim_agents.devkit import variant, workers
+from navsim_agents.devkit.variant import Host, Variant
+from navsim_agents.distillation import LabelStore
+from navsim_agents.errors import DevkitError, LabelError
+from navsim_agents.scoring import SceneStore, SceneStoreWriter, score_trajectories
+from tests.labels.tools import NUM_SCENES, bytes_of, make_inputs, make_scenes, make_vocabulary, options, tokens
+from tests.scoring.tiny import scene
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLS = 3
+
+
+@pytest.fixture
+def folder(tmp_path):
+    make_inputs(tmp_path)
+    labelling.open_scorer.cache_clear()
+    return tmp_path
+
+
+@pytest.mark.parametrize("metric", ["pdms", "epdms"])
+def test_labels_are_the_scorers_answers(folder, metric):
+    report = label_scenes(options(folder, metric=metric))
+    assert (report["labelled"], report["failed"], report["shards"]) == (NUM_SCENES, {}, 4)
+    store = LabelStore.open(folder / "labels", make_vocabulary(), metric)
+    assert store.tokens == tokens()
+    assert (store.stamp.devkit, store.stamp.dtype, store.stamp.backend) == ("v2.2", "float64", "batched")
+    scenes, final = SceneStore(folder / "scenes"), "score" if metric == "pdms" else "pdm_score"
+    seen = set()
+    for token in store:
+        wanted = score_trajectories(scenes[token], make_vocabulary().planned().double(), metric=metric)
+        np.testing.assert_allclose(store.scores(token), wanted[final], atol=1e-5)
+        np.testing.assert_array_equal(store.scores(token) >= 0.95, wanted[final] >= 0.95)
+        for name, value in store.sub_scores(token).items():
+            np.testing.assert_allclose(value, wanted[name], atol=1e-5 if name == "ego_progress" else 0.0)
+        seen |= set(store.scores(token).round(2).tolist())
+    assert len(seen) >= 5
+
+
+def start_command(folder, output):
+    overrides = [f"scenes={folder / 'scenes'}", f"vocabulary={folder / 'v.npy'}", f"output={output}"]
+    command = [sys.executable, "-m", "cache_tools.score_vocabulary", *overrides, "shard_size=1", "workers=2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def num_shards(output):
+    return len(list(output.glob("shards/*.labels")))
+
+
+def test_killed_three_times_and_resumed_gives_the_same_bytes(tmp_path):
+    """SIGKILL as soon as some shards more are there and a random moment has passed."""
+    count = 14
+    make_inputs(tmp_path, count)
+    label_scenes(options(tmp_path, output=str(tmp_path / "whole"), shard_size=1))
+    draw, output, reached = random.Random(5), tmp_path / "killed", 0
+    for _ in range(KILLS):
+        process, target = start_command(tmp_path, output), reached + draw.randint(1, 3)
+        while num_shards(output) < target and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(draw.random() * 0.02)
+        assert process.poll() is None, process.communicate()[0].decode()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        time.sleep(0.3)  # workers end with their parent
+        reached = num_shards(output)
+        assert target <= reached < count
+        assert not (output / "report.json").exists()
+    assert num_shards(output) == reached
+    report = label_scenes(options(tmp_path, output=str(output), shard_size=1))
+    assert report["labelled"] == count
+    assert bytes_of(output) == bytes_of(tmp_path / "whole")
+
+
+def test_damaged_shard_is_rebuilt(folder):
+    label_scenes(options(folder))
+    before = bytes_of(folder / "labels")
+    shard = folder / "labels" / "shards" / "000002.labels"
+    data = bytearray(shard.read_bytes())
+    data[-40] ^= 0xFF
+    shard.write_bytes(data)
+    assert LabelStore.open(folder / "labels").verify()
+    untouched = (folder / "labels" / "shards" / "000001.labels").stat().st_mtime_ns
+    label_scenes(options(folder))
+    assert bytes_of(folder / "labels") == before
+    assert (folder / "labels" / "shards" / "000001.labels").stat().st_mtime_ns == untouched
+
+
+def test_parts_make_the_same_store(folder):
+    label_scenes(options(folder))
+    for part in (2, 0, 1):
+        report = label_scenes(options(folder, output=str(folder / "parts"), part=part, num_parts=3))
+        assert report["shards_missing"] == {2: 3, 0: 1, 1: 0}[part]
+    assert bytes_of(folder / "parts") == bytes_of(folder / "labels")
+
+
+def test_bad_scene_costs_itself(folder):
+    index = np.load(folder / "scenes" / "index.npy")
+    row = index[index["token"] == tokens()[3]][0]
+    with (folder / "scenes" / "scenes.bin").open("r+b") as file:
+        file.seek(int(row["offset"]) + int(row["length"]) // 2)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 0xFF]))
+    report = label_scenes(options(folder))
+    assert report["labelled"] == NUM_SCENES - 1
+    assert list(report["failed"]) == [tokens()[3]]
+    assert "wrong checksum" in report["failed"][tokens()[3]]
+    assert json.loads((folder / "labels" / "report.json").read_text()) == report
+    assert f"1 failed:\n  {tokens()[3]}: SceneError" in summary(report, "labels")
+    assert LabelStore.open(folder / "labels").tokens == [token for token in tokens() if token != tokens()[3]]
+
+
+def test_scene_of_another_devkit_is_left_out(folder):
+    with SceneStoreWriter(folder / "scenes") as writer:
+        writer.add(dataclasses.replace(scene(), token="ff", devkit="v1.1"))
+    report = label_scenes(options(folder))
+    assert list(report["failed"]) == ["ff"]
+    assert "the scene is of devkit v1.1, but the labels are of v2.2" in report["failed"]["ff"]
+
+
+class OtherScorer(labelling.BatchedScorer):
+    """A devkit that disagrees about lane keeping in one scene, and about progress by a hair."""
+
+    def columns(self, token, rows=None):
+        found = dict(super().columns(token, rows))
+        found["ego_progress"] = found["ego_progress"] + 1e-7
+        if token == tokens()[4]:
+            found["lane_keeping"] = 1.0 - found["lane_keeping"]
+        return found
+
+
+def test_mismatches_with_the_devkit_are_listed(folder, monkeypatch):
+    monkeypatch.setattr(labelling, "DevkitScorer", OtherScorer)
+    monkeypatch.setattr(score_vocabulary, "_check_devkit", lambda metric, path: None)
+    report = label_scenes(options(folder, verify=3, metric_cache_path="unused"))
+    assert report["labelled"] == NUM_SCENES
+    assert len(report["mismatches"]) == 3
+    assert {(row["token"], row["column"]) for row in report["mismatches"]} == {(tokens()[4], "lane_keeping")}
+    assert len({row["trajectory"] for row in report["mismatches"]}) == 3
+    assert "3 mismatches with the devkit's scorer:" in summary(report, "labels")
+    assert LabelStore.open(folder / "labels").mismatches == report["mismatches"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scenes": None}, "scenes is null, but backend=batched reads a SceneStore"),
+        ({"backend": "abacus"}, "backend is 'abacus', but must be one of batched, devkit"),
+        ({"backend": "devkit"}, "metric_cache_path is null, but backend=devkit and verify ask"),
+        ({"verify": 2}, "metric_cache_path is null, but backend=devkit and verify ask"),
+        ({"part": 2, "num_parts": 2}, "part is 2 of num_parts=2, but parts count from 0"),
+        ({"dtype": "float16"}, "dtype is 'float16', but must be one of float64, float32"),
+        ({"devices": ["abacus"]}, "device is 'abacus', but must be cpu or cuda"),
+        ({"metric": "ade"}, "metric is 'ade', but labels are kept for pdms, epdms"),
+        ({"threshold": 0.0}, r"threshold is 0.0, but scores reach from 0 to 1"),
+    ],
+)
+def test_bad_options_are_refused(folder, changes, message):
+    with pytest.raises(LabelError, match=message):
+        label_scenes(options(folder, **changes))
+    assert not (folder / "labels").exists()
+
+
+def test_other_options_are_not_mixed_into_a_store(folder):
+    label_scenes(options(folder))
+    with pytest.raises(LabelError, match="metric: epdms there, pdms now"):
+        label_scenes(options(folder, metric="pdms"))
+
+
+def test_devkit_must_score_the_metric(folder, monkeypatch):
+    monkeypatch.setattr(variant, "detect_host", lambda: Host(Variant.V1_1))
+    with pytest.raises(LabelError, match=r"metric is epdms, but the devkit on the path \(v1.1\) scores pdms"):
+        label_scenes(options(folder, verify=1, metric_cache_path="unused"))
+
+
+def test_devkits_worker_needs_the_devkit(folder, monkeypatch):
+    monkeypatch.setattr(workers, "detect_host", lambda: Host(Variant.NONE))
+    with pytest.raises(DevkitError, match="worker=ray_distributed is one of NAVSIM's, but no devkit is on the path"):
+        label_scenes(options(folder, worker="ray_distributed"))
+
+
+def test_store_without_a_readable_scene_is_refused(tmp_path):
+    make_inputs(tmp_path, 1)
+    (tmp_path / "scenes" / "scenes.bin").write_bytes(bytes((tmp_path / "scenes" / "scenes.bin").stat().st_size))
+    with pytest.raises(LabelError, match="none of 1 scenes can be read"):
+        label_scenes(options(tmp_path))
+
+
+def test_command_line(folder):
+    make_scenes(folder / "two", 2)
+    command = [sys.executable, "-m", "cache_tools.score_vocabulary", "scenes=two", "vocabulary=v.npy", "output=labels"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def run(*overrides):
+        return subprocess.run(
+            [*command, *overrides], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+
+    done = run("workers=0")
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 scenes labelled, 64 bytes each: labels" in done.stdout
+    assert sorted(path.name for path in folder.iterdir()) == ["labels", "scenes", "two", "v.npy"]
+    misspelt = run("metrik=pdms")
+    assert misspelt.returncode != 0
+    assert "metrik" in misspelt.stderr

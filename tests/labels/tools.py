@@ -1,0 +1,55 @@
+"""A tiny store of scenes and a tiny vocabulary, on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from cache_tools.score_vocabulary import ScoreVocabularyConfig
+from navsim_agents.distillation import Vocabulary, resample, save_vocabulary
+from navsim_agents.scoring import SceneStoreWriter
+from tests.scoring.tiny import plan, scene, track
+
+NUM_SCENES = 7
+SPEEDS = (0.0, 2.0, 4.0, 7.0, 10.0)
+OFFSETS = (0.0, 1.5)
+
+
+def tokens(count=NUM_SCENES):
+    return [f"{number:016x}" for number in range(count)]
+
+
+def make_vocabulary():
+    """Ten straight trajectories: five speeds, with and without a drift to the left."""
+    plans = np.stack([plan(speed, offset) for speed in SPEEDS for offset in OFFSETS])
+    return Vocabulary(torch.from_numpy(resample(plans).astype(np.float32)))
+
+
+def make_scenes(folder, count=NUM_SCENES, **changes):
+    """A car stands ahead, in each scene farther away."""
+    with SceneStoreWriter(folder) as writer:
+        for number, token in reversed(list(enumerate(tokens(count)))):
+            made = scene(tracks=[track(12.0 + 5.0 * number, 0.0)], speed=5.0)
+            writer.add(dataclasses.replace(made, token=token, **changes))
+
+
+def make_inputs(folder, count=NUM_SCENES):
+    make_scenes(folder / "scenes", count)
+    save_vocabulary(make_vocabulary(), folder / "v.npy")
+
+
+def options(folder, **changes):
+    values = {
+        "scenes": str(folder / "scenes"),
+        "vocabulary": str(folder / "v.npy"),
+        "output": str(folder / "labels"),
+        "shard_size": 2,
+        "workers": 0,
+    }
+    return ScoreVocabularyConfig(**{**values, **changes})
+
+
+def bytes_of(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

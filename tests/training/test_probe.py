@@ -1,0 +1,125 @@
+"""The probe: a better encoder wins, its weights stay frozen, and nothing is trained twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from torch import nn
+
+from navsim_agents.errors import InputError
+from tests.training.fakes import NUM_POSES, FakeSource, TinyAgent
+from training.config import CacheConfig, DataConfig, ParamsConfig, read_config
+from training.files import read_json
+from training.probe import ProbeConfig, TestConfig, probe, probe_table
+from training.train import last_checkpoint
+
+TRAINER = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "max_epochs": 12,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "log_every_n_steps": 1,
+    "num_sanity_val_steps": 0,
+}
+
+
+class TwoPartAgent(TinyAgent):
+    """A frozen "encoder" of grey and speed before the head; the random one hides what the head needs."""
+
+    def __init__(
+        self, config: dict[str, Any], checkpoint_path: str = "", encoder_checkpoint_path: Optional[str] = None
+    ) -> None:
+        super().__init__(0.05, checkpoint_path)
+        self.encoder = nn.Linear(3, 3)
+        nn.init.normal_(self.encoder.weight, std=0.01)
+        self.encoder.requires_grad_(not config["freeze_encoder"])
+        self.encoder_checkpoint_path = encoder_checkpoint_path
+
+    def initialize(self) -> None:
+        if self.encoder_checkpoint_path and not self.checkpoint_path:
+            self.encoder.load_state_dict(torch.load(self.encoder_checkpoint_path, weights_only=True))
+        super().initialize()
+
+    def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        grey = (features["picture"].float().mean((1, 2, 3)) - 128) / 100
+        speed = features["status"][:, 0]
+        inputs = self.encoder(torch.stack((grey * speed, speed, grey), dim=-1))
+        return {"trajectory": self.linear(inputs).unflatten(1, (NUM_POSES, 3))}
+
+
+def config(folder: Path) -> ProbeConfig:
+    torch.save({"weight": torch.eye(3), "bias": torch.zeros(3)}, folder / "good.pt")
+    return ProbeConfig(
+        output=str(folder / "probe"),
+        agent={"_target_": "tests.training.test_probe.TwoPartAgent", "config": {}},
+        data=DataConfig(root="", val_fraction=0.2),
+        test=TestConfig(root=""),
+        cache=CacheConfig(path=str(folder / "cache"), workers=0),
+        encoders={"good": str(folder / "good.pt"), "drawn": "random"},
+        seeds=[3, 5],
+        dataloader=ParamsConfig({"batch_size": 5}),
+        trainer=ParamsConfig(TRAINER),
+    )
+
+
+def test_the_better_encoder_wins_and_stays_frozen(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    summary = probe(settings, FakeSource(), FakeSource())
+    assert read_json(tmp_path / "probe" / "probe.json") == summary
+    good, drawn = (summary["encoders"][name]["metrics"]["ade_m"] for name in ("good", "drawn"))
+    assert good["mean"] < 0.7 * drawn["mean"]
+    assert len(good["values"]) == 2
+    first, second = good["values"]
+    assert good["mean"] == pytest.approx((first + second) / 2)
+    assert good["sd"] == pytest.approx(abs(first - second) / 2**0.5)
+    state = torch.load(last_checkpoint(tmp_path / "probe" / "runs" / "good-seed5"), weights_only=False)["state_dict"]
+    assert torch.equal(state["agent.encoder.weight"], torch.eye(3))
+    lines = probe_table(summary).splitlines()
+    assert lines[0].split() == ["encoder", "ade_m", "fde_m", "heading_error_rad", "seeds", "scenes"]
+    assert [line.split()[0] for line in lines[2:]] == ["good", "drawn", "(constant_velocity)"]
+    assert f"{good['mean']:.3f} ± {good['sd']:.3f}" in lines[2]
+    assert (tmp_path / "probe" / "probe.txt").read_text() == probe_table(summary) + "\n"
+
+
+def test_finished_runs_are_kept_and_others_refused(tmp_path: Path) -> None:
+    settings = replace(config(tmp_path), seeds=[3], encoders={"drawn": "random"})
+    probe(settings, FakeSource(), FakeSource())
+    results = [tmp_path / "probe" / "runs" / f"drawn-seed{seed}" / "result.json" for seed in (3, 4)]
+    before = results[0].stat().st_mtime_ns
+    summary = probe(replace(settings, seeds=[3, 4]), FakeSource(), FakeSource())
+    assert results[0].stat().st_mtime_ns == before
+    assert results[1].exists()
+    assert summary["encoders"]["drawn"]["seeds"] == [3, 4]
+    longer = replace(settings, trainer=ParamsConfig({**TRAINER, "max_epochs": 13}))
+    with pytest.raises(InputError, match="drawn-seed3 holds a run with other settings or weights"):
+        probe(longer, FakeSource(), FakeSource())
+
+
+def test_one_seed_has_no_deviation(tmp_path: Path) -> None:
+    summary = probe(replace(config(tmp_path), seeds=[3]), FakeSource(), FakeSource())
+    assert summary["encoders"]["good"]["metrics"]["ade_m"]["sd"] is None
+    assert "±" not in probe_table(summary)
+
+
+def test_unfit_settings_are_refused(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    with pytest.raises(InputError, match="tested on what they learn from"):
+        replace(settings, test=TestConfig(root="", split="trainval"))
+    with pytest.raises(InputError, match=r"encoders=\{\} and seeds="):
+        replace(settings, encoders={})
+    with pytest.raises(InputError, match=r"encoder checkpoint .*gone.pt is no file"):
+        probe(replace(settings, encoders={"gone": str(tmp_path / "gone.pt")}), FakeSource(), FakeSource())
+
+
+def test_configuration_file_is_complete() -> None:
+    required = ["output=out", "data.root=in", "test.root=other", "+encoders.a=random"]
+    with initialize_config_module("training.conf", version_base="1.2"):
+        composed = read_config(ProbeConfig, compose("probe", overrides=required))
+    assert composed.encoders == {"a": "random"}
+    assert composed.cache.path == "out/cache"

@@ -1,0 +1,213 @@
+"""Manifests, the guard, and the command that fills one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cache_tools.index_videos import IndexVideosConfig, describe, index_videos, probe_source
+from navsim_agents.errors import VideoError
+from navsim_agents.world.writers.pickles import dump_portable
+from tests.video.videos import lines_of, sequence_row, write_pictures, write_video
+from training.video.guard import check_path, check_split, read_forbidden_logs
+from training.video.manifest import Unreadable, Video, read_rows, write_rows
+
+
+def settings(folder: Path, layout: str, **changes: Any) -> IndexVideosConfig:
+    values = {"root": str(folder), "output": str(folder / "m.jsonl"), "workers": 0, **changes}
+    return IndexVideosConfig(layout=layout, **values)
+
+
+def write_log(root: Path, name: str, times_s: list[float], shown: list[int], split: str = "trainval") -> None:
+    """A log of frames at ``times_s`` with the pictures of ``shown`` on disk."""
+    frames = []
+    for number, time_s in enumerate(times_s):
+        frame = dict.fromkeys(
+            ("scene_token", "map_location", "roadblock_ids", "ego2global_translation", "ego2global_rotation"), ""
+        )
+        frame.update(dict.fromkeys(("ego_dynamic_state", "traffic_lights", "driving_command"), ""))
+        picture = f"{name}/CAM_F0/{number:04d}.png"
+        frame.update(token=str(number), timestamp=round(1e6 * time_s), log_name=name)
+        frames.append({**frame, "cams": {"CAM_F0": {"data_path": picture}}})
+    path = root / "navsim_logs" / split / f"{name}.pkl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(dump_portable(frames))
+    folder = write_pictures(root / "sensor_blobs" / split / name / "CAM_F0", len(times_s))
+    for number in set(range(len(times_s))) - set(shown):
+        (folder / f"{number:04d}.png").unlink()
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    rows = [sequence_row("dojo", "a", 3), Unreadable("covla", "b.mp4", "12-3", "torn")]
+    write_rows(tmp_path / "m.jsonl", rows)
+    assert read_rows(tmp_path / "m.jsonl") == rows
+    assert lines_of(tmp_path / "m.jsonl")[0]["frames"] == ["0000.png", "0001.png", "0002.png"]
+
+
+def test_lines_that_are_no_rows_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    write_rows(path, [sequence_row("dojo", "a", 3)])
+    text = path.read_text()
+    for bad, message in (
+        (
+            text.replace('"fps"', '"fsp"'),
+            r"line 1 of .*: a line of the manifest has or lacks the keys \['fsp', 'fps'\]",
+        ),
+        (text.replace('"num_frames": 3', '"num_frames": 4'), "a names another number of pictures than num_frames"),
+        (text.replace('"kind": "images"', '"kind": "radar"'), "kind='radar', but kinds are video, images"),
+        (text.replace('"fps": 4.0', '"fps": 0.0'), "fps=0.0 and num_frames=3, but both must be positive"),
+        (text[:-5], "line 1 of .* is no row of a manifest"),
+    ):
+        path.write_text(bad)
+        with pytest.raises(VideoError, match=message):
+            read_rows(path)
+    with pytest.raises(VideoError, match=r"is no file; make the manifest with `python -m cache_tools.index_videos"):
+        read_rows(tmp_path / "none.jsonl")
+
+
+def test_video_folder_is_indexed_with_what_is_unreadable(tmp_path: Path) -> None:
+    write_video(tmp_path / "deep" / "b.mp4", 30)
+    write_video(tmp_path / "a.mkv", 15, codec="mpeg4")
+    (tmp_path / "c.mp4").write_bytes(b"torn")
+    (tmp_path / "notes.txt").write_text("no video")
+    rows = index_videos(settings(tmp_path, "videos", data_set="mine"))
+    assert [row.source for row in rows] == ["a.mkv", "c.mp4", "deep/b.mp4"]
+    _, torn, last = rows
+    assert isinstance(last, Video)
+    assert (last.data_set, last.fps, last.num_frames, last.duration_s, last.codec) == ("mine", 10.0, 30, 3.0, "h264")
+    assert isinstance(torn, Unreadable)
+    assert "cannot be decoded" in torn.error
+    assert read_rows(tmp_path / "m.jsonl") == rows
+    text = describe(rows)
+    assert text.startswith("mine: 2 videos, 0.00 h, 1 unreadable")
+    assert "fps: 10 (2)" in text
+    assert "duration: 1.5 … 3.0 … 3.0 s" in text
+    assert "unreadable: c.mp4: " in text
+
+
+def test_processes_find_the_same(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_pictures(tmp_path / "videos" / name, 3)
+    alone = index_videos(settings(tmp_path, "drivingdojo"))
+    (tmp_path / "m.jsonl").unlink()
+    assert index_videos(settings(tmp_path, "drivingdojo", workers=2)) == alone
+    assert [row.path for row in alone if isinstance(row, Video)] == ["videos/a", "videos/b", "videos/c"]
+
+
+def test_only_new_and_changed_sources_are_probed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        write_pictures(tmp_path / name, 3)
+    index_videos(settings(tmp_path, "folders", fps=4.0))
+    write_pictures(tmp_path / "c", 2)
+    write_pictures(tmp_path / "a", 5)
+    probed = []
+    monkeypatch.setattr("cache_tools.index_videos.probe_source", recording(probed))
+    rows = index_videos(settings(tmp_path, "folders", fps=4.0))
+    assert probed == ["a", "c"]
+    assert [row.num_frames for row in rows if isinstance(row, Video)] == [5, 3, 2]
+    index_videos(settings(tmp_path, "folders", fps=8.0))
+    assert probed == ["a", "c", "a", "b", "c"]
+
+
+def recording(probed: list[str]) -> Any:
+    def probe(layout: Any, source: str) -> Any:
+        probed.append(source)
+        return probe_source(layout, source)
+
+    return probe
+
+
+def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c"):
+        write_pictures(tmp_path / name, 3)
+    whole = index_videos(settings(tmp_path, "folders", fps=4.0))
+    (tmp_path / "m.jsonl").rename(tmp_path / "whole.jsonl")
+    probed: list[str] = []
+
+    def stop_at_c(layout: Any, source: str) -> Any:
+        if source == "c":
+            raise KeyboardInterrupt
+        return recording(probed)(layout, source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cache_tools.index_videos.probe_source", stop_at_c)
+        with pytest.raises(KeyboardInterrupt):
+            index_videos(settings(tmp_path, "folders", fps=4.0))
+    assert not (tmp_path / "m.jsonl").exists()
+    with (tmp_path / "m.jsonl.partial").open("a") as file:
+        file.write('{"data_set": "fol')  # torn while it was written
+    probed.clear()
+    monkeypatch.setattr("cache_tools.index_videos.probe_source", recording(probed))
+    assert index_videos(settings(tmp_path, "folders", fps=4.0)) == whole
+    assert probed == ["b", "c"]  # b's rows were the last ones: they might not have been all
+    assert not (tmp_path / "m.jsonl.partial").exists()
+
+
+def test_log_becomes_a_video_for_every_unbroken_run(tmp_path: Path) -> None:
+    times = [0.0, 0.5, 1.0, 1.5, 4.0, 4.5, 5.0]
+    write_log(tmp_path, "log", times, shown=[0, 1, 3, 4, 5, 6])
+    write_log(tmp_path, "dark", times, shown=[])
+    rows = index_videos(settings(tmp_path, "navsim"))
+    dark, *videos = rows
+    assert isinstance(dark, Unreadable)
+    assert "none of the 7 frames of navsim_logs/trainval/dark.pkl has its CAM_F0" in dark.error
+    assert [video.frame_names.split("\n") for video in videos if isinstance(video, Video)] == [
+        ["0000.png", "0001.png"],
+        ["0003.png"],
+        ["0004.png", "0005.png", "0006.png"],
+    ]
+    assert {(row.path, row.fps) for row in videos} == {("sensor_blobs/trainval/log/CAM_F0", 2.0)}
+
+
+def test_pictures_that_come_later_are_seen(tmp_path: Path) -> None:
+    write_log(tmp_path, "log", [0.0, 0.5, 1.0], shown=[0])
+    assert [row.num_frames for row in index_videos(settings(tmp_path, "navsim"))] == [1]
+    write_pictures(tmp_path / "sensor_blobs" / "trainval" / "log" / "CAM_F0", 3)
+    assert [row.num_frames for row in index_videos(settings(tmp_path, "navsim"))] == [3]
+
+
+@pytest.mark.parametrize("split", ["test", "mini", "navtest", "private_test_hard"])
+def test_test_data_is_refused(tmp_path: Path, split: str) -> None:
+    write_log(tmp_path, "log", [0.0, 0.5], shown=[0, 1], split=split)
+    message = f"split='{split}' must not be learnt from: only trainval and navtrain hold training logs"
+    with pytest.raises(VideoError, match=message):
+        index_videos(settings(tmp_path, "navsim", split=split))
+    with pytest.raises(VideoError, match=message):
+        check_path(f"sensor_blobs/{split}/log/CAM_F0")
+
+
+def test_test_data_is_refused_by_any_name_of_a_folder() -> None:
+    for path in ("navhard_two_stage/sensor_blobs/x", "data/navtest/a", "warmup_two_stage/x"):
+        with pytest.raises(VideoError, match="must not be learnt from"):
+            check_path(path)
+    check_path("sensor_blobs/trainval/log/CAM_F0")
+    check_path("videos/test_drive.mp4")
+    check_split("navtrain")
+
+
+def test_listed_logs_are_refused_wherever_they_lie(tmp_path: Path) -> None:
+    write_log(tmp_path, "log", [0.0, 0.5], shown=[0, 1])
+    (tmp_path / "names.txt").write_text("other\nlog\n")
+    with pytest.raises(VideoError, match="log log is one of the 2 logs that must not be learnt from"):
+        index_videos(settings(tmp_path, "navsim", forbidden_logs=str(tmp_path / "names.txt")))
+    (tmp_path / "filter.yaml").write_text(
+        "_target_: SceneFilter\nnum_frames: 14\nlog_names:\n  - '2021.a'\n  # note\n  - 2021.b\ntokens:\n- log\n"
+    )
+    assert read_forbidden_logs(tmp_path / "filter.yaml") == {"2021.a", "2021.b"}
+    assert len(index_videos(settings(tmp_path, "navsim", forbidden_logs=str(tmp_path / "filter.yaml")))) == 1
+    (tmp_path / "empty.yaml").write_text("log_names: null\ntokens:\n  - a\n")
+    with pytest.raises(VideoError, match=r"forbidden_logs=.* names no log"):
+        read_forbidden_logs(tmp_path / "empty.yaml")
+
+
+def test_wrong_roots_and_options_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="layout='waymo' is unknown; choose from videos, covla"):
+        index_videos(settings(tmp_path, "waymo"))
+    with pytest.raises(VideoError, match="videos is no folder, but CovlaVideos expects one"):
+        index_videos(settings(tmp_path, "covla"))
+    with pytest.raises(VideoError, match=r"fps=0\.0 must be positive: pictures do not tell their rate"):
+        index_videos(settings(tmp_path, "folders"))
+    with pytest.raises(VideoError, match="holds nothing that VideoFiles reads"):
+        index_videos(settings(tmp_path, "videos"))

@@ -1,0 +1,79 @@
+"""Configuration of ``python -m training.demo``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from navsim_agents.errors import InputError
+
+
+@dataclass(frozen=True)
+class WorldSize:
+    """How much to drive and render."""
+
+    logs: int  # drives
+    duration_s: float  # of each
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """The video encoder's own training before those of the planners."""
+
+    steps: int = 0  # 0: planners start from random weights
+    settings: list[str] = field(default_factory=list)  # of training.pretrain, as on its command line
+
+
+@dataclass  # not frozen: OmegaConf merges no file into a dict whose values are read-only
+class TrainingRun:
+    """One training, by the name that its agent has in the table."""
+
+    agent: str  # group file of navsim_configs/agent
+    epochs: int
+    needs_labels: bool = False  # it scores its proposals and has pseudo-teachers
+    settings: list[str] = field(default_factory=list)  # of training.train, as on its command line
+    when_planning: dict[str, Any] = field(default_factory=dict)  # keys of the agent's config that differ then
+
+
+@dataclass  # not frozen: see TrainingRun
+class Variant:
+    """Weights of a training that choose in another way."""
+
+    training: str
+    when_planning: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Worlds, pretraining, labels, trainings and the evaluation of them all."""
+
+    output: str
+    train_world: WorldSize
+    test_world: WorldSize
+    trainings: dict[str, TrainingRun] = field(default_factory=dict)
+    shown: str = ""  # of trainings and variants: whose plans and proposals the pictures show
+    imitating: str = ""  # of trainings: the one that is compared with constant velocity
+    variants: dict[str, Variant] = field(default_factory=dict)
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    vocabulary_size: int = 256
+    batch_size: int = 16
+    seed: int = 0  # of the training's world; the test's has the next one, so it has other towns and other drives
+    workers: int = 2  # processes that render, cache and label
+    threads: int = 2  # of torch
+    evaluate: list[str] = field(default_factory=list)  # further settings of training.evaluate
+
+    def __post_init__(self) -> None:
+        strange = sorted({variant.training for variant in self.variants.values()} - set(self.trainings))
+        if strange:
+            raise InputError(f"variants name the trainings {strange}, but there are {sorted(self.trainings)}")
+        for key, name, known in (
+            ("shown", self.shown, {**self.trainings, **self.variants}),
+            ("imitating", self.imitating, self.trainings),
+        ):
+            if name not in known:
+                raise InputError(f"{key}={name!r}, but must be one of {', '.join(known)}")
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether any training does."""
+        return any(run.needs_labels for run in self.trainings.values())

@@ -1,0 +1,230 @@
+"""``python -m training.probe``: which encoder is the better one to plan on?
+
+The perception-free planner is trained on each encoder, frozen, for the same budget and evaluated on unseen logs, over
+several seeds: the paper's comparison of encoders. ``random`` stands for weights that are drawn from the seed.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+import hydra
+from omegaconf import DictConfig
+
+from navsim_agents.errors import InputError, NavsimDriveJepaError
+from training.config import CacheConfig, DataConfig, EvaluateConfig, ParamsConfig, TrainConfig, read_config
+from training.evaluate import evaluate
+from training.files import read_json, write_json, write_text
+from training.sources import SceneSource
+from training.table import COUNTS
+from training.train import RESULT_FILE, train
+
+RANDOM = "random"
+RUN_FILE = "probe_run.json"
+SUMMARY_FILE = "probe.json"
+TABLE_FILE = "probe.txt"
+
+
+@dataclass(frozen=True)
+class TestConfig:
+    """The logs that no planner learns from."""
+
+    root: str
+    split: str = "test"
+    frame_interval: int = 1
+    max_scenes: int = 0  # evenly spaced over the split; 0 takes all
+
+    __test__ = False  # not for pytest, in spite of its name
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """Configuration of ``python -m training.probe``."""
+
+    output: str
+    agent: Any  # group of navsim_configs; its encoder is frozen
+    data: DataConfig  # what the planners learn from
+    test: TestConfig
+    cache: CacheConfig  # of pictures, shared by all runs
+    encoders: dict[str, str] = field(default_factory=dict)  # name in the table -> checkpoint, or random
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    dataloader: ParamsConfig = field(default_factory=ParamsConfig)
+    trainer: ParamsConfig = field(default_factory=ParamsConfig)
+    baselines: list[str] = field(default_factory=lambda: ["constant_velocity"])
+    columns: list[str] = field(default_factory=lambda: ["displacement"])
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.encoders or not self.seeds:
+            raise InputError(
+                f"encoders={self.encoders} and seeds={self.seeds} must both name something: "
+                "+encoders.<name>=<checkpoint> or =random, seeds=[0,1,2]"
+            )
+        if self.test.split == self.data.split and Path(self.test.root).resolve() == Path(self.data.root).resolve():
+            raise InputError(
+                f"the planners would be tested on what they learn from, {self.data.root} ({self.data.split}); "
+                "name another test.root or test.split"
+            )
+
+
+@hydra.main(version_base="1.2", config_path="conf", config_name="probe")
+def main(composed: DictConfig) -> None:
+    """Probe as configured and print the table."""
+    try:
+        print(probe_table(probe(read_config(ProbeConfig, composed))))
+    except NavsimDriveJepaError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def probe(
+    config: ProbeConfig, train_source: Optional[SceneSource] = None, test_source: Optional[SceneSource] = None
+) -> dict[str, Any]:
+    """Train and test every encoder with every seed; return what is also written to ``<output>/probe.json``.
+
+    Runs that are finished are kept, so an interrupted probe goes on where it stopped. The sources stand in for the logs
+    at ``config.data`` and ``config.test``.
+
+    Raises:
+        InputError: a kept run has other settings.
+    """
+    output = Path(config.output)
+    runs = {
+        run_name(name, seed): str(train_one(config, name, seed, train_source))
+        for name in config.encoders
+        for seed in config.seeds
+    }
+    evaluation = evaluate(
+        EvaluateConfig(
+            output=str(output / "evaluation"),
+            data_root=config.test.root,
+            split=config.test.split,
+            baselines=config.baselines,
+            runs=runs,
+            columns=config.columns,
+            threads=config.threads,
+            frame_interval=config.test.frame_interval,
+            max_scenes=config.test.max_scenes,
+        ),
+        test_source,
+    )
+    summary = summarise(config, evaluation)
+    write_json(output / SUMMARY_FILE, summary)
+    write_text(output / TABLE_FILE, probe_table(summary) + "\n")
+    return summary
+
+
+def run_name(encoder: str, seed: int) -> str:
+    """Name of one run, in folders and in the evaluation."""
+    return f"{encoder}-seed{seed}"
+
+
+def train_one(config: ProbeConfig, encoder: str, seed: int, source: Optional[SceneSource] = None) -> Path:
+    """Train the planner on one frozen encoder with one seed, unless that was done before; the run's folder.
+
+    Raises:
+        InputError: the folder holds a run with other settings.
+    """
+    folder = Path(config.output) / "runs" / run_name(encoder, seed)
+    settings = run_config(config, encoder, seed, folder)
+    record = {"config": asdict(settings), "weights": weights_stamp(config.encoders[encoder])}
+    path = folder / RUN_FILE
+    if path.exists() and read_json(path) != record:
+        raise InputError(
+            f"{folder} holds a run with other settings or weights; choose another output, or delete that folder"
+        )
+    write_json(path, record)
+    if not (folder / RESULT_FILE).exists():
+        train(settings, source)
+    return folder
+
+
+def run_config(config: ProbeConfig, encoder: str, seed: int, folder: Path) -> TrainConfig:
+    """What ``training.train`` is asked for."""
+    agent = copy.deepcopy(dict(config.agent))
+    agent["config"] = {**agent.get("config", {}), "freeze_encoder": True}
+    checkpoint = config.encoders[encoder]
+    agent["encoder_checkpoint_path"] = None if checkpoint == RANDOM else checkpoint
+    return TrainConfig(
+        output=str(folder),
+        agent=agent,
+        data=config.data,
+        cache=config.cache,
+        dataloader=config.dataloader,
+        trainer=config.trainer,
+        seed=seed,
+        threads=config.threads,
+    )
+
+
+def weights_stamp(checkpoint: str) -> Optional[str]:
+    """Changes when the checkpoint does; None for random weights.
+
+    Raises:
+        InputError: no such file.
+    """
+    if checkpoint == RANDOM:
+        return None
+    path = Path(checkpoint).expanduser()
+    if not path.is_file():
+        raise InputError(f"encoder checkpoint {path} is no file; give a .pt file of pretraining, or {RANDOM}")
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def summarise(config: ProbeConfig, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean and standard deviation over the seeds of every metric of every encoder; baselines as they are."""
+    agents = evaluation["agents"]
+    return {
+        "encoders": {
+            name: {
+                "weights": checkpoint,
+                "seeds": config.seeds,
+                "metrics": _spread([agents[run_name(name, seed)] for seed in config.seeds]),
+            }
+            for name, checkpoint in config.encoders.items()
+        },
+        "baselines": {name: agents[name] for name in config.baselines},
+        "scenes": evaluation["scenes"],
+        "config": asdict(config),
+    }
+
+
+def _spread(runs: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    spread = {}
+    for metric in runs[0]:
+        values = [run[metric] for run in runs if metric in run]
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        spread[metric] = {"mean": statistics.fmean(values), "sd": deviation, "values": values}
+    return spread
+
+
+def probe_table(summary: Mapping[str, Any]) -> str:
+    """One line an encoder: mean ± standard deviation over its seeds; below them the baselines."""
+    first = next(iter(summary["encoders"].values()))["metrics"]
+    names = [name for name in first if name not in COUNTS]
+    rows = [["encoder", *names, "seeds", "scenes"]]
+    for name, encoder in summary["encoders"].items():
+        metrics = encoder["metrics"]
+        values = [_plus_minus(metrics[metric]) for metric in names]
+        rows.append([name, *values, str(len(encoder["seeds"])), f"{metrics['num_planned']['mean']:.0f}"])
+    for name, metrics in summary["baselines"].items():
+        values = [f"{metrics[metric]:.3f}" if metric in metrics else "–" for metric in names]
+        rows.append([f"({name})", *values, "", str(metrics["num_planned"])])
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def _plus_minus(metric: Mapping[str, Any]) -> str:
+    spread = "" if metric["sd"] is None else f" ± {metric['sd']:.3f}"
+    return f"{metric['mean']:.3f}{spread}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""No test data in pretraining: which folders of NAVSIM's data may be learnt from.
+
+NAVSIM's navtest is cut from OpenScene's ``test`` logs, navhard and the competition splits come with folders of their
+own. Only folders of training logs are let through; a list of logs to keep out can be handed in on top.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
+
+from navsim_agents.errors import VideoError
+
+TRAINING_SPLITS = ("trainval", "navtrain")
+LOG_FOLDERS, PICTURE_FOLDERS = "navsim_logs", "sensor_blobs"
+LOG_NAME = re.compile(r"^\s*-\s*['\"]?([^\s'\"#:]+)['\"]?\s*$")
+
+
+def check_split(split: str) -> None:
+    """Refuse a folder of ``navsim_logs`` that is not one of training logs.
+
+    Raises:
+        VideoError: so.
+    """
+    if split not in TRAINING_SPLITS:
+        raise VideoError(
+            f"split={split!r} must not be learnt from: only {' and '.join(TRAINING_SPLITS)} hold training logs "
+            "(navtest and navhard are cut from test logs, mini mixes them); index the trainval logs instead"
+        )
+
+
+def check_path(path: str) -> None:
+    """Refuse a path relative to a data set's root that leads to test logs or to their pictures.
+
+    Raises:
+        VideoError: so.
+    """
+    parts = PurePosixPath(path).parts
+    for above, folder in zip(parts, parts[1:]):
+        if above in (LOG_FOLDERS, PICTURE_FOLDERS):
+            check_split(folder)
+    for part in parts:
+        if part.startswith(("navtest", "navhard", "navsafe", "private_test", "warmup_")):
+            check_split(part)
+
+
+def check_log(log_name: str, forbidden: Collection[str]) -> None:
+    """Refuse a log that ``forbidden`` names, wherever it lies.
+
+    Raises:
+        VideoError: so.
+    """
+    if log_name in forbidden:
+        raise VideoError(
+            f"log {log_name} is one of the {len(forbidden)} logs that must not be learnt from (forbidden_logs); "
+            "move it out of the training split, or correct the list"
+        )
+
+
+def read_forbidden_logs(path: Path) -> frozenset[str]:
+    """Names in a text file of one log a line, or in a YAML list such as the devkit's ``scene_filter/navtest.yaml``.
+
+    Of a YAML file only the block ``log_names`` is read, so its tokens are not mistaken for logs.
+
+    Raises:
+        VideoError: no such file, or it names no log.
+    """
+    if not path.is_file():
+        raise VideoError(f"forbidden_logs={path} is no file; give a text file of log names or a devkit scene filter")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    starts = [number for number, line in enumerate(lines) if line.strip().startswith("log_names:")]
+    names = _block(lines[starts[0] + 1 :]) if starts else [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise VideoError(f"forbidden_logs={path} names no log; give one name a line, or a YAML list `log_names:`")
+    return frozenset(names)
+
+
+def _block(lines: list[str]) -> list[str]:
+    """Items of the YAML list that begins at the first of ``lines``."""
+    names = []
+    for line in lines:
+        found = LOG_NAME.match(line)
+        if not found and line.strip() and not line.strip().startswith("#"):
+            break
+        if found:
+            names.append(found.group(1))
+    return names

@@ -1,0 +1,118 @@
+"""The manifest: one JSON object a line for every video of a data set, whatever kind it is.
+
+A readable video has the fields of :class:`Video`; what could not be read has those of :class:`Unreadable`, so that a
+manifest also tells what it lacks. Lines of several manifests may be joined into one file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Union
+
+from navsim_agents.errors import VideoError
+from training.files import write_text
+
+VIDEO_FILE, IMAGE_SEQUENCE = "video", "images"
+KINDS = (VIDEO_FILE, IMAGE_SEQUENCE)
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video file, or one unbroken sequence of pictures."""
+
+    data_set: str
+    source: str  # what was probed (video, folder or log), relative to the data set's root
+    stamp: str  # changes when the source does
+    kind: str  # VIDEO_FILE or IMAGE_SEQUENCE
+    path: str  # the file or the folder of the pictures, relative to the data set's root
+    fps: float
+    num_frames: int
+    duration_s: float
+    width: int  # px, as shown
+    height: int
+    codec: str
+    frame_names: str = ""  # of a sequence: names of its pictures in order of time, one a line (a string is compact)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise VideoError(f"{self.path} has kind={self.kind!r}, but kinds are {', '.join(KINDS)}; index it again")
+        if self.fps <= 0 or self.num_frames < 1:
+            raise VideoError(
+                f"{self.path} has fps={self.fps} and num_frames={self.num_frames}, but both must be positive; "
+                "index it again"
+            )
+        if self.kind == IMAGE_SEQUENCE and len(self.frame_names.split("\n")) != self.num_frames:
+            raise VideoError(f"{self.path} names another number of pictures than num_frames; index it again")
+
+    def frame_name(self, index: int) -> str:
+        """Name of a sequence's picture number ``index``."""
+        return self.frame_names.split("\n")[index]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A source that gave no video, and why."""
+
+    data_set: str
+    source: str
+    stamp: str
+    error: str
+
+
+Row = Union[Video, Unreadable]
+
+
+def row_to_json(row: Row) -> dict[str, Any]:
+    """``row`` in JSON types; pictures as a list."""
+    values = asdict(row)
+    names = values.pop("frame_names", "")
+    return {**values, "frames": names.split("\n")} if names else values
+
+
+def row_from_json(values: Mapping[str, Any]) -> Row:
+    """The row that :func:`row_to_json` wrote.
+
+    Raises:
+        VideoError: a key is missing or unknown.
+    """
+    settings = dict(values)
+    kind = Unreadable if "error" in settings else Video
+    if "frames" in settings:
+        settings["frame_names"] = "\n".join(settings.pop("frames"))
+    known = {item.name for item in fields(kind)}
+    wrong = sorted(set(settings) - known) + sorted(known - {"frame_names"} - set(settings))
+    if wrong:
+        raise VideoError(f"a line of the manifest has or lacks the keys {wrong}; index the videos again")
+    return kind(**settings)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Every row of a manifest.
+
+    Raises:
+        VideoError: no such file, or a line of it is no row.
+    """
+    if not path.is_file():
+        raise VideoError(
+            f"{path} is no file; make the manifest with `python -m cache_tools.index_videos output={path}`"
+        )
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            rows.append(row_from_json(json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise VideoError(f"line {number} of {path} is no row of a manifest: {error}") from error
+    return rows
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write a manifest, whole or not at all."""
+    write_text(path, "".join(row_line(row) for row in rows))
+
+
+def row_line(row: Row) -> str:
+    """``row`` as one line of a manifest."""
+    return json.dumps(row_to_json(row)) + "\n"
