@@ -31,5 +31,9 @@ class TrajectoryError(NavsimDriveJepaError, ValueError):
     """Trajectories to be scored have another shape, interval or values than the metric needs."""
 
 
+class TrainingError(NavsimDriveJepaError):
+    """A training run cannot go on: its loss is not finite, or its features have collapsed."""
+
+
 class VideoError(NavsimDriveJepaError, ValueError):
     """A video, its pictures or the manifest that lists them are missing, damaged, or not allowed to be learnt from."""

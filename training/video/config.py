@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Dict, Union  # noqa: UP035  (OmegaConf of hydra 1.2 resolves Dict on Python 3.9)
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, TypeVar, Union, cast  # noqa: UP035  (OmegaConf of hydra 1.2 resolves Dict on Python 3.9)
 
 from omegaconf import OmegaConf
 
 from navsim_agents.errors import VideoError
+
+ConfigT = TypeVar("ConfigT")
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,17 @@ class ClipDataConfig:
         """Make a config of YAML's ``settings``; what they leave out keeps its default, a misspelt key is refused."""
         if isinstance(settings, ClipDataConfig):
             return settings
-        base = OmegaConf.structured(cls)
-        OmegaConf.set_readonly(base, False)  # a frozen dataclass makes even its free-form dict read-only
-        OmegaConf.set_readonly(base.data_sets, False)
-        made = OmegaConf.to_object(OmegaConf.merge(base, OmegaConf.create(dict(settings))))
-        assert isinstance(made, cls)
-        return made
+        plain = dict(settings)
+        data_sets = {name: _filled(DataSetConfig, part) for name, part in plain.pop("data_sets", {}).items()}
+        return replace(_filled(cls, plain), data_sets=data_sets)
 
     @property
     def span_s(self) -> float:
         """From a clip's first frame to its last."""
         return (self.num_frames - 1) / self.fps
+
+
+def _filled(kind: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
+    base = OmegaConf.structured(kind)
+    OmegaConf.set_readonly(base, False)  # what a frozen dataclass makes of itself
+    return cast(ConfigT, OmegaConf.to_object(OmegaConf.merge(base, dict(settings))))

@@ -1,0 +1,1 @@
+"""Mask families by name."""

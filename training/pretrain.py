@@ -1,0 +1,58 @@
+"""``python -m training.pretrain``: teach the video encoder on driving videos, without labels (V-JEPA).
+
+    python -m training.pretrain output=RUN data=…                                   one GPU, or the CPU
+    torchrun --nproc_per_node 8 -m training.pretrain output=RUN data=…              eight GPUs
+
+Ctrl-C ends the run after the step under way and saves it; the same command goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from navsim_agents.errors import NavsimDriveJepaError
+from training.config import read_config
+from training.pretraining.config import PretrainConfig
+from training.pretraining.loop import Pretrainer
+from training.pretraining.processes import Processes
+from training.video.loader import build_clip_loader
+
+SIGNAL_EXIT = 128
+"""Shells report a process that a signal ended as 128 + its number."""
+
+
+@hydra.main(version_base="1.2", config_path="conf", config_name="pretrain")
+def main(composed: DictConfig) -> None:
+    """Pretrain as configured; exit code 1 and one line where something breaks a rule."""
+    try:
+        result = pretrain(read_config(PretrainConfig, composed))
+    except NavsimDriveJepaError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    if result["signal"] is not None:
+        print(f"stopped after step {result['steps']} and saved; the same command goes on", file=sys.stderr)
+        sys.exit(SIGNAL_EXIT + result["signal"])
+
+
+def pretrain(config: PretrainConfig) -> dict[str, Any]:
+    """Run or go on; returns what is also written to ``<output>/result.json``."""
+    processes = Processes.join(config.processes)
+    try:
+        loader = build_clip_loader(
+            config.data,
+            batch_size=config.batch_size,
+            rank=processes.rank,
+            world_size=processes.world_size,
+            seed=config.seed,
+            workers=config.workers,
+        )
+        return Pretrainer(config, loader, processes).run()
+    finally:
+        processes.leave()
+
+
+if __name__ == "__main__":
+    main()

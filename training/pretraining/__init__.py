@@ -1,0 +1,1 @@
+"""Self-supervised pretraining of the video encoder; the command is ``python -m training.pretrain``."""

@@ -1,0 +1,146 @@
+"""Checkpoints in the layout of V-JEPA 2's training code, with one more entry that lets a run go on exactly."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Union
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from navsim_agents.errors import CheckpointError
+from navsim_agents.models.checkpoint import load_encoder_weights
+from navsim_agents.models.checkpoint_file import read_checkpoint
+from navsim_agents.models.key_table import KeyTable, load_strictly
+from navsim_agents.models.video_jepa import VideoJepa
+
+WRAPPERS = "module.backbone."
+"""In front of every name in V-JEPA 2's files: data-parallel, then a wrapper for several clip lengths."""
+PARTS = ("encoder", "predictor", "target_encoder")
+PROGRESS = "navsim_drive_jepa"
+"""Our entry; V-JEPA 2's loaders pass over it."""
+SCALER_STATE = {
+    "scale": 65536.0,
+    "growth_factor": 2.0,
+    "backoff_factor": 0.5,
+    "growth_interval": 2000,
+    "_growth_tracker": 0,
+}
+"""A gradient scaler at its start: bfloat16 needs none, but V-JEPA 2's training code wants to load one."""
+
+
+class Progress(NamedTuple):
+    """How far a run has come; randomness is a function of seed and step, so it needs no state of its own."""
+
+    step: int  # optimiser steps done
+    seed: int
+    batch_size: int  # clips a process
+    world_size: int  # processes
+    data: dict[str, Any]  # state of the loader, the same on every process
+    losses: list[float]  # of the current epoch
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """File of the checkpoint after ``step`` steps."""
+    return folder / f"step_{step:08d}.pt"
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """Whole checkpoints, oldest first."""
+    return sorted(folder.glob("step_*.pt"))
+
+
+def save_checkpoint(
+    path: Path, jepa: VideoJepa, optimiser: Optimizer, progress: Progress, *, epoch: int, lr: float
+) -> None:
+    """Write ``path`` whole or not at all.
+
+    Args:
+        path: where to.
+        jepa: networks.
+        optimiser: of ``build_optimiser``.
+        progress: what resuming needs.
+        epoch: whole epochs done.
+        lr: peak learning rate, as V-JEPA 2 notes it.
+    """
+    contents: dict[str, Any] = {part: _wrapped(getattr(jepa, part)) for part in PARTS}
+    contents.update(
+        opt=optimiser.state_dict(),
+        scaler=dict(SCALER_STATE),
+        epoch=epoch,
+        loss=sum(progress.losses) / max(1, len(progress.losses)),
+        batch_size=progress.batch_size,
+        world_size=progress.world_size,
+        lr=lr,
+    )
+    contents[PROGRESS] = progress._asdict()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    torch.save(contents, unfinished)
+    os.replace(unfinished, path)
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Delete all but the newest ``count`` checkpoints, and what an interruption left unfinished."""
+    outdated = checkpoints_in(folder)[: -max(1, count)]
+    for path in [*outdated, *folder.glob(".step_*.pt.unfinished")]:
+        path.unlink()
+
+
+def load_checkpoint(path: Path, jepa: VideoJepa, optimiser: Optimizer) -> Progress:
+    """Networks and optimiser as they were saved.
+
+    Raises:
+        CheckpointError: the file was not written here, or is of other sizes; says a way out.
+    """
+    contents = read_checkpoint(path)
+    if PROGRESS not in contents:
+        raise CheckpointError(
+            f"{path} holds {', '.join(map(str, contents))} but no {PROGRESS}, so no run can go on from it; "
+            f"start from its weights: model.init_from={path}"
+        )
+    for part in PARTS:
+        _load_part(getattr(jepa, part), contents, part, path)
+    optimiser.load_state_dict(contents["opt"])
+    return Progress(**contents[PROGRESS])
+
+
+def load_initial_weights(jepa: VideoJepa, path: Union[str, Path], *, predictor: bool) -> str:
+    """Start from a V-JEPA 2 file: encoder, its moving average (else a copy), and the predictor where asked for.
+
+    Returns:
+        What was read, in words.
+
+    Raises:
+        CheckpointError: the file lacks something or is of other sizes.
+    """
+    contents = read_checkpoint(path)
+    entries = [entry for entry in ("encoder", "target_encoder") if entry in contents]
+    online = load_encoder_weights(jepa.encoder, path, next(iter(entries), None))
+    average = load_encoder_weights(jepa.target_encoder, path, next(reversed(entries), None))
+    if predictor:
+        _load_part(jepa.predictor, contents, "predictor", Path(path))
+    return f"encoder from {online}, moving average from {average}, predictor {'too' if predictor else 'fresh'}"
+
+
+def _wrapped(module: nn.Module) -> dict[str, Tensor]:
+    return {WRAPPERS + name: tensor for name, tensor in module.state_dict().items()}
+
+
+def _load_part(module: nn.Module, contents: Mapping[str, Any], part: str, path: Path) -> None:
+    table = KeyTable((part,), prefixes=("module.", "backbone."), ignored=("pos_embed", "predictor_pos_embed"))
+    try:
+        tensors = table.translate(contents[table.choose_entry(contents)])
+        load_strictly(module, tensors)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}, entry {part}: {error}. {_way_out(part, contents.get(part))}") from error
+
+
+def _way_out(part: str, weights: Optional[Mapping[str, Any]]) -> str:
+    if part != "predictor":
+        return "Set model.encoder to the size that the file was trained with"
+    tokens = sum("mask_tokens." in name for name in weights or {})
+    return f"It holds {tokens} mask tokens: set model.num_mask_tokens to that, or model.init_predictor=false"

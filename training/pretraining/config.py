@@ -1,0 +1,129 @@
+"""Options of ``python -m training.pretrain``; defaults and their sources stand in ``training/conf/pretrain.yaml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Optional
+
+from navsim_agents.errors import InputError
+from navsim_agents.models.masks import CUTS, MaskFamily
+from navsim_agents.models.presets import encoder_preset, predictor_preset
+from navsim_agents.models.video_jepa import VideoJepa
+from training.pretraining.schedules import ScheduleConfig
+
+PRECISIONS = ("bf16", "float32")
+ALARMS = ("warn", "stop")
+CUT_OVER = ("process", "all")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the networks, and where their weights come from."""
+
+    encoder: str = "vit_l"  # preset
+    predictor: str = "stock"  # preset
+    num_mask_tokens: int = 10
+    square_positions: bool = False
+    activation_checkpointing: bool = True
+    compile: bool = False
+    init_from: Optional[str] = None  # a V-JEPA 2 checkpoint
+    init_predictor: bool = True  # from the same file
+
+    def build(self) -> VideoJepa:
+        """The networks with fresh weights from torch's global generator."""
+        recompute = self.activation_checkpointing
+        predictor = replace(
+            predictor_preset(self.predictor),
+            num_mask_tokens=self.num_mask_tokens,
+            square_positions=self.square_positions,
+            activation_checkpointing=recompute,
+        )
+        return VideoJepa(encoder_preset(self.encoder, activation_checkpointing=recompute), predictor)
+
+
+@dataclass(frozen=True)
+class MasksConfig:
+    """Mask families of every step, and how a batch is cut to one length."""
+
+    families: list[MaskFamily]
+    cut: str = "random"
+    cut_over: str = "process"
+
+    def __post_init__(self) -> None:
+        names = [family.name for family in self.families]
+        if not names or len(set(names)) < len(names):
+            raise InputError(f"mask families are called {names}; name one at least, and each differently")
+        if self.cut not in CUTS:
+            raise InputError(f"masks.cut={self.cut!r}, but must be one of {', '.join(CUTS)}")
+        if self.cut_over not in CUT_OVER:
+            raise InputError(f"masks.cut_over={self.cut_over!r}, but must be one of {', '.join(CUT_OVER)}")
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW beside the scheduled rates."""
+
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    eps: float = 1e-8
+    clip_grad_norm: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class HealthConfig:
+    """What is watched, and when it raises an alarm."""
+
+    every: int = 50  # steps between two measurements of the features
+    max_tokens: int = 2048  # of this process that are measured
+    min_feature_std: float = 0.05
+    min_effective_rank: float = 3.0
+    on_collapse: str = "warn"
+    max_skipped_steps: int = 3  # in a row, for a loss or gradient that is not finite
+
+    def __post_init__(self) -> None:
+        if self.on_collapse not in ALARMS:
+            raise InputError(f"health.on_collapse={self.on_collapse!r}, but must be one of {', '.join(ALARMS)}")
+
+
+@dataclass(frozen=True)
+class SavingConfig:
+    """Checkpoints: one every so many steps, at the end, and on Ctrl-C."""
+
+    every: int = 300  # steps
+    keep: int = 3  # newest checkpoints that stay
+
+
+@dataclass(frozen=True)
+class ProcessConfig:
+    """This process among all; ``torchrun`` says the numbers."""
+
+    rank: int = 0
+    local_rank: int = 0  # on its machine
+    world_size: int = 1
+    backend: str = "auto"  # nccl for CUDA, else gloo
+    init_method: str = "env://"
+    device: str = "auto"  # cuda where there is one
+    threads: int = 0  # of torch; 0 leaves its own choice
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Configuration of ``python -m training.pretrain``."""
+
+    output: str
+    data: Any  # for training.video.loader
+    masks: MasksConfig
+    batch_size: int = 64  # clips a process and step
+    workers: int = 8  # processes that read clips, for each training process
+    seed: int = 0
+    precision: str = "bf16"
+    resume: bool = True  # go on from <output>/checkpoints where there are any
+    model: ModelConfig = field(default_factory=ModelConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)
+    saving: SavingConfig = field(default_factory=SavingConfig)
+    processes: ProcessConfig = field(default_factory=ProcessConfig)
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision={self.precision!r}, but must be one of {', '.join(PRECISIONS)}")
