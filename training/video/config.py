@@ -34,7 +34,7 @@ class DataSetConfig:
 class ClipDataConfig:
     """Clips of driving videos; the defaults are the paper's (8 frames at 2 Hz, 512 x 256, plain full-frame resize).
 
-    Its mixture is openscene 0.5, covla 0.2, drivingdojo 0.3 (design/paper.md §1: the first author's answer).
+    Its mixture is openscene 0.5, covla 0.2, drivingdojo 0.3 (the first author, in the issues of the released code).
     """
 
     data_sets: Dict[str, DataSetConfig] = field(default_factory=dict)  # noqa: UP006  # by the name in the manifest
