@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+import torch
 
 from navsim_agents.data.logs import SceneLoader
 from navsim_agents.scoring import SceneStore
@@ -28,7 +29,13 @@ def _small_worlds(monkeypatch):
     generate._map_of.cache_clear()
 
 
-def config_of(root, logs=3):
+@pytest.fixture
+def _no_driver(monkeypatch):
+    """The reference driver takes most of the time and no part in what these tests show."""
+    monkeypatch.setattr(store, "reference_trajectories", lambda scenes, limits: torch.zeros(len(scenes), 41, 11))
+
+
+def config_of(root, logs=4):
     return WorldConfig(output=str(root), logs=logs, seed=3, cameras=[])
 
 
@@ -41,6 +48,7 @@ def test_every_scene_of_the_loader_is_in_the_store(tmp_path):
         scene = found[loader.tokens[-1]]
         assert scene.log_name == loader.get_scene(loader.tokens[-1]).scene_metadata.log_name
         assert scene.map_name == loader.get_scene(loader.tokens[-1]).scene_metadata.map_name
+        assert scene.pdm_trajectory[-1, 0] > 5.0
     assert sorted(path.name for path in (tmp_path / "scoring_scenes").iterdir()) == ["test", "trainval"]
 
 
@@ -48,6 +56,7 @@ def contents(root):
     return {path.name: path.read_bytes() for path in sorted((root / "scoring_scenes" / "trainval").iterdir())}
 
 
+@pytest.mark.usefixtures("_no_driver")
 def test_a_stopped_run_goes_on_and_ends_the_same(tmp_path, monkeypatch):
     generate_world(config_of(tmp_path / "whole"))
     write, written = store.write_part, []
@@ -65,10 +74,11 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tmp_path, monkeypatch):
     again = []
     monkeypatch.setattr(generate, "write_part", lambda *given: again.append(write(*given)))
     generate_world(config_of(tmp_path / "stopped"))
-    assert len(again) == 1
+    assert len(again) == 2
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
 
 
+@pytest.mark.usefixtures("_no_driver")
 def test_finished_scenes_are_not_made_again_and_lost_ones_are(tmp_path, monkeypatch):
     generate_world(config_of(tmp_path))
     before, write, made = contents(tmp_path), store.write_part, []
@@ -77,17 +87,19 @@ def test_finished_scenes_are_not_made_again_and_lost_ones_are(tmp_path, monkeypa
     assert made == []
     shutil.rmtree(tmp_path / "scoring_scenes" / "trainval")
     generate_world(config_of(tmp_path))
-    assert len(made) == 2
+    assert len(made) == 3
     assert contents(tmp_path) == before
 
 
+@pytest.mark.usefixtures("_no_driver")
 def test_a_world_that_grows_adds_to_its_stores(tmp_path):
     generate_world(config_of(tmp_path / "grown"))
-    generate_world(config_of(tmp_path / "grown", logs=5))
-    generate_world(config_of(tmp_path / "at_once", logs=5))
+    generate_world(config_of(tmp_path / "grown", logs=6))
+    generate_world(config_of(tmp_path / "at_once", logs=6))
     assert contents(tmp_path / "grown") == contents(tmp_path / "at_once")
 
 
+@pytest.mark.usefixtures("_no_driver")
 def test_scenes_can_be_left_out(tmp_path):
     config = WorldConfig(output=str(tmp_path), logs=1, seed=3, cameras=[], scoring_scenes=False)
     generate_world(config)
