@@ -45,6 +45,7 @@ test-pins: .venv-pins/.installed
 
 .venv-pins/.installed: setup.py requirements/pins.txt
 	$(PYTHON39) -m venv .venv-pins
+	.venv-pins/bin/python -m pip install --quiet --upgrade pip  # Python 3.9 brings one that resolves for many minutes
 	.venv-pins/bin/python -m pip install --quiet --constraint requirements/pins.txt --editable '.[demo,test]'
 	touch $@
 

@@ -64,14 +64,17 @@ def plot(series: dict[str, Series], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(1, len(series), figsize=(3.2 * len(series), 3.0), layout="constrained")
     for axis, (name, (sizes, seconds)) in zip(axes, series.items()):
         milliseconds = 1e3 * np.array(seconds)
         axis.loglog(sizes, milliseconds, "o-", color="tab:blue", label=f"exponent {exponent(sizes, seconds):.2f}")
         axis.loglog(sizes, milliseconds[-1] * np.array(sizes) / sizes[-1], ":", color="gray", label="linear")
-        axis.set(xlabel=name, title="", ylim=(0.5 * milliseconds.min(), 2.0 * milliseconds.max()))
+        axis.set(xlabel=name, ylim=(0.5 * milliseconds.min(), 2.0 * milliseconds.max()))
+        axis.set_xticks(sizes[::2], [str(size) for size in sizes[::2]])
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_minor_formatter(ticker.NullFormatter())
         axis.legend(frameon=False, fontsize="small")
     axes[0].set_ylabel("median [ms]")
     figure.savefig(path, dpi=80)

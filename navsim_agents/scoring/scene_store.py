@@ -138,8 +138,8 @@ class SceneStoreWriter:
         """
         self.add_record(scene.token, encode(scene.to_arrays()))
 
-    def add_record(self, token: str, record: Union[bytes, npt.NDArray[np.uint8]]) -> None:
-        """Append a scene's bytes, as :meth:`SceneStore.record` gives them.
+    def add_record(self, token: str, record: Union[bytes, memoryview]) -> None:
+        """Append a scene's bytes, those of :meth:`SceneStore.record`.
 
         Raises:
             SceneError: as :meth:`add`.
@@ -204,7 +204,7 @@ def _copy_record(store: SceneStore, token: str, writer: SceneStoreWriter) -> boo
         record = store.record(token)
     except SceneError:
         return False
-    writer.add_record(token, record)
+    writer.add_record(token, record.data)
     return True
 
 

@@ -35,7 +35,8 @@ from navsim_agents.scoring.geometry.table import Table
 
 BITS = 64
 CELL_M = 1.0
-HASH_FACTORS = np.array((-7046029254386353131, 668265263374761393, 2147483647000001, 374761393668265263), np.int64)
+HASH_FACTOR = np.int64(-7046029254386353131)
+HASH_SHIFT = 29
 
 
 def num_words(num_polygons: int) -> int:
@@ -68,10 +69,7 @@ def _merge_equal(edges: FloatArray, bits: IntArray) -> tuple[FloatArray, IntArra
     down = (y1 > y2) | ((y1 == y2) & (x1 > x2))
     edges = np.where(down[:, None], edges[:, [2, 3, 0, 1]], edges)
     edges += 0.0  # -0.0 and 0.0 are one number but two patterns
-    hashes = np.zeros(len(edges), dtype=np.int64)
-    for column, factor in zip(edges.view(np.int64).T, HASH_FACTORS):
-        hashes ^= column * factor
-    order = np.argsort(hashes)
+    order = np.argsort(_hashes(edges.view(np.int64)))
     edges, bits = edges[order], bits[order]
     differs = [column[1:] != column[:-1] for column in edges.T]
     starts = np.concatenate(([0], 1 + np.flatnonzero(np.logical_or.reduce(differs))))
@@ -247,11 +245,21 @@ def _number_patterns(
 
 def _unique_rows(rows: IntArray) -> tuple[IntArray, IntArray]:
     """Different rows of [n, W], and the number of each row among them."""
-    if rows.shape[1] > 1:
-        different, number = np.unique(rows, axis=0, return_inverse=True)
-        return different, number.reshape(-1)
-    different, number = np.unique(rows[:, 0], return_inverse=True)
-    return different[:, None], number
+    keys = rows[:, 0] if rows.shape[1] == 1 else _hashes(rows)
+    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
+    if (rows[first][number] == rows).all():
+        return rows[first], number
+    different, number = np.unique(rows, axis=0, return_inverse=True)  # two hashes met
+    return different, number.reshape(-1)
+
+
+def _hashes(rows: IntArray) -> IntArray:
+    """One number a row of [n, k]; different rows rarely share it."""
+    mixed = np.zeros(len(rows), dtype=np.int64)
+    for column in rows.T:
+        mixed = (mixed ^ column) * HASH_FACTOR
+        mixed ^= mixed >> HASH_SHIFT
+    return mixed
 
 
 def _centres(layout: Layout) -> tuple[FloatArray, FloatArray]:

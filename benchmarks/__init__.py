@@ -1,0 +1,1 @@
+"""Timings of the package; run them on an idle machine."""
