@@ -47,7 +47,8 @@ class ScoredSource(FakeSource):
 TOKENS = ["log_a_0", "log_a_1", "log_a_2", "log_a_4", "log_b_0"]
 LOG_NAMES = [token[:5] for token in TOKENS]
 PLANS = {
-    "calm": np.stack([plan(6.0), plan(6.1), plan(3.0), plan(6.0), plan(3.0)]),
+    "steady": np.stack([plan(6.0)] * 5),  # goes on as the ego does
+    "slow": np.stack([plan(3.0), plan(3.2), plan(3.0), plan(6.0), plan(3.0)]),
     "wild": np.stack([plan(6.0, 0.0), plan(12.0, 3.0), plan(6.0), plan(12.0), plan(6.0)]),
 }
 PLANS["wild"][2, 3] = np.nan
@@ -81,7 +82,7 @@ def test_columns_are_those_of_each_plan_alone(scored: PlanScorer, agent: str) ->
 
 
 def test_epdms_is_aggregated_as_in_the_one_stage_script_by_hand(scored: PlanScorer) -> None:
-    found = scored.columns("calm", "epdms")
+    found = scored.columns("slow", "epdms")
     gates = np.prod(
         [found[f"{name}_compliance"] for name in ("drivable_area", "driving_direction", "traffic_light")], 0
     )
@@ -97,9 +98,9 @@ def test_epdms_is_aggregated_as_in_the_one_stage_script_by_hand(scored: PlanScor
 
 
 def test_epdms_star_keeps_what_the_human_excuses(scored: PlanScorer) -> None:
-    found = scored.columns("calm", "epdms")
+    found = scored.columns("slow", "epdms")
     row = TOKENS.index("log_a_4")  # where the human runs the red light too
-    poses = torch.from_numpy(PLANS["calm"][row][None])
+    poses = torch.from_numpy(PLANS["slow"][row][None])
     plain = score_trajectories(ScoredSource().scoring_scene("log_a_4"), poses)
     assert plain["traffic_light_compliance"].tolist() == [0.0]
     assert found["traffic_light_compliance"][row] == 1.0
@@ -114,7 +115,8 @@ def test_comfort_compares_each_plan_with_its_own_of_the_frame_before(scored: Pla
             for token, poses in zip(TOKENS[:2], PLANS[agent])
         ]
         assert comfort[1] == float(extended_comfort(states[1], states[0], 0.5)[0])
-    assert scored.columns("calm", "epdms")["two_frame_extended_comfort"][1] == 1.0
+    assert scored.columns("steady", "epdms")["two_frame_extended_comfort"][1] == 1.0
+    assert scored.columns("slow", "epdms")["two_frame_extended_comfort"][1] == 0.0  # brakes from 6 m/s in each frame
     assert scored.columns("wild", "epdms")["two_frame_extended_comfort"][1] == 0.0
     assert np.isnan(scored.columns("wild", "epdms")["two_frame_extended_comfort"][2:]).all()
 
@@ -131,14 +133,14 @@ def test_pairs_are_frames_of_one_log_at_most_055_s_apart_whatever_their_order() 
 
 def test_a_scene_that_cannot_be_scored_costs_itself_and_is_named() -> None:
     partly = scorer(source=ScoredSource(unscored=("log_a_1",)))
-    found = partly.columns("calm", "epdms")
+    found = partly.columns("slow", "epdms")
     assert np.isnan(found["score"]).tolist() == [False, True, False, False, False]
     assert np.isnan(found["two_frame_extended_comfort"]).all()  # its neighbours are a second apart now
     assert [(item["token"], item["reason"]) for item in partly.failures] == [
         ("log_a_1", "InputError: scene log_a_1 was not exported")
     ]
     with pytest.raises(InputError, match="none of 5 scenes can be scored: InputError: scene log_a_0 was not exported"):
-        scorer(source=ScoredSource(unscored=tuple(TOKENS))).columns("calm", "pdms")
+        scorer(source=ScoredSource(unscored=tuple(TOKENS))).columns("slow", "pdms")
 
 
 def test_every_scene_is_loaded_once_for_all_agents_and_metrics() -> None:
@@ -151,8 +153,8 @@ def test_every_scene_is_loaded_once_for_all_agents_and_metrics() -> None:
 
 def test_what_was_not_asked_for_is_refused(scored: PlanScorer) -> None:
     with pytest.raises(InputError, match=r"epdms was not asked for, only \['pdms'\]; name it among the columns"):
-        scorer(metrics=("pdms",)).columns("calm", "epdms")
-    bare = PlannedScenes(TOKENS, LOG_NAMES, PLANS["calm"], PLANS["calm"], ScoredSource())
+        scorer(metrics=("pdms",)).columns("slow", "epdms")
+    bare = PlannedScenes(TOKENS, LOG_NAMES, PLANS["slow"], PLANS["slow"], ScoredSource())
     with pytest.raises(InputError, match="pdms needs a PlanScorer, but these scenes have none"):
         compute_columns(["pdms"], bare)
 
@@ -183,9 +185,8 @@ def test_evaluation_averages_what_it_writes(tmp_path: Path) -> None:
     assert metric_names(summary) == main
     assert "epdms.lane_keeping" in sub_score_names(summary)
     assert summary_table(summary).splitlines()[0].split() == ["agent", *main, "scenes"]
-    driver = summary["agents"]["reference_driver"]  # straight on, into the car 20 m ahead in scene 1 of each log
-    assert driver["pdms"] == pytest.approx(5 / 6, abs=1e-6)
-    assert driver["epdms"] == pytest.approx(1.0, abs=1e-6)  # as the scoring scene's human does, which excuses it
+    # It runs into the car 26 m ahead in one scene of six, and there no progress counts.
+    assert summary["agents"]["reference_driver"]["pdms.ego_progress"] == pytest.approx(5 / 6, abs=1e-6)
 
 
 def test_scenes_of_logged_data_come_from_the_worlds_store_or_the_one_named(tmp_path: Path) -> None:
