@@ -98,11 +98,11 @@ def _rings(shapes: list[Any]) -> tuple[list[FloatArray], list[int], list[bool]]:
     holes: list[bool] = []
     for owner, shape in enumerate(shapes):
         for part in shapely.get_parts(shape):
-            for ring in (part.exterior, *part.interiors):
+            for place, ring in enumerate((part.exterior, *part.interiors)):
                 if shapely.Polygon(ring).area > 0.0:
                     rings.append(shapely.get_coordinates(ring))
                     owners.append(owner)
-                    holes.append(ring is not part.exterior)
+                    holes.append(place > 0)
     return rings, owners, holes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
@@ -29,6 +30,7 @@ class ProposalConfig(RefinerConfig):
     """Sizes and options of the planner behind its backbone."""
 
     num_stages: int = 4  # refinements by one and the same refiner
+    related_queries: bool = False  # queries start as code of proposal + code of waypoint; released: independent
     steps_per_pose: int = 5  # simulated states that the auxiliary heads foresee for every pose
 
     def __post_init__(self) -> None:
@@ -71,6 +73,14 @@ class ProposalOutput(NamedTuple):
         return self.scores.argmax(dim=1)
 
 
+def initial_queries(config: ProposalConfig) -> Float[Tensor, "NT D"]:
+    """Random queries, row-major: waypoints of the first proposal first; each number has unit variance."""
+    rows, columns, width = config.num_proposals, config.num_poses, config.model_dim
+    if not config.related_queries:
+        return torch.randn(rows * columns, width)
+    return ((torch.randn(rows, 1, width) + torch.randn(1, columns, width)) / math.sqrt(2.0)).flatten(0, 1)
+
+
 class ProposalHeads(nn.Module):
     """Scores, and in training the auxiliary answers, read off the refined queries."""
 
@@ -104,7 +114,7 @@ class ProposalPlanner(nn.Module):
         self.config = config
         self.backbone = backbone
         self.ego_projector = nn.Linear(EGO_DIM, config.model_dim)
-        self.query_embedding = nn.Parameter(torch.randn(config.num_proposals * config.num_poses, config.model_dim))
+        self.query_embedding = nn.Parameter(initial_queries(config))
         self.refiner = Refiner(config, backbone.region)
         self.heads = ProposalHeads(config)
 

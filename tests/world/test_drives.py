@@ -198,13 +198,17 @@ def test_routes_are_chains_that_begin_under_the_expert(drives, towns):
 
 
 def test_commands_tell_the_turn_that_follows(drives):
-    """Within the next 4 s a commanded turn is turned, unless the expert waits; and no turn comes without command."""
+    """Within the next 6 s a commanded turn is turned, unless the expert waits; and no turn comes without command.
+
+    The last second of a command is left out, when the turn is nearly done.
+    """
     agree, told = 0, 0
     for drive in drives:
         for name, sign in (("left", 1), ("right", -1)):
             turning = np.array(drive.events.get(f"{name}_turn", ()), dtype=int)
             assert (drive.ego.commands[turning] == DRIVING_COMMANDS.index(name)).all()
-            for step in np.flatnonzero(drive.ego.commands == DRIVING_COMMANDS.index(name)):
+            is_told = drive.ego.commands == DRIVING_COMMANDS.index(name)
+            for step in np.flatnonzero(is_told[:-10] & is_told[10:]):
                 future = drive.ego.poses[step : step + 60]
                 if np.hypot(*(future[-1] - future[0])[:2]) > 25.0:
                     told += 1
