@@ -30,6 +30,7 @@ class TrainingRun:
 
     agent: str  # group file of navsim_configs/agent
     epochs: int
+    batch_size: int = 16
     needs_labels: bool = False  # it scores its proposals and has pseudo-teachers
     settings: list[str] = field(default_factory=list)  # of training.train, as on its command line
     when_planning: dict[str, Any] = field(default_factory=dict)  # keys of the agent's config that differ then
@@ -56,7 +57,6 @@ class DemoConfig:
     variants: dict[str, Variant] = field(default_factory=dict)
     pretraining: Pretraining = field(default_factory=Pretraining)
     vocabulary_size: int = 256
-    batch_size: int = 16
     seed: int = 0  # of the training's world; the test's has the next one, so it has other towns and other drives
     workers: int = 2  # processes that render, cache and label
     threads: int = 2  # of torch

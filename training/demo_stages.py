@@ -134,7 +134,7 @@ def _training_stage(config: DemoConfig, name: str, run: TrainingRun) -> Stage:
         f"data.root={output / TRAIN_WORLD}",
         f"output={folder}",
         f"seed={config.seed}",
-        f"dataloader.params.batch_size={config.batch_size}",
+        f"dataloader.params.batch_size={run.batch_size}",
         f"trainer.params.max_epochs={run.epochs}",
     ]
     if config.pretraining.steps:

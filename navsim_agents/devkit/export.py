@@ -165,6 +165,6 @@ def _join_parts(output: Path, store: SceneStoreWriter) -> None:
         except SceneError:  # a worker was killed while it wrote
             continue
         for token, record in records:
-            store.add_record(token, record)
+            store.add_record(token, record.tobytes())
     store.flush()
     shutil.rmtree(folder, ignore_errors=True)

@@ -69,6 +69,7 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
             return open_scene_stores(self._scene_store).scene(token)
         from navsim_agents.devkit.metric_cache import load_metric_scene  # imports the devkit, where there is one
 
+        assert self._metric_cache_path is not None  # one of the two is given
         return load_metric_scene(self._metric_cache_path, token)
 
 

@@ -32,16 +32,17 @@ SETTINGS = (
     "train_world.duration_s=10",
     "test_world.logs=1",
     "test_world.duration_s=7.5",
-    "batch_size=2",
     "workers=1",
     "threads=1",
     "vocabulary_size=6",
     "pretraining.steps=2",
     f"pretraining.settings={listed(*PRETRAINING)}",
     "trainings.drive_jepa_perception_free.epochs=1",
+    "trainings.drive_jepa_perception_free.batch_size=2",
     f"trainings.drive_jepa_perception_free.settings={listed(*SIZE, 'cache.workers=0')}",
     "~trainings.drive_jepa_without_distillation",
     "trainings.drive_jepa.epochs=1",
+    "trainings.drive_jepa.batch_size=2",
     f"trainings.drive_jepa.settings={listed(*SIZE, *PLANNER, 'cache.workers=0')}",
 )
 AGENTS = ["drive_jepa_perception_free", "drive_jepa", "drive_jepa_momentum"]
