@@ -45,7 +45,7 @@ class ScoringConfig(CheckedConfig):
 
     scene_store: Optional[str] = None  # a SceneStore, or a folder of them
     metric_cache_path: Optional[str] = None  # or the devkit's own metric cache
-    scene_bytes: int = 1_048_576  # length of a packed scene; all have the same
+    scene_bytes: int = 2_097_152  # length of a packed scene; all have the same
     metric: str = AUTO  # pdms or epdms; auto: the host's, epdms without a devkit
 
     def __post_init__(self) -> None:
