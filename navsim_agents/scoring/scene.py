@@ -27,6 +27,7 @@ SCENE_TEXT_KEYS = ("devkit", "token", "log_name", "map_name", "scene_type", "ref
 LIST_TEXT_KEYS = ("polygon_layer", "polygon_token", "track_token", "track_type", "red_light_token")
 INTEGER_KEYS = ("ring_offsets", "ring_polygon", "red_light_offsets", "model_knots_us", "sample_times_us")
 TRUTH_KEYS = ("ring_is_hole", "polygon_on_route", "track_is_agent", "collided_track", "track_valid", "red_light_active")
+PDM_CLOSED = "pdm_closed"  # who drives where nobody says otherwise
 OPTIONAL_KEYS = ("model_knots_us", "sample_times_us", "reference_driver")
 
 
@@ -73,7 +74,7 @@ class ScoringScene:
     red_light_active: Bool[Tensor, "L T"]
     model_knots_us: Optional[Int[Tensor, " 9"]] = None
     sample_times_us: Optional[Int[Tensor, " 41"]] = None
-    reference_driver: str = "pdm_closed"  # who drives ``pdm_trajectory``; the built-in world has a driver of its own
+    reference_driver: str = PDM_CLOSED  # who drives ``pdm_trajectory``; the built-in world has a driver of its own
 
     def __post_init__(self) -> None:
         check_scene(self)
@@ -124,9 +125,11 @@ class ScoringScene:
         return ScoringScene(**values)
 
     def to_arrays(self) -> dict[str, npt.NDArray]:
-        """The arrays of the contract."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        arrays = {name: _to_array(value) for name, value in values if value is not None}
+        """The arrays of the contract; the reference driver is named only where it is not PDM-Closed."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.reference_driver == PDM_CLOSED:
+            del values["reference_driver"]
+        arrays = {name: _to_array(value) for name, value in values.items() if value is not None}
         return {"schema_version": np.asarray(SCHEMA_VERSION), **arrays}
 
     def save(self, path: Union[str, os.PathLike[str]]) -> None:

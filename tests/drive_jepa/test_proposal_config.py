@@ -58,7 +58,7 @@ def test_presets_differ_in_what_they_are_for(foreign: Path) -> None:
     assert subset(released, ProposalConfig) == RELEASED_VIT_L
     assert subset(surround_released, ProposalConfig) == RELEASED_RESNET34
     assert (surround.backbone, surround.encoder, surround.num_proposals) == ("four_cameras", "timm:resnet34", 64)
-    assert (small.image_width, small.image_height, small.num_proposals) == (192, 96, 16)
+    assert (small.image_width, small.image_height, small.num_proposals) == (192, 96, 8)
     assert compose_agent(foreign, "agent=drive_jepa_resnet34").name == "drive_jepa_resnet34"
 
 

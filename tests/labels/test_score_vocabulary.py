@@ -66,7 +66,7 @@ def num_shards(output):
 
 def test_killed_three_times_and_resumed_gives_the_same_bytes(tmp_path):
     """SIGKILL as soon as some shards more are there and a random moment has passed."""
-    count = 14
+    count = 60  # more than a fast machine labels before the third kill
     make_inputs(tmp_path, count)
     label_scenes(options(tmp_path, output=str(tmp_path / "whole"), shard_size=1))
     draw, output, reached = random.Random(5), tmp_path / "killed", 0
