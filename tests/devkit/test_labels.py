@@ -62,7 +62,7 @@ def test_both_scorers_give_the_same_labels(
 
 def test_worker_gives_the_same_bytes(devkit: Devkit, inputs: tuple[str, ...], tmp_path: Path) -> None:
     alone = labels(devkit, inputs, tmp_path / "alone", "workers=0")
-    ray = ("worker=ray_distributed", "worker_options={threads_per_node: 2}")
+    ray = ("worker=ray_distributed", "+worker_options.threads_per_node=2")
     for name, worker in (("sequential", (SEQUENTIAL,)), ("ray", ray)):
         spread = labels(devkit, inputs, tmp_path / name, *worker)
         for path in sorted(alone.path.rglob("*.*")):
