@@ -1,9 +1,9 @@
 """Plan one scene with the full planner: its proposals, what it foresees of each, and what the simulator says.
 
-First: python -m navsim_agents.world output=/tmp/world logs=12 cameras=[cam_f0]
-       python -m training.train agent=drive_jepa_small data.root=/tmp/world output=/tmp/run \
-           agent.config.scene_store=/tmp/world/scoring_scenes
-Then:  python examples/propose_and_choose.py /tmp/run /tmp/world [picture.png]
+First: python -m navsim_agents.world output=world logs=12 cameras=[cam_f0]
+       python -m training.train agent=drive_jepa_small data.root=world output=run \
+           agent.config.scene_store=world/scoring_scenes
+Then:  python examples/propose_and_choose.py run world [picture.png]
 """
 
 from __future__ import annotations
