@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -19,13 +18,14 @@ from typing import Any, Optional
 import hydra
 import numpy as np
 import torch
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig
 
 from cache_tools.kmeans import Clusters, cluster, nearest
 from cache_tools.trajectory_sources import Futures, futures_of_devkit, futures_of_logs
 from navsim_agents.distillation import Vocabulary, load_vocabulary, resample, save_vocabulary
-from navsim_agents.errors import LabelError, NavsimDriveJepaError
+from navsim_agents.errors import LabelError, errors_in_one_line
 from navsim_agents.poses import wrap_angle
+from training.config import read_config
 
 
 @dataclass(frozen=True)
@@ -130,12 +130,9 @@ def _write_json(path: Path, report: dict[str, Any]) -> None:
 @hydra.main(version_base="1.2", config_path="conf", config_name="build_vocabulary")
 def main(cfg: DictConfig) -> None:
     """Entry point: exit code 1 and one line where something breaks a rule."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(BuildVocabularyConfig), cfg))
-    assert isinstance(config, BuildVocabularyConfig)
-    try:
+    with errors_in_one_line():
+        config = read_config(BuildVocabularyConfig, cfg)
         report = build_vocabulary(config)
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     origin = f" of {report['trajectories']} trajectories" if "trajectories" in report else ""
     offset = f", {report['mean_offset_m']:.3f} m from them on average" if "mean_offset_m" in report else ""
     print(f"{report['size']} centres{origin}{offset}: {config.output} ({report['digest'][:12]})")

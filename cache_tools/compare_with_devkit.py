@@ -16,10 +16,11 @@ from typing import Optional
 import hydra
 import numpy as np
 import numpy.typing as npt
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig
 
 from navsim_agents.devkit.variant import Variant, detect_host
-from navsim_agents.errors import DevkitError, NavsimDriveJepaError, TrajectoryError
+from navsim_agents.errors import DevkitError, TrajectoryError, errors_in_one_line
+from training.config import read_config
 
 VOCABULARY_SHAPE = (40, 3)
 
@@ -80,12 +81,9 @@ def load_vocabulary(path: Optional[str]) -> Optional[npt.NDArray[np.float64]]:
 @hydra.main(version_base="1.2", config_path="conf", config_name="compare_with_devkit")
 def main(cfg: DictConfig) -> None:
     """Entry point: exit code 1 where anything differs, or with one line where the input breaks a rule."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(CompareConfig), cfg))
-    assert isinstance(config, CompareConfig)
-    try:
+    with errors_in_one_line():
+        config = read_config(CompareConfig, cfg)
         is_equal = compare(config)
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     if not is_equal:
         sys.exit(f"the scorers differ; see {config.output}")
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Optional
 
 import hydra
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig
 
 from navsim_agents.devkit.export import FORMATS, REPORT_FILE, ExportReport, export_metric_cache
 from navsim_agents.devkit.variant import Variant, detect_host
 from navsim_agents.devkit.workers import build_devkit_worker
-from navsim_agents.errors import DevkitError, NavsimDriveJepaError
+from navsim_agents.errors import DevkitError, errors_in_one_line
+from training.config import read_config
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,9 @@ def export(config: ExportScenesConfig) -> ExportReport:
 @hydra.main(version_base="1.2", config_path="conf", config_name="export_scenes")
 def run(cfg: DictConfig) -> None:
     """Exit code 1 and one line where the input breaks a rule, or where not one scene is there in the end."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ExportScenesConfig), cfg))
-    assert isinstance(config, ExportScenesConfig)
-    try:
+    with errors_in_one_line():
+        config = read_config(ExportScenesConfig, cfg)
         report = export(config)
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     print(
         f"exported {report.num_exported} scenes to {config.output} ({report.num_known} were there, "
         f"{len(report.failures)} failed: {Path(config.output) / REPORT_FILE})"

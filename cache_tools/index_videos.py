@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,10 +19,11 @@ from pathlib import Path
 from typing import Callable, Optional
 
 import hydra
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
-from navsim_agents.errors import NavsimDriveJepaError, VideoError
+from navsim_agents.errors import NavsimDriveJepaError, VideoError, errors_in_one_line
+from training.config import read_config
 from training.video.guard import read_forbidden_logs
 from training.video.layouts import CovlaVideos, DrivingDojoFolders, Layout, PictureFolders, VideoFiles
 from training.video.manifest import Row, Unreadable, Video, read_rows, row_from_json, row_line, write_rows
@@ -66,12 +66,9 @@ LAYOUTS: dict[str, Callable[[IndexVideosConfig, str], Layout]] = {
 @hydra.main(version_base="1.2", config_path="conf", config_name="index_videos")
 def main(composed: DictConfig) -> None:
     """Index, write the manifest and print what is in it; exit code 1 where the root or an option breaks a rule."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(IndexVideosConfig), composed))
-    assert isinstance(config, IndexVideosConfig)
-    try:
+    with errors_in_one_line():
+        config = read_config(IndexVideosConfig, composed)
         print(describe(index_videos(config)))
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
 
 
 def build_layout(config: IndexVideosConfig) -> Layout:

@@ -5,7 +5,6 @@ python -m cache_tools.label_statistics labels=LABELS output=FOLDER
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -13,11 +12,12 @@ from typing import Any, Optional
 import hydra
 import numpy as np
 import numpy.typing as npt
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
 from navsim_agents.distillation import LabelStore, load_vocabulary
-from navsim_agents.errors import LabelError, NavsimDriveJepaError
+from navsim_agents.errors import LabelError, errors_in_one_line
+from training.config import read_config
 from training.files import write_json
 
 PERCENTILES = (0, 10, 25, 50, 75, 90, 100)
@@ -152,12 +152,9 @@ def label_statistics(config: LabelStatisticsConfig) -> LabelStatistics:
 @hydra.main(version_base="1.2", config_path="conf", config_name="label_statistics")
 def main(cfg: DictConfig) -> None:
     """Entry point: exit code 1 and one line where something breaks a rule."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(LabelStatisticsConfig), cfg))
-    assert isinstance(config, LabelStatisticsConfig)
-    try:
+    with errors_in_one_line():
+        config = read_config(LabelStatisticsConfig, cfg)
         found = label_statistics(config)
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     print(
         f"{len(found.teachers)} scenes: {found.teachers.mean():.1f} teachers each (median "
         f"{np.median(found.teachers):.0f}), {found.num_without} without; "

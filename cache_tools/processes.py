@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Callable, TypeVar
 
@@ -35,8 +35,9 @@ def run_jobs(work: Callable[[JobT], ResultT], jobs: Sequence[JobT], workers: int
     context = multiprocessing.get_context("spawn")
     count = min(workers, len(jobs))
     with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
-        futures = [pool.submit(work, job) for job in jobs]
+        futures: list[Future[ResultT]] = []
         try:
+            futures += [pool.submit(work, job) for job in jobs]
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:

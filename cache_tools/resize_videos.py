@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,11 +21,12 @@ from typing import Any, Optional
 
 import hydra
 import pandas as pd
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
 from cache_tools.index_videos import IndexVideosConfig, describe, index_videos
-from navsim_agents.errors import NavsimDriveJepaError, VideoError
+from navsim_agents.errors import VideoError, errors_in_one_line
+from training.config import read_config
 from training.files import read_json, write_json, write_text
 from training.video.clip import fit_picture, read_pictures
 from training.video.decode import TIE_S, Picture, load_av
@@ -64,12 +64,9 @@ class ResizeVideosConfig:
 @hydra.main(version_base="1.2", config_path="conf", config_name="resize_videos")
 def main(composed: DictConfig) -> None:
     """Copy, index the copies and print what there is; exit code 1 where an option or the manifest breaks a rule."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ResizeVideosConfig), composed))
-    assert isinstance(config, ResizeVideosConfig)
-    try:
+    with errors_in_one_line():
+        config = read_config(ResizeVideosConfig, composed)
         print(describe(resize_videos(config)))
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
 
 
 def resize_videos(config: ResizeVideosConfig) -> list[Row]:

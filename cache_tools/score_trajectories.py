@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +17,11 @@ import hydra
 import numpy as np
 import numpy.typing as npt
 import torch
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig
 
-from navsim_agents.errors import NavsimDriveJepaError, TrajectoryError
+from navsim_agents.errors import TrajectoryError, errors_in_one_line
 from navsim_agents.scoring import ScoringScene, score_trajectories
+from training.config import read_config
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -97,12 +97,9 @@ def _write(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
 @hydra.main(version_base="1.2", config_path="conf", config_name="score_trajectories")
 def main(cfg: DictConfig) -> None:
     """Entry point: exit code 1 and one line where the input breaks a rule."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ScoreTrajectoriesConfig), cfg))
-    assert isinstance(config, ScoreTrajectoriesConfig)
-    try:
+    with errors_in_one_line():
+        config = read_config(ScoreTrajectoriesConfig, cfg)
         scores = score_file(config)
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     final = scores["score" if config.metric == "pdms" else "pdm_score"]
     print(f"scored {len(final)} trajectories with {config.metric}, mean {final.mean():.4f}: {config.output}")
 

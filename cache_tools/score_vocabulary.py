@@ -16,14 +16,15 @@ from typing import Any, Optional
 
 import hydra
 import torch
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
 from cache_tools.labelling import BACKENDS, DTYPES, LabelSettings, ShardJob, ShardResult, build_shard, build_shards
 from cache_tools.processes import run_jobs
 from navsim_agents.distillation import LabelStamp, LabelStoreWriter, Vocabulary, load_vocabulary, scenes_digest
-from navsim_agents.errors import LabelError, NavsimDriveJepaError, SceneError
+from navsim_agents.errors import LabelError, SceneError, errors_in_one_line
 from navsim_agents.scoring import SceneStore
+from training.config import read_config
 
 DISTRIBUTION = "navsim-drive-jepa"
 SCORED_INTERVAL_S = 0.5  # labels are of the eight poses that planners learn from
@@ -224,12 +225,9 @@ def summary(report: dict[str, Any], output: str) -> str:
 @hydra.main(version_base="1.2", config_path="conf", config_name="score_vocabulary")
 def main(cfg: DictConfig) -> None:
     """Entry point."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ScoreVocabularyConfig), cfg))
-    assert isinstance(config, ScoreVocabularyConfig)
-    try:
+    with errors_in_one_line():
+        config = read_config(ScoreVocabularyConfig, cfg)
         report = label_scenes(config)
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     print(summary(report, config.output))
     if report["mismatches"] or not report["labelled"]:
         sys.exit(1)

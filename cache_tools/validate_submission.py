@@ -17,7 +17,8 @@ import hydra
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from navsim_agents.data.submission import ExpectedTokens, SubmissionReport, check_submission, load_submission
-from navsim_agents.errors import InputError, NavsimDriveJepaError
+from navsim_agents.errors import InputError, errors_in_one_line
+from training.config import read_config
 
 SECOND_STAGE_KEYS = ("reactive_synthetic_initial_tokens", "synthetic_scene_tokens")
 
@@ -65,12 +66,9 @@ def validate(config: ValidateSubmissionConfig) -> SubmissionReport:
 @hydra.main(version_base="1.2", config_path="conf", config_name="validate_submission")
 def main(cfg: DictConfig) -> None:
     """Entry point: prints every problem."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ValidateSubmissionConfig), cfg))
-    assert isinstance(config, ValidateSubmissionConfig)
-    try:
+    with errors_in_one_line():
+        config = read_config(ValidateSubmissionConfig, cfg)
         report = validate(config)
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     for problem in report.problems:
         print(problem)
     scope = "all scenes of the split" if config.tokens else "completeness not checked: give tokens=…"

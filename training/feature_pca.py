@@ -6,7 +6,6 @@ encoder takes for alike have one colour. One row of frames, then one row an enco
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 
-from navsim_agents.errors import InputError, NavsimDriveJepaError
+from navsim_agents.errors import InputError, errors_in_one_line
 from navsim_agents.models.checkpoint import load_encoder_weights
 from navsim_agents.models.pixels import PixelNormalize
 from navsim_agents.models.presets import encoder_preset
@@ -61,10 +60,8 @@ class FeaturePcaConfig:
 def main(composed: DictConfig) -> None:
     """Draw as configured."""
     config = read_config(FeaturePcaConfig, composed)
-    try:
+    with errors_in_one_line():
         draw(config)
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     print(f"{config.output}: frames, then {', '.join(config.encoders)}")
 
 

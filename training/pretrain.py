@@ -14,7 +14,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from navsim_agents.errors import NavsimDriveJepaError
+from navsim_agents.errors import errors_in_one_line
 from training.config import read_config
 from training.pretraining.config import PretrainConfig
 from training.pretraining.loop import Pretrainer
@@ -28,10 +28,8 @@ SIGNAL_EXIT = 128
 @hydra.main(version_base="1.2", config_path="conf", config_name="pretrain")
 def main(composed: DictConfig) -> None:
     """Pretrain as configured; exit code 1 and one line where something breaks a rule."""
-    try:
+    with errors_in_one_line():
         result = pretrain(read_config(PretrainConfig, composed))
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     if result["signal"] is not None:
         print(f"stopped after step {result['steps']} and saved; the same command goes on", file=sys.stderr)
         sys.exit(SIGNAL_EXIT + result["signal"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, Optional
 import hydra
 from omegaconf import DictConfig
 
-from navsim_agents.errors import InputError, NavsimDriveJepaError
+from navsim_agents.errors import InputError, errors_in_one_line
 from training.config import CacheConfig, DataConfig, EvaluateConfig, ParamsConfig, TrainConfig, read_config
 from training.evaluate import evaluate
 from training.files import read_json, write_json, write_text
@@ -76,10 +75,8 @@ class ProbeConfig:
 @hydra.main(version_base="1.2", config_path="conf", config_name="probe")
 def main(composed: DictConfig) -> None:
     """Probe as configured and print the table."""
-    try:
+    with errors_in_one_line():
         print(probe_table(probe(read_config(ProbeConfig, composed))))
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
 
 
 def probe(

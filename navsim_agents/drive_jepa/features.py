@@ -15,13 +15,12 @@ from navsim_agents.devkit.bases import AbstractFeatureBuilder
 from navsim_agents.drive_jepa.checks import checked_command, checked_image, checked_vector
 from navsim_agents.drive_jepa.config import ImageConfig
 from navsim_agents.drive_jepa.resize import Image, resize_bilinear
+from navsim_agents.models.picture_backbone import CROPPED_ROWS
 
 FRONT_CAMERA = "cam_f0"
 HISTORY_FRAMES = (2, 3)
 """Indices of t - 0.5 s and t in NAVSIM's four history frames."""
 FRAMES_FROM_NOW = {-2: "the frame 0.5 s ago", -1: "the current frame"}
-CROPPED_ROWS = 28
-"""Cut at the top and at the bottom: 1920 x 1024 are left, twice as wide as high."""
 
 FRONT_VIDEO = "front_video"
 STATUS = "status"

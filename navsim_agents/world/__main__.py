@@ -7,7 +7,7 @@ import logging
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from navsim_agents.errors import NavsimDriveJepaError
+from navsim_agents.errors import errors_in_one_line
 from navsim_agents.world.config import WorldConfig
 from navsim_agents.world.generate import generate_world
 from navsim_agents.world.plan import WorldIndex
@@ -32,12 +32,10 @@ def summary(config: WorldConfig, index: WorldIndex) -> str:
 def main(cfg: DictConfig) -> None:
     """Check the settings, write the world, say what there is."""
     logging.getLogger("pyogrio").setLevel(logging.WARNING)  # it reports every layer
-    try:
+    with errors_in_one_line():
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(WorldConfig), cfg))
         assert isinstance(config, WorldConfig)
         print(summary(config, generate_world(config)))
-    except NavsimDriveJepaError as error:
-        raise SystemExit(f"{type(error).__name__}: {error}") from error
 
 
 if __name__ == "__main__":
