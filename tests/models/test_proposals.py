@@ -15,6 +15,7 @@ from navsim_agents.models.proposals import (
     ProposalConfig,
     ProposalHeads,
     ProposalOutput,
+    initial_queries,
 )
 from navsim_agents.models.refiner import Refiner
 from tests.models.planners import CONFIG, make_inputs, make_planner
@@ -193,3 +194,22 @@ def test_one_refiner_serves_all_stages() -> None:
     planner = make_planner()
     assert sum(isinstance(module, Refiner) for module in planner.modules()) == 1
     assert planner.encoder is planner.backbone.encoder
+
+
+def test_related_queries_are_the_sum_of_a_proposals_and_a_waypoints_code() -> None:
+    """So the difference of two proposals is the same at every waypoint; independent queries have no such rule."""
+    for is_related in (True, False):
+        queries = initial_queries(replace(CONFIG, related_queries=is_related)).unflatten(0, (5, 3))
+        difference = queries[1] - queries[0]  # [T, D]
+        assert torch.allclose(difference[0], difference[2], atol=1e-5) is is_related
+
+
+def test_metres_per_unit_stretches_positions_and_leaves_headings() -> None:
+    torch.manual_seed(0)
+    refiner = make_planner().refiner
+    queries = torch.randn(2, CONFIG.model_dim)
+    plain = refiner.decode(queries)
+    refiner.metres_per_unit = 7.0
+    torch.testing.assert_close(refiner.decode(queries), plain * torch.tensor([7.0, 7.0, 1.0]))
+    with pytest.raises(InputError, match=r"metres_per_unit=0\.0 must be positive"):
+        replace(CONFIG, metres_per_unit=0.0)

@@ -110,3 +110,5 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
         evaluate(config(tmp_path, baselines=["humn"]), FakeSource())
     with pytest.raises(InputError, match="nothing to evaluate"):
         evaluate(config(tmp_path, baselines=[], agent=None), FakeSource())
+    with pytest.raises(InputError, match=r"run_settings are given for \['mine'\], but runs holds \[\]"):
+        evaluate(config(tmp_path, run_settings={"mine": {"momentum": "off"}}), FakeSource())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,16 @@ def test_unknown_group_and_different_times_are_refused() -> None:
         compute_columns(["pdm"], planned_scenes())
     with pytest.raises(InputError, match=r"shape \(1, 2, 3\), the human's \(1, 3, 3\); plan the same times"):
         average_displacement(PLANNED[:, :2], HUMAN)
+
+
+def test_diversity_is_of_agents_that_propose_and_of_scenes_that_were_planned() -> None:
+    assert compute_columns(["diversity"], planned_scenes()) == {}
+    along = np.zeros((8, 3))
+    along[:, 0] = np.arange(1, 9)
+    aside = along + np.array([0.0, 50.0, 0.0])
+    proposals = np.stack((np.stack((along, along)), np.stack((along, aside)), np.full((2, 8, 3), np.nan)))
+    scenes = replace(planned_scenes(), tokens=["alike", "apart", "failed"], proposals=proposals)
+    found = compute_columns(["diversity"], scenes)
+    # Two corridors that coincide are one; two that are apart have half of the union each, and share nothing.
+    np.testing.assert_allclose(found["diversity"], [0.0, 0.5, np.nan], atol=1e-9)
+    np.testing.assert_allclose(found["diversity.pairwise"], [0.0, 1.0, np.nan], atol=1e-9)

@@ -18,6 +18,7 @@ from training.config import EvaluateConfig, ReportConfig
 from training.evaluate import evaluate
 from training.files import write_json
 from training.report import html
+from training.report.fan import score_colors
 from training.report.gallery import choose_scenes, share_better, worst_scenes
 from training.report.page import write_report
 from training.report.pictures import box_outline, upwards
@@ -163,3 +164,10 @@ def test_text_is_escaped() -> None:
     assert html.table(["<a>"], [["x & y"]]).count("&lt;a&gt;") == 1
     assert "x &amp; y" in html.table(["a"], [["x & y"]])
     assert "<script>" not in html.page("<script>", [html.title("<script>"), html.paragraph("<script>")])
+
+
+def test_proposals_are_coloured_from_worst_to_best_and_alike_where_they_tie() -> None:
+    colors = score_colors(np.array([0.2, 0.8, 0.5]))
+    worst, best = score_colors(np.array([0.0, 1.0]))
+    np.testing.assert_array_equal(colors[[0, 1]], [worst, best])
+    np.testing.assert_array_equal(score_colors(np.array([0.3, 0.3])), [best, best])
