@@ -19,6 +19,7 @@ from navsim_agents.models.timm_encoder import NUM_FRAMES
 
 STATUS_DIM = 8
 """Driving command 4 (one-hot), velocity 2 [m/s], acceleration 2 [m/s^2]."""
+COMMAND_DIM = 4
 POSE_DIM = 3
 POOL = 2
 """Tokens are averaged over POOL x POOL patches."""
@@ -34,6 +35,7 @@ class PlannerConfig:
     num_layers: int = 3  # of the transformer's encoder and of its decoder
     dropout: float = 0.0
     num_poses: int = 8
+    sees_motion: bool = True  # false: of the status the command alone, so that pictures must tell how the ego moves
 
     def __post_init__(self) -> None:
         for name in ("model_dim", "num_heads", "ffn_dim", "num_layers", "num_poses"):
@@ -66,6 +68,7 @@ class PerceptionFreePlanner(nn.Module):
         """
         super().__init__()
         self.grid = pooled_grid_source(encoder, image_size)
+        self.sees_motion = config.sees_motion
         num_tokens = self.grid[0] * self.grid[1] // POOL**2 + 1
         self.pixel_normalize = PixelNormalize()
         self.encoder = encoder
@@ -108,6 +111,8 @@ class PerceptionFreePlanner(nn.Module):
         """Pooled image tokens, then the status token, each with its learned embedding added."""
         clip = self.pixel_normalize(images.transpose(1, 2))  # [B, 3, 2, H, W]
         image_tokens = self.projector(self.pool(self.encoder(clip.to(self.dtype))))
+        if not self.sees_motion:
+            status = nn.functional.pad(status[:, :COMMAND_DIM], (0, STATUS_DIM - COMMAND_DIM))
         status_token = self.status_projector(status.to(self.dtype)).unsqueeze(1)  # [B, 1, D]
         return torch.cat((image_tokens, status_token), dim=1) + self.kv_embedding
 

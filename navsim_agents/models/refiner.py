@@ -44,6 +44,7 @@ class RefinerConfig:
     tiled_pillar: bool = True  # corner i at height i only, as released weights saw it; false: 4 corners x 4 heights
     padded_reference_picture: bool = True  # as released weights saw it: points lie in the uncropped, padded picture
     metres_per_unit: float = 1.0  # of the decoder's answer; more lets short trainings reach far poses, released: 1
+    decodes_steps: bool = False  # the decoder answers with each pose's step from the one before; released: with the pose
     skip_when_invisible: bool = True  # a scene with no query in any picture gets nothing, not even the bias
 
     def __post_init__(self) -> None:
@@ -132,14 +133,16 @@ class Refiner(nn.Module):
         self.region = PADDED_PICTURE if config.padded_reference_picture else region
         self.decoder = normalised_mlp(config.model_dim, config.ffn_dim, POSE_DIM)
         self.metres_per_unit = config.metres_per_unit
+        self.decodes_steps = config.decodes_steps
         self.row_embedding = nn.Parameter(torch.randn(config.num_proposals, config.model_dim // 2))
         self.column_embedding = nn.Parameter(torch.randn(config.num_poses, config.model_dim // 2))
         self.attention = WaypointAttention(config)
 
-    def decode(self, queries: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch 3"]:
-        """Poses (x, y [m], heading [rad]) of queries."""
-        poses = self.decoder(queries)
-        return torch.cat((poses[..., :2] * self.metres_per_unit, poses[..., 2:]), dim=-1)
+    def decode(self, queries: Float[Tensor, "*batch T D"]) -> Float[Tensor, "*batch T 3"]:
+        """Poses (x, y [m], heading [rad]) of the queries of whole proposals."""
+        answers = self.decoder(queries)
+        poses = torch.cat((answers[..., :2] * self.metres_per_unit, answers[..., 2:]), dim=-1)
+        return poses.cumsum(dim=-2) if self.decodes_steps else poses
 
     def position_code(self) -> Float[Tensor, "N T D"]:
         """Learned code of each query: its column (waypoint), then its row (proposal)."""

@@ -59,6 +59,20 @@ def test_plan_has_one_pose_a_query_and_depends_on_everything() -> None:
         assert (changed - plan).abs().max() > 1e-4
 
 
+def test_a_planner_that_sees_no_motion_knows_the_command_alone() -> None:
+    planner = make_planner(replace(CONFIG, sees_motion=False))
+    images, status = make_inputs()
+    plan = planner(images, status)
+    other_motion, other_command = status.clone(), status.clone()
+    other_motion[:, 4:] += 1.0
+    other_command[:, 3] += 1.0
+    assert torch.equal(planner(images, other_motion), plan)
+    assert (planner(images, other_command) - plan).abs().max() > 1e-4
+    seeing = make_planner()
+    status[:, 4:] = 0.0
+    assert torch.equal(seeing(images, status), plan)
+
+
 def test_a_scene_is_planned_alike_alone_and_in_a_batch() -> None:
     planner = make_planner()
     images, status = make_inputs()

@@ -213,3 +213,13 @@ def test_metres_per_unit_stretches_positions_and_leaves_headings() -> None:
     torch.testing.assert_close(refiner.decode(queries), plain * torch.tensor([7.0, 7.0, 1.0]))
     with pytest.raises(InputError, match=r"metres_per_unit=0\.0 must be positive"):
         replace(CONFIG, metres_per_unit=0.0)
+
+
+def test_decoded_steps_add_up_to_poses_within_each_proposal() -> None:
+    refiner = make_planner().refiner
+    queries = torch.randn(2, 5, 3, CONFIG.model_dim)
+    steps = refiner.decode(queries)
+    refiner.decodes_steps = True
+    poses = refiner.decode(queries)
+    torch.testing.assert_close(poses[..., 0, :], steps[..., 0, :])
+    torch.testing.assert_close(poses[..., 1:, :] - poses[..., :-1, :], steps[..., 1:, :], rtol=0, atol=1e-5)
