@@ -22,6 +22,7 @@ from training.config import EvaluateConfig, read_config
 from training.files import write_json, write_text
 from training.metrics import PlannedScenes, compute_columns
 from training.plan_scores import METRICS, PlanScorer
+from training.seeds import spread_table, spreads
 from training.sources import LoggedScenes, SceneSource, choose_logs, sensors_of
 from training.table import summary_table
 from training.train import build_agent, load_run
@@ -45,7 +46,10 @@ class Evaluation:
 @hydra.main(version_base="1.2", config_path="conf", config_name="evaluate")
 def main(composed: DictConfig) -> None:
     """Evaluate as configured and print the table."""
-    print(summary_table(evaluate(read_config(EvaluateConfig, composed))))
+    summary = evaluate(read_config(EvaluateConfig, composed))
+    print(summary_table(summary))
+    if summary["seeds"]:
+        print("\n" + spread_table("over seeds", summary["seeds"], {}))
 
 
 def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> dict[str, Any]:
@@ -65,8 +69,10 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
         raise InputError(f"no scene of {config.data_root} ({config.split}) could be read: {result.failures[:3]}")
     output = Path(config.output)
     scorer = _plan_scorer(config, source, result)
+    measured = {name: _measure(name, config, scorer, result, output) for name in agents}
     summary = {
-        "agents": {name: _measure(name, config, scorer, result, output) for name in agents},
+        "agents": measured,
+        "seeds": spreads(measured),
         "scenes": _counts(result, scorer.failures),
         "meta": {"config": asdict(config), "seconds": round(time.monotonic() - start, 1)},
     }

@@ -7,8 +7,7 @@ several seeds: the paper's comparison of encoders. ``random`` stands for weights
 from __future__ import annotations
 
 import copy
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -20,8 +19,8 @@ from navsim_agents.errors import InputError, errors_in_one_line
 from training.config import CacheConfig, DataConfig, EvaluateConfig, ParamsConfig, TrainConfig, read_config
 from training.evaluate import evaluate
 from training.files import read_json, write_json, write_text
+from training.seeds import seeded, spread, spread_table
 from training.sources import SceneSource
-from training.table import COUNTS
 from training.train import RESULT_FILE, train
 
 RANDOM = "random"
@@ -92,7 +91,7 @@ def probe(
     """
     output = Path(config.output)
     runs = {
-        run_name(name, seed): str(train_one(config, name, seed, train_source))
+        seeded(name, seed): str(train_one(config, name, seed, train_source))
         for name in config.encoders
         for seed in config.seeds
     }
@@ -116,18 +115,13 @@ def probe(
     return summary
 
 
-def run_name(encoder: str, seed: int) -> str:
-    """Name of one run, in folders and in the evaluation."""
-    return f"{encoder}-seed{seed}"
-
-
 def train_one(config: ProbeConfig, encoder: str, seed: int, source: Optional[SceneSource] = None) -> Path:
     """Train the planner on one frozen encoder with one seed, unless that was done before; the run's folder.
 
     Raises:
         InputError: the folder holds a run with other settings.
     """
-    folder = Path(config.output) / "runs" / run_name(encoder, seed)
+    folder = Path(config.output) / "runs" / seeded(encoder, seed)
     settings = run_config(config, encoder, seed, folder)
     record = {"config": asdict(settings), "weights": weights_stamp(config.encoders[encoder])}
     path = folder / RUN_FILE
@@ -182,7 +176,7 @@ def summarise(config: ProbeConfig, evaluation: Mapping[str, Any]) -> dict[str, A
             name: {
                 "weights": checkpoint,
                 "seeds": config.seeds,
-                "metrics": _spread([agents[run_name(name, seed)] for seed in config.seeds]),
+                "metrics": spread([agents[seeded(name, seed)] for seed in config.seeds]),
             }
             for name, checkpoint in config.encoders.items()
         },
@@ -192,35 +186,10 @@ def summarise(config: ProbeConfig, evaluation: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _spread(runs: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
-    spread = {}
-    for metric in runs[0]:
-        values = [run[metric] for run in runs if metric in run]
-        deviation = statistics.stdev(values) if len(values) > 1 else None
-        spread[metric] = {"mean": statistics.fmean(values), "sd": deviation, "values": values}
-    return spread
-
-
 def probe_table(summary: Mapping[str, Any]) -> str:
     """One line an encoder: mean ± standard deviation over its seeds; below them the baselines."""
-    first = next(iter(summary["encoders"].values()))["metrics"]
-    names = [name for name in first if name not in COUNTS]
-    rows = [["encoder", *names, "seeds", "scenes"]]
-    for name, encoder in summary["encoders"].items():
-        metrics = encoder["metrics"]
-        values = [_plus_minus(metrics[metric]) for metric in names]
-        rows.append([name, *values, str(len(encoder["seeds"])), f"{metrics['num_planned']['mean']:.0f}"])
-    for name, metrics in summary["baselines"].items():
-        values = [f"{metrics[metric]:.3f}" if metric in metrics else "–" for metric in names]
-        rows.append([f"({name})", *values, "", str(metrics["num_planned"])])
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def _plus_minus(metric: Mapping[str, Any]) -> str:
-    spread = "" if metric["sd"] is None else f" ± {metric['sd']:.3f}"
-    return f"{metric['mean']:.3f}{spread}"
+    spreads = {name: encoder["metrics"] for name, encoder in summary["encoders"].items()}
+    return spread_table("encoder", spreads, summary["baselines"])
 
 
 if __name__ == "__main__":

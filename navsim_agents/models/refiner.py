@@ -44,7 +44,9 @@ class RefinerConfig:
     tiled_pillar: bool = True  # corner i at height i only, as released weights saw it; false: 4 corners x 4 heights
     padded_reference_picture: bool = True  # as released weights saw it: points lie in the uncropped, padded picture
     metres_per_unit: float = 1.0  # of the decoder's answer; more lets short trainings reach far poses, released: 1
-    decodes_steps: bool = False  # the decoder answers with each pose's step from the one before; released: with the pose
+    decodes_steps: bool = (
+        False  # the decoder answers with steps from pose to pose; released: with poses
+    )
     skip_when_invisible: bool = True  # a scene with no query in any picture gets nothing, not even the bias
 
     def __post_init__(self) -> None:

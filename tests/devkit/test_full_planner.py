@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -109,16 +110,45 @@ def test_a_scene_without_record_stops_caching_and_is_named(devkit: Devkit, tmp_p
         )
 
 
-@pytest.mark.usefixtures("metric_cache")
-def test_scores_do_not_depend_on_the_worker(devkit: Devkit, weights: Path) -> None:
+@pytest.fixture(scope="module")
+def ours(weights: Path) -> tuple[str, ...]:
     """With momentum, which beside v1.1 has to be asked for."""
-    ours = (AGENT, f"agent.checkpoint_path={weights}", "agent.config.momentum=on")
-    alone = devkit.score("fp_alone", *ours, SEQUENTIAL)
-    assert set(alone.index) == set(SceneLoader(devkit.world, "test", frame_interval=1).tokens)
-    assert alone["valid"].all()
-    assert np.isfinite(alone["score"]).all()
+    return (AGENT, f"agent.checkpoint_path={weights}", "agent.config.momentum=on")
+
+
+@pytest.fixture(scope="module")
+def scored_alone(devkit: Devkit, metric_cache: Path, ours: tuple[str, ...]) -> pd.DataFrame:
+    assert metric_cache.exists()
+    return devkit.score("fp_alone", *ours, SEQUENTIAL)
+
+
+def test_scores_do_not_depend_on_the_worker(devkit: Devkit, ours: tuple[str, ...], scored_alone: pd.DataFrame) -> None:
+    assert set(scored_alone.index) == set(SceneLoader(devkit.world, "test", frame_interval=1).tokens)
+    assert scored_alone["valid"].all()
+    assert np.isfinite(scored_alone["score"]).all()
     spread = devkit.score("fp_ray", *ours, RAY)
-    np.testing.assert_allclose(spread.loc[alone.index, "score"], alone["score"], atol=1e-4)
+    np.testing.assert_allclose(spread.loc[scored_alone.index, "score"], scored_alone["score"], atol=1e-4)
+
+
+def test_our_evaluation_agrees_with_the_script(
+    devkit: Devkit, metric_cache: Path, ours: tuple[str, ...], scored_alone: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Every sub-score of every scene, on scenes that are exported from the devkit's own metric cache."""
+    logs = devkit.world / "navsim_logs" / "test"
+    store = tmp_path / "store"
+    paths = (f"metric_cache_path={metric_cache}", f"output={store}", f"navsim_log_path={logs}")
+    devkit.run_module("cache_tools.export_scenes", *paths, SEQUENTIAL)
+    metric = "pdms" if devkit.variant is Variant.V1_1 else "epdms"
+    where = (f"output={tmp_path / 'evaluation'}", f"data_root={devkit.world}", "split=test", f"scoring_scenes={store}")
+    devkit.run_module("training.evaluate", *where, f"columns=[{metric}]", "baselines=[]", "agent_name=ours", *ours)
+    rows = pd.read_csv(tmp_path / "evaluation" / f"ours.{metric}.csv").set_index("token").loc[scored_alone.index]
+    shared = [name for name in rows.columns if name in scored_alone.columns]
+    assert {"score", "ego_progress", "no_at_fault_collisions", "drivable_area_compliance"} <= set(shared)
+    if devkit.variant is Variant.V2_2:
+        assert "two_frame_extended_comfort" in shared
+    for name in shared:
+        expected = scored_alone[name].to_numpy(float)
+        np.testing.assert_allclose(rows[name].to_numpy(float), expected, rtol=0, atol=1e-6, err_msg=name)
 
 
 def test_submission_has_every_scene(devkit: Devkit, weights: Path) -> None:
