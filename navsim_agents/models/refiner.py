@@ -44,6 +44,7 @@ class RefinerConfig:
     tiled_pillar: bool = True  # corner i at height i only, as released weights saw it; false: 4 corners x 4 heights
     padded_reference_picture: bool = True  # as released weights saw it: points lie in the uncropped, padded picture
     metres_per_unit: float = 1.0  # of the decoder's answer; more lets short trainings reach far poses, released: 1
+    radians_per_unit: float = 1.0  # as metres_per_unit, of headings
     decodes_steps: bool = (
         False  # the decoder answers with steps from pose to pose; released: with poses
     )
@@ -59,8 +60,9 @@ class RefinerConfig:
         )
         if self.model_dim % self.num_heads or self.model_dim % 2:
             raise InputError(f"model_dim={self.model_dim} must be even and a multiple of num_heads={self.num_heads}")
-        if not self.metres_per_unit > 0.0:
-            raise InputError(f"metres_per_unit={self.metres_per_unit} must be positive")
+        for name in ("metres_per_unit", "radians_per_unit"):
+            if not getattr(self, name) > 0.0:
+                raise InputError(f"{name}={getattr(self, name)} must be positive")
         if not 0.0 <= self.dropout < 1.0:
             raise InputError(f"dropout={self.dropout} must be in [0, 1)")
 
@@ -76,6 +78,16 @@ def normalised_mlp(width: int, hidden_width: int, num_outputs: int) -> nn.Sequen
         nn.ReLU(),
         nn.Linear(hidden_width, num_outputs),
     )
+
+
+def chained(steps: Float[Tensor, "*batch T 3"]) -> Float[Tensor, "*batch T 3"]:
+    """Poses (x, y, heading) that are reached by steps, each in the frame of the pose before; the first starts at 0."""
+    headings = steps[..., 2].cumsum(dim=-1)
+    before = headings - steps[..., 2]
+    cos, sin = before.cos(), before.sin()
+    forward, left = steps[..., 0], steps[..., 1]
+    moved = torch.stack((cos * forward - sin * left, sin * forward + cos * left), dim=-1)
+    return torch.cat((moved.cumsum(dim=-2), headings.unsqueeze(-1)), dim=-1)
 
 
 class WaypointAttention(nn.Module):
@@ -134,7 +146,7 @@ class Refiner(nn.Module):
         self.tiled_pillar = config.tiled_pillar
         self.region = PADDED_PICTURE if config.padded_reference_picture else region
         self.decoder = normalised_mlp(config.model_dim, config.ffn_dim, POSE_DIM)
-        self.metres_per_unit = config.metres_per_unit
+        self.metres_per_unit, self.radians_per_unit = config.metres_per_unit, config.radians_per_unit
         self.decodes_steps = config.decodes_steps
         self.row_embedding = nn.Parameter(torch.randn(config.num_proposals, config.model_dim // 2))
         self.column_embedding = nn.Parameter(torch.randn(config.num_poses, config.model_dim // 2))
@@ -143,8 +155,8 @@ class Refiner(nn.Module):
     def decode(self, queries: Float[Tensor, "*batch T D"]) -> Float[Tensor, "*batch T 3"]:
         """Poses (x, y [m], heading [rad]) of the queries of whole proposals."""
         answers = self.decoder(queries)
-        poses = torch.cat((answers[..., :2] * self.metres_per_unit, answers[..., 2:]), dim=-1)
-        return poses.cumsum(dim=-2) if self.decodes_steps else poses
+        poses = torch.cat((answers[..., :2] * self.metres_per_unit, answers[..., 2:] * self.radians_per_unit), dim=-1)
+        return chained(poses) if self.decodes_steps else poses
 
     def position_code(self) -> Float[Tensor, "N T D"]:
         """Learned code of each query: its column (waypoint), then its row (proposal)."""

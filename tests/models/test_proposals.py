@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,7 @@ from navsim_agents.models.proposals import (
     ProposalOutput,
     initial_queries,
 )
-from navsim_agents.models.refiner import Refiner
+from navsim_agents.models.refiner import Refiner, chained
 from tests.models.planners import CONFIG, make_inputs, make_planner
 
 
@@ -215,11 +216,24 @@ def test_metres_per_unit_stretches_positions_and_leaves_headings() -> None:
         replace(CONFIG, metres_per_unit=0.0)
 
 
-def test_decoded_steps_add_up_to_poses_within_each_proposal() -> None:
+def test_decoded_steps_are_chained_within_each_proposal() -> None:
     refiner = make_planner().refiner
     queries = torch.randn(2, 5, 3, CONFIG.model_dim)
     steps = refiner.decode(queries)
     refiner.decodes_steps = True
     poses = refiner.decode(queries)
-    torch.testing.assert_close(poses[..., 0, :], steps[..., 0, :])
-    torch.testing.assert_close(poses[..., 1:, :] - poses[..., :-1, :], steps[..., 1:, :], rtol=0, atol=1e-5)
+    for scene, proposal in ((0, 0), (1, 4)):
+        here = np.eye(3)
+        for step, pose in zip(steps[scene, proposal].tolist(), poses[scene, proposal].tolist()):
+            x, y, heading = step
+            cos, sin = math.cos(heading), math.sin(heading)
+            here = here @ np.array([[cos, -sin, x], [sin, cos, y], [0.0, 0.0, 1.0]])
+            np.testing.assert_allclose(here[:2, 2], pose[:2], atol=1e-4)
+            np.testing.assert_allclose(here[0, :2], [math.cos(pose[2]), -math.sin(pose[2])], atol=1e-5)
+
+
+def test_chained_steps_of_a_quarter_circle_by_hand() -> None:
+    quarter = math.pi / 2
+    poses = chained(torch.tensor([[2.0, 0.0, quarter], [3.0, 1.0, 0.0], [0.0, 0.0, quarter]]))
+    expected = torch.tensor([[2.0, 0.0, quarter], [1.0, 3.0, quarter], [1.0, 3.0, 2 * quarter]])
+    torch.testing.assert_close(poses, expected)
