@@ -13,7 +13,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from navsim_agents.errors import NavsimDriveJepaError
+from navsim_agents.errors import errors_in_one_line
 from training.config import read_config
 from training.demo_config import DemoConfig
 from training.demo_stages import EVALUATION, PRETRAINING, demo_stages, training_folder
@@ -30,17 +30,16 @@ TRAINED = ("epochs", "steps", "num_scenes", "num_parameters")
 @hydra.main(version_base="1.2", config_path="conf", config_name="demo")
 def main(composed: DictConfig) -> None:
     """Run the demo and print its table."""
-    config = read_config(DemoConfig, composed)
     start = time.monotonic()
-    try:
-        results = run_stages(
-            Path(config.output), demo_stages(config), versions().get("navsim-drive-jepa", ""), _environment(config)
-        )
-    except KeyboardInterrupt:
-        raise SystemExit("\ninterrupted; run the same command to go on from here") from None
-    except NavsimDriveJepaError as error:
-        raise SystemExit(f"{type(error).__name__}: {error}") from None
-    summary = write_summary(config, results)
+    with errors_in_one_line():
+        config = read_config(DemoConfig, composed)
+        try:
+            results = run_stages(
+                Path(config.output), demo_stages(config), versions().get("navsim-drive-jepa", ""), _environment(config)
+            )
+        except KeyboardInterrupt:
+            raise SystemExit("\ninterrupted; run the same command to go on from here") from None
+        summary = write_summary(config, results)
     print(closing_words(config, summary, time.monotonic() - start))
 
 

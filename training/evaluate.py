@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from navsim_agents.data.types import DRIVING_COMMANDS
-from navsim_agents.errors import InputError
+from navsim_agents.errors import InputError, errors_in_one_line
 from training.baselines import BASELINES, NUM_POSES
 from training.config import EvaluateConfig, read_config
 from training.files import write_json, write_text
@@ -46,7 +46,8 @@ class Evaluation:
 @hydra.main(version_base="1.2", config_path="conf", config_name="evaluate")
 def main(composed: DictConfig) -> None:
     """Evaluate as configured and print the table."""
-    summary = evaluate(read_config(EvaluateConfig, composed))
+    with errors_in_one_line():
+        summary = evaluate(read_config(EvaluateConfig, composed))
     print(summary_table(summary))
     if summary["seeds"]:
         print("\n" + spread_table("over seeds", summary["seeds"], {}))

@@ -13,12 +13,13 @@ import hydra
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
-from navsim_agents.errors import InputError
+from navsim_agents.errors import InputError, NavsimDriveJepaError, errors_in_one_line
 from training.cache import Builders, LogResult, build_cache
 from training.config import TrainConfig, read_config
 from training.dataset import CachedScenes
@@ -35,7 +36,8 @@ CHECKPOINT_FOLDER = "checkpoints"
 @hydra.main(version_base="1.2", config_path="conf", config_name="train")
 def main(composed: DictConfig) -> None:
     """Train as configured."""
-    train(read_config(TrainConfig, composed))
+    with errors_in_one_line():
+        train(read_config(TrainConfig, composed))
 
 
 def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str, Any]:
@@ -78,11 +80,20 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
 
 
 def build_agent(agent_config: Any, checkpoint: Optional[str] = None) -> Any:
-    """The agent of a composed group, initialised; with the weights of ``checkpoint`` where one is given."""
+    """The agent of a composed group, initialised; with the weights of ``checkpoint`` where one is given.
+
+    Raises:
+        NavsimDriveJepaError: as the agent does of its settings.
+    """
     settings = dict(agent_config)
     if checkpoint is not None:
         settings["checkpoint_path"] = checkpoint
-    agent = hydra.utils.instantiate(settings)
+    try:
+        agent = hydra.utils.instantiate(settings)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, NavsimDriveJepaError):  # the rule that was broken, not where Hydra stood
+            raise error.__cause__ from None
+        raise
     agent.initialize()
     return agent
 
