@@ -20,28 +20,26 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.scoring_tools import VOCABULARY, scenes_of
 from cache_tools.labelling import ShardJob, build_shard
 from cache_tools.processes import run_jobs
 from cache_tools.score_vocabulary import ScoreVocabularyConfig, plan_run
 from navsim_agents.distillation import LabelStore, Vocabulary, save_vocabulary
-from navsim_agents.scoring import SceneStoreWriter, ScoringScene
+from navsim_agents.scoring import SceneStoreWriter
 
-ROOT = Path(__file__).resolve().parents[1]
-GOLDEN = ROOT / "tests" / "scoring" / "golden" / "v2.2"
-VOCABULARY = ROOT.parent / "shared" / "data" / "vocabulary" / "8192.npy"
 NAVTRAIN_SCENES = 103_288
 CORES = (1, 8, 64)
 PUBLISHED = "published: 1 to 2 days on 32 machines for 16,384 trajectories a scene"
 SECONDS_PER_DAY = 86_400.0
 
 
-def store_scenes(source: Path, folder: Path, count: int) -> int:
-    """The golden scenes again and again, each under a token of its own; how many different ones there are."""
-    scenes = [ScoringScene.load(path) for path in sorted(source.glob("scene_*.npz"))]
+def store_scenes(source: Path | None, folder: Path, count: int) -> int:
+    """``count`` scenes, each under a token of its own; how many different ones there are."""
+    scenes = scenes_of(source, count)
     with SceneStoreWriter(folder) as writer:
-        for number in range(count):
-            writer.add(replace(scenes[number % len(scenes)], token=f"{number:016x}"))
-    return len(scenes)
+        for number, scene in enumerate(scenes):
+            writer.add(replace(scene, token=f"{number:016x}"))
+    return len({scene.token for scene in scenes})
 
 
 def vocabulary_path(path: Path, folder: Path) -> Path:
@@ -93,7 +91,7 @@ def report_reading(store: LabelStore) -> None:
 def read_options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scenes", type=Path, default=GOLDEN)
+    parser.add_argument("--scenes", type=Path, help="SceneStore, or folder of recorded scenes")
     parser.add_argument("--vocabulary", type=Path, default=VOCABULARY)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--count", type=int, default=24)

@@ -10,7 +10,8 @@ from typing import Callable
 import numpy as np
 import torch
 
-from navsim_agents.scoring import ScoringScene
+from navsim_agents.drive_jepa.stores import store_folders
+from navsim_agents.scoring import SceneStore, ScoringScene
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "scoring" / "golden"
@@ -103,3 +104,21 @@ def with_tracks(scene: ScoringScene, num_tracks: int) -> ScoringScene:
     )
     arrays["track_poses"] = moved
     return ScoringScene.from_arrays(arrays)
+
+
+def scenes_of(path: Path | None, count: int) -> list[ScoringScene]:
+    """``count`` scenes, evenly spaced over those at ``path``, or over and over again where there are fewer.
+
+    ``path``: a SceneStore, a folder of them or of recorded ``scene_*.npz``; None: those of v2.2 in this repository.
+
+    Raises:
+        InputError: there is none of these.
+    """
+    folder = path or GOLDEN / "v2.2"
+    recorded = sorted(folder.glob("scene_*.npz"))
+    if recorded:
+        found = [ScoringScene.load(file) for file in recorded]
+        return [found[index % len(found)] for index in range(count)]
+    stores = [SceneStore(one) for one in store_folders(str(folder))]
+    places = [(store, token) for store in stores for token in store.tokens]
+    return [store[token] for store, token in (places[len(places) * index // count] for index in range(count))]

@@ -23,19 +23,16 @@ from hydra import compose, initialize_config_module
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.scoring_tools import scenes_of
 from navsim_agents.drive_jepa import ProposalAgent, proposal_agent
 from navsim_agents.drive_jepa.features import FRONT_VIDEO
 from navsim_agents.drive_jepa.proposal_features import EGO, PROJECTION
 from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE
 from navsim_agents.drive_jepa.selection import MOTION
-from navsim_agents.drive_jepa.stores import store_folders
 from navsim_agents.drive_jepa.targets import TRAJECTORY
-from navsim_agents.scoring import SceneStore, ScoringScene
+from navsim_agents.scoring import ScoringScene
 from navsim_agents.scoring.packed import pack_scene
 from navsim_agents.world.camera.calibration import FOCAL_LENGTH_PX, PRINCIPAL_POINT_PX
-
-ROOT = Path(__file__).resolve().parents[1]
-GOLDEN = ROOT / "tests" / "scoring" / "golden" / "v2.2"
 
 
 class Timed:
@@ -70,16 +67,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def synchronize(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
-
-
-def scenes_of(path: Path | None, count: int) -> list[ScoringScene]:
-    """``count`` scenes, evenly spaced over what there is, or again and again."""
-    if path is None:
-        found = [ScoringScene.load(file) for file in sorted(GOLDEN.glob("scene_*.npz"))]
-        return [found[index % len(found)] for index in range(count)]
-    stores = [SceneStore(folder) for folder in store_folders(str(path))]
-    places = [(store, token) for store in stores for token in store.tokens]
-    return [store[token] for store, token in (places[len(places) * index // count] for index in range(count))]
 
 
 def build_agent(options: argparse.Namespace) -> ProposalAgent:

@@ -45,9 +45,7 @@ class RefinerConfig:
     padded_reference_picture: bool = True  # as released weights saw it: points lie in the uncropped, padded picture
     metres_per_unit: float = 1.0  # of the decoder's answer; more lets short trainings reach far poses, released: 1
     radians_per_unit: float = 1.0  # as metres_per_unit, of headings
-    decodes_steps: bool = (
-        False  # the decoder answers with steps from pose to pose; released: with poses
-    )
+    decodes_steps: bool = False  # the decoder answers with steps from pose to pose; released: with poses
     skip_when_invisible: bool = True  # a scene with no query in any picture gets nothing, not even the bias
 
     def __post_init__(self) -> None:
