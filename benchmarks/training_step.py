@@ -125,14 +125,13 @@ def measure(options: argparse.Namespace, agent: ProposalAgent, batch: Any) -> tu
     return statistics.median(whole.seconds), statistics.median(scoring.seconds)
 
 
-def score_in_pool(job: tuple[str, str, Any]) -> int:
+def score_in_pool(job: tuple[Path, Any]) -> int:
     """One scene's proposals by the devkit's scorer, its metric cache read from disk as the released code does."""
-    from navsim_agents.devkit.cache_files import list_metric_cache, read_metric_cache
+    from navsim_agents.devkit.cache_pickle import read_metric_cache
     from navsim_agents.devkit.scoring import score_with_devkit
 
-    path, token, trajectories = job
-    entry = list_metric_cache(path).by_token()[token]
-    return len(score_with_devkit(read_metric_cache(entry.path), trajectories))
+    path, trajectories = job
+    return len(score_with_devkit(read_metric_cache(path), trajectories))
 
 
 def pool_seconds(options: argparse.Namespace, num_proposals: int) -> float:
@@ -140,15 +139,16 @@ def pool_seconds(options: argparse.Namespace, num_proposals: int) -> float:
     from navsim_agents.devkit.cache_files import list_metric_cache
     from navsim_agents.devkit.metric_cache import load_metric_scene
 
-    path = str(options.metric_cache)
-    tokens = sorted(list_metric_cache(path).by_token())
+    folder = str(options.metric_cache)
+    entries = list_metric_cache(folder).by_token()
+    tokens = sorted(entries)
     chosen = [tokens[index % len(tokens)] for index in range(options.batch)]
     generator = torch.Generator().manual_seed(0)
     jobs = []
     for token in chosen:
-        human = load_metric_scene(path, token).pdm_trajectory[5::5, :3]
+        human = load_metric_scene(folder, token).pdm_trajectory[5::5, :3]
         noise = torch.randn(num_proposals, *human.shape, generator=generator) * torch.tensor([1.0, 0.5, 0.05])
-        jobs.append((path, token, (human + noise.cumsum(1) * 0.2).numpy()))
+        jobs.append((entries[token].path, (human + noise.cumsum(1) * 0.2).numpy()))
     with ProcessPoolExecutor(options.processes) as pool:
         list(pool.map(score_in_pool, jobs))  # imports, and the disk's cache
         timed = Timed(lambda: list(pool.map(score_in_pool, jobs)), "cpu")

@@ -151,6 +151,13 @@ def test_our_evaluation_agrees_with_the_script(
         np.testing.assert_allclose(rows[name].to_numpy(float), expected, rtol=0, atol=1e-6, err_msg=name)
 
 
+def test_benchmark_sets_online_scoring_beside_a_pool_of_the_devkits_scorer(devkit: Devkit, metric_cache: Path) -> None:
+    sizes = ("--batch=2", "--repeats=1", "--threads=1", "--processes=1")
+    out = devkit.run_module("benchmarks.training_step", *sizes, f"--metric-cache={metric_cache}")
+    assert "online scoring" in out
+    assert "devkit's scorer, 1 processes" in out
+
+
 def test_submission_has_every_scene(devkit: Devkit, weights: Path) -> None:
     overrides = [*TEST_SPLIT, AGENT, f"agent.checkpoint_path={weights}", "experiment_name=fp_submission", *SUBMITTER]
     if devkit.variant is Variant.V2_2:
