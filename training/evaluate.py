@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from navsim_agents.data.types import DRIVING_COMMANDS
+from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError, errors_in_one_line
 from training.baselines import BASELINES, NUM_POSES
 from training.config import EvaluateConfig, read_config
@@ -98,7 +99,10 @@ def load_agents(config: EvaluateConfig) -> dict[str, Any]:
         agents[config.agent_name] = build_agent(config.agent)
     if not agents:
         raise InputError("nothing to evaluate; name baselines, runs or an agent")
-    return agents
+    unfit = [name for name in config.sequential if not hasattr(agents.get(name), "propose")]
+    if unfit:
+        raise InputError(f"sequential={unfit}: these are no agents with proposals; name some of {sorted(agents)}")
+    return {name: SequentialAgent(agent) if name in config.sequential else agent for name, agent in agents.items()}
 
 
 def choose_scenes(config: EvaluateConfig, source: SceneSource) -> dict[str, list[str]]:

@@ -12,7 +12,11 @@ from typing import Any, Union
 
 from torch import Tensor, nn
 
-from navsim_agents.drive_jepa.released_proposals import RELEASED_PERCEPTION_BASED, merge_stages
+from navsim_agents.drive_jepa.released_proposals import (
+    RELEASED_PERCEPTION_BASED,
+    merge_stages,
+    require_released_settings,
+)
 from navsim_agents.errors import CheckpointError
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.key_table import load_strictly
@@ -30,10 +34,11 @@ RELEASED_PERCEPTION_FREE: Prefixes = {
     "agent._model._transformer.": "planner.transformer.",
     "agent._model._trajectory_head._mlp.": "planner.head.",
 }
+RELEASED_PERCEPTION_BASED_MARK = "agent._pad_model."
 LAYOUTS: Mapping[str, Prefixes] = {
     "agent.planner.": OWN,
     "agent._model.": RELEASED_PERCEPTION_FREE,
-    "agent._pad_model.": RELEASED_PERCEPTION_BASED,
+    RELEASED_PERCEPTION_BASED_MARK: RELEASED_PERCEPTION_BASED,
 }
 """Mark of a layout → its names."""
 
@@ -50,6 +55,8 @@ def load_agent_weights(agent: nn.Module, path: Union[str, Path]) -> None:
     if not isinstance(weights, Mapping):
         raise CheckpointError(f"{path} has no state_dict, so it is no agent's Lightning checkpoint; {ENCODER_HINT}")
     try:
+        if any(name.startswith(RELEASED_PERCEPTION_BASED_MARK) for name in weights):
+            require_released_settings(getattr(agent, "config", None))
         load_strictly(agent, translate(weights))
     except CheckpointError as error:
         raise CheckpointError(

@@ -6,6 +6,7 @@ They hold the one refiner once for each stage, and with every copy four constant
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -82,4 +83,34 @@ def _require_equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor], which
         raise CheckpointError(
             f"{which} of the file differ in {differing[0]}, but all stages of this planner share one refiner; "
             "the file is of another planner"
+        )
+
+
+SEEN_BY_ALL: Mapping[str, Any] = {
+    "tiled_pillar": True,
+    "metres_per_unit": 1.0,
+    "radians_per_unit": 1.0,
+    "decodes_steps": False,
+}
+SEEN_BY: Mapping[str, Mapping[str, Any]] = {
+    "front_video": {**SEEN_BY_ALL, "padded_reference_picture": True, "skip_when_invisible": True},
+    "four_cameras": {**SEEN_BY_ALL, "swapped_channels": True, "skip_when_invisible": False},
+}
+"""Backbone → settings that leave no trace in the released weights, but that these were trained with."""
+
+
+def require_released_settings(config: Any) -> None:
+    """Refuse settings under which the released weights would load and plan wrongly.
+
+    Raises:
+        CheckpointError: so.
+    """
+    wanted = SEEN_BY.get(getattr(config, "backbone", ""), {})
+    others = {key: value for key, value in wanted.items() if getattr(config, key) != value}
+    if others:
+        found = ", ".join(f"{key}={getattr(config, key)}" for key in others)
+        settings = " ".join(f"agent.config.{key}={str(value).lower()}" for key, value in others.items())
+        raise CheckpointError(
+            f"the released weights were trained otherwise than {found}; use the preset whose name ends in _released, "
+            f"or set {settings}"
         )

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_module
 from torch import nn
 
 from navsim_agents.drive_jepa.checkpoints import load_agent_weights, translate
+from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
+from navsim_agents.drive_jepa.released_proposals import require_released_settings
 from navsim_agents.errors import CheckpointError
 from navsim_agents.models.encoders import build_encoder
 from navsim_agents.models.four_cameras import FourCameraBackbone
@@ -154,3 +157,35 @@ def test_loading_is_strict(change: object, message: str, tmp_path: Path) -> None
     with pytest.raises(CheckpointError, match=message):
         load_agent_weights(agent, save(tmp_path / "planner.ckpt", weights))
     assert torch.equal(agent.planner.query_embedding, before)
+
+
+def composed(name: str) -> ProposalAgentConfig:
+    with initialize_config_module("navsim_configs", version_base="1.2"):
+        return ProposalAgentConfig.from_mapping(compose(f"agent/{name}").agent.config)
+
+
+@pytest.mark.parametrize(
+    ("preset", "missing"),
+    [
+        ("drive_jepa", "agent.config.padded_reference_picture=true"),
+        ("drive_jepa_resnet34", "agent.config.swapped_channels=true"),
+        ("drive_jepa_small", "agent.config.decodes_steps=false"),
+    ],
+)
+def test_released_weights_are_refused_by_settings_that_they_were_not_trained_with(preset: str, missing: str) -> None:
+    with pytest.raises(CheckpointError, match="ends in _released") as caught:
+        require_released_settings(composed(preset))
+    assert missing in str(caught.value)
+
+
+@pytest.mark.parametrize("preset", ["drive_jepa_released", "drive_jepa_resnet34_released"])
+def test_released_presets_have_the_settings_of_their_weights(preset: str) -> None:
+    require_released_settings(composed(preset))
+
+
+def test_loading_asks_for_the_released_settings(tmp_path: Path) -> None:
+    agent = make_agent()
+    agent.config = composed("drive_jepa")  # type: ignore[assignment]
+    torch.save({"state_dict": make_released()}, tmp_path / "released.ckpt")
+    with pytest.raises(CheckpointError, match="padded_reference_picture"):
+        load_agent_weights(agent, tmp_path / "released.ckpt")

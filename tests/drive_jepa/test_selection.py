@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.selection import Choice, Proposals, choose, continues, simulated_states
-from navsim_agents.drive_jepa.sequential import SequentialPlanner
+from navsim_agents.drive_jepa.sequential import SequentialAgent, SequentialPlanner
 from navsim_agents.errors import InputError
 from tests.drive_jepa.planner_scenes import Drive
 from tests.scoring.tiny import plan
@@ -174,3 +175,31 @@ def test_gaps_and_other_logs_start_afresh(
     planner.forget(log_name)
     again = planner.choose(drive.agent_input(5), log_name, 10 * HALF_SECOND_US + step_us + 500_000)
     assert torch.equal(again.scores, plain)
+
+
+def test_a_frame_that_is_asked_for_again_is_planned_again_with_what_came_before_it(make_planner: MakePlanner) -> None:
+    agent, drive = momentum_agent(make_planner), Drive()
+    planner = SequentialPlanner(agent)
+    planner.choose(drive.agent_input(4), "log-7", 4 * HALF_SECOND_US)
+    first, again = (planner.choose(drive.agent_input(5), "log-7", 5 * HALF_SECOND_US) for _ in range(2))
+    assert torch.equal(first.scores, again.scores)
+    assert not torch.equal(first.scores, first.proposals.scores)
+
+
+def test_without_momentum_nothing_is_carried_on(make_planner: MakePlanner) -> None:
+    agent, drive = make_planner(momentum="off"), Drive()
+    planner = SequentialPlanner(agent)
+    for now in (4, 5):
+        choice = planner.choose(drive.agent_input(now), "log-7", now * HALF_SECOND_US)
+        assert torch.equal(choice.scores, choice.proposals.scores)
+
+
+def test_an_evaluation_may_plan_in_sequence(make_planner: MakePlanner) -> None:
+    agent, drive = momentum_agent(make_planner), Drive()
+    planner, evaluated = SequentialPlanner(agent), SequentialAgent(agent)
+    for now in range(3, 7):
+        metadata = SimpleNamespace(log_name="log-7", num_history_frames=4)
+        frames = [SimpleNamespace(timestamp=(now - 3 + index) * HALF_SECOND_US) for index in range(4)]
+        scene = SimpleNamespace(scene_metadata=metadata, frames=frames)
+        wanted = planner.compute_trajectory(drive.agent_input(now), "log-7", now * HALF_SECOND_US)
+        np.testing.assert_array_equal(evaluated.compute_trajectory(drive.agent_input(now), scene).poses, wanted.poses)
