@@ -219,7 +219,7 @@ class Pretrainer:
     def _signals_noted(self) -> Iterator[None]:
         """Inside, a signal is noted, for the end of the step, instead of ending the process.
 
-        The processes that read clips are forked inside, so Ctrl-C does not end them in the middle of a batch either.
+        The processes that read clips see to themselves: ``training.video.loader.outlive_first_signal``.
         """
 
         def note(number: int, _frame: Optional[FrameType]) -> None:
