@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from tests.training.pretraining.tiny_runs import Bars, pretrainer, tiny_config
 from training.files import read_json
 from training.pretraining.config import HealthConfig, MasksConfig, OptimiserConfig, SavingConfig
 from training.pretraining.health import CollapseAlarm, FeatureHealth, clip_flops
+from training.pretraining.loop import Pretrainer
+from training.pretraining.processes import Processes
 from training.pretraining.schedules import ScheduleConfig, settings_at
 
 LONGER = ScheduleConfig(
@@ -143,6 +145,57 @@ def test_a_run_killed_between_checkpoints_drops_the_rows_that_it_does_again(whol
     assert len(list((tmp_path / "checkpoints").iterdir())) == 2
 
 
+def test_a_torn_checkpoint_is_named_and_the_one_before_it_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretrainer(tiny_config(tmp_path)).run()
+    folder = tmp_path / "checkpoints"
+    torn = folder / "step_00000012.pt"
+    torn.write_bytes(torn.read_bytes()[:5000])
+    run = pretrainer(tiny_config(tmp_path))
+    assert run.step == 10
+    assert f"passed over, an older one will do: {torn} " in capsys.readouterr().out
+    run.run()
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["step_00000010.pt", "step_00000012.pt", "step_00000012.pt.unreadable"]
+    for path in folder.glob("*.pt"):
+        path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"none of the 2 checkpoints in .* can be read; .* resume=false"):
+        pretrainer(tiny_config(tmp_path))
+
+
+def test_files_that_gave_no_clip_are_remembered(tmp_path: Path) -> None:
+    class Torn(Bars):
+        def report(self) -> dict[str, str]:
+            return {"first.mp4": "cut off", "0.mp4": "cut off"}
+
+    short = replace(tiny_config(tmp_path).schedule, epochs=1)
+    pretrainer(tiny_config(tmp_path, schedule=short), Torn(2)).run()
+    pretrainer(tiny_config(tmp_path)).run()
+    assert read_json(tmp_path / "unreadable.json") == {"first.mp4": "cut off", "0.mp4": "torn"}
+    pretrainer(tiny_config(tmp_path, schedule=short, resume=False)).run()
+    assert read_json(tmp_path / "unreadable.json") == {"0.mp4": "torn"}
+
+
+@dataclass(frozen=True)
+class BesideOthers(Processes):
+    """A process that is told what the others answer."""
+
+    answers: list[int] = field(default_factory=list)
+
+    def maximum(self, value: int) -> int:
+        return max(value, self.answers.pop(0))
+
+
+@pytest.mark.parametrize(("others", "span"), [([12, 0], "0 to 12"), ([7, -7], "7 to 12")])
+def test_processes_that_do_not_see_the_same_checkpoints_are_told(whole: Path, others: list[int], span: str) -> None:
+    processes = BesideOthers(0, 1, torch.device("cpu"), others)
+    message = f"process 0 is at step 12, but others at {span}: output=.* must be a folder that all machines share"
+    with pytest.raises(CheckpointError, match=message):
+        Pretrainer(tiny_config(whole), Bars(2), processes)
+    Pretrainer(tiny_config(whole), Bars(2), BesideOthers(0, 1, torch.device("cpu"), [12, -12]))
+
+
 def test_a_run_without_resume_starts_afresh(whole: Path, tmp_path: Path) -> None:
     short = replace(tiny_config(tmp_path).schedule, epochs=1)
     pretrainer(tiny_config(tmp_path, schedule=short)).run()
@@ -177,6 +230,16 @@ def test_a_step_that_is_not_finite_is_skipped_and_named(tmp_path: Path, capsys: 
     assert list(history(tmp_path)["is_skipped"]) == [0, 0, 0, 1, 1, *[0] * 7]
     assert history(tmp_path)["loss"][5:].notna().all()
     assert "step 4: losses [nan, nan], gradient norm nan; skipped, not finite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("first", [11, 9])
+def test_steps_skipped_in_the_last_epoch_do_not_spoil_the_result(tmp_path: Path, first: int) -> None:
+    run = pretrainer(tiny_config(tmp_path, health=HealthConfig(max_skipped_steps=4)))
+    spoil(run, first, 12)
+    run.run()
+    rest = history(tmp_path)["loss"][8 : first - 1]
+    wanted = pytest.approx(rest.mean()) if len(rest) else None
+    assert read_json(tmp_path / "result.json")["epoch_loss"] == wanted
 
 
 def test_too_many_steps_that_are_not_finite_end_the_run(tmp_path: Path) -> None:
