@@ -19,8 +19,8 @@ from navsim_agents.models.blocks import RotaryAttention
 from tests.models.plain_attention import PlainAttention
 from tests.training.pretraining.tiny_runs import Bars, pretrainer, tiny_config
 from training.files import read_json
-from training.pretraining.config import HealthConfig, MasksConfig, OptimiserConfig, SavingConfig
-from training.pretraining.health import CollapseAlarm, FeatureHealth, clip_flops
+from training.pretraining.config import HealthConfig, MasksConfig, OptimiserConfig, ProcessConfig, SavingConfig
+from training.pretraining.health import CollapseAlarm, FeatureHealth, clip_flops, measure_features
 from training.pretraining.loop import Pretrainer
 from training.pretraining.processes import Processes
 from training.pretraining.schedules import ScheduleConfig, settings_at
@@ -117,6 +117,29 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_weights(
         for name, tensor in ends[0][part].items():
             torch.testing.assert_close(tensor, ends[1][part][name], atol=1e-6, rtol=0, msg=name)
     assert ends[0]["loss"] == pytest.approx(ends[1]["loss"], abs=1e-6)
+
+
+def test_utilisation_is_the_share_of_the_given_peak(tmp_path: Path) -> None:
+    short = replace(tiny_config(tmp_path).schedule, epochs=1)
+    pretrainer(tiny_config(tmp_path, schedule=short)).run()
+    assert history(tmp_path)["utilisation"].isna().all()
+    known = ProcessConfig(device="cpu", peak_tflops=0.25)
+    pretrainer(tiny_config(tmp_path, processes=known)).run()
+    table = history(tmp_path)
+    assert list(table["utilisation"].notna()) == [False] * 4 + [True] * 8
+    shares, speeds = table["utilisation"][4:], table["tflop_per_s"][4:]
+    pd.testing.assert_series_equal(shares, speeds / 0.25, check_names=False)
+
+
+def test_a_history_of_other_columns_is_gone_on_with(tmp_path: Path) -> None:
+    short = replace(tiny_config(tmp_path).schedule, epochs=1)
+    pretrainer(tiny_config(tmp_path, schedule=short)).run()
+    before = history(tmp_path)
+    before.drop(columns="utilisation").assign(gone=7).to_csv(tmp_path / "history.csv", index=False)
+    pretrainer(tiny_config(tmp_path)).run()
+    table = history(tmp_path)
+    assert list(table["step"]) == list(range(1, 13))
+    pd.testing.assert_frame_equal(table[:4], before, check_dtype=False)
 
 
 def test_a_finished_run_that_is_started_again_does_nothing(whole: Path) -> None:
@@ -274,6 +297,16 @@ def test_collapse_can_stop_the_run(tmp_path: Path) -> None:
         run.run()
 
 
+def test_health_is_measured_all_over_the_picture() -> None:
+    """Tokens of a picture 8 wide whose left edge is alike everywhere: every eighth token would say collapse."""
+    targets = torch.randn(2, 5 * 8, 6, generator=torch.Generator().manual_seed(1))
+    targets[:, ::8] = 1.0
+    health = measure_features(targets, 10)
+    assert health.feature_std > 0.5
+    assert health == measure_features(targets, 10)
+    assert measure_features(targets, 80) == measure_features(targets.flip(0), 80)
+
+
 def test_the_alarm_sounds_once_for_each_collapse() -> None:
     alarm = CollapseAlarm(HealthConfig(min_feature_std=0.1, min_effective_rank=4.0))
     well, thin = FeatureHealth(0.5, 9.0), FeatureHealth(0.5, 3.9)
@@ -334,6 +367,7 @@ def test_flops_equal_those_that_torch_counts() -> None:
     ("part", "changes", "message"),
     [
         (HealthConfig, {"on_collapse": "ring"}, r"on_collapse='ring', but must be one of warn, stop"),
+        (ProcessConfig, {"peak_tflops": 0.0}, r"peak_tflops=0\.0, but must be positive, or null"),
         (MasksConfig, {"families": []}, r"mask families are called \[\]; name one at least"),
         (MasksConfig, {"families": tiny_config(Path()).masks.families[:1] * 2}, r"\['few', 'few'\]"),
         (MasksConfig, {"families": tiny_config(Path()).masks.families, "cut": "last"}, r"masks\.cut='last'"),
