@@ -117,12 +117,8 @@ def test_what_could_not_be_read_is_tried_again(tmp_path: Path, monkeypatch: pyte
         write_pictures(tmp_path / name, 3)
 
     def fail_at_b(layout: Any, source: str) -> Any:
-        return (
-            (source, [Unreadable("folders", "b", layout.stamp("b"), "disk busy")]) if source == "b" else found(source)
-        )
-
-    def found(source: str) -> Any:
-        return source, [sequence_row("folders", source, 3)]
+        broken = [Unreadable("folders", "b", layout.stamp("b"), "disk busy")]
+        return (source, broken) if source == "b" else probe_source(layout, source)
 
     with monkeypatch.context() as patch:
         patch.setattr("cache_tools.index_videos.probe_source", fail_at_b)
