@@ -4,7 +4,7 @@
 
 Layouts: ``videos`` (any folder of video files), ``covla``, ``drivingdojo``, ``folders`` (one folder of pictures a
 video), ``navsim`` (OpenScene, NAVSIM and the built-in world). An interrupted run goes on where it stopped, and a later
-run probes only what is new or has changed.
+run probes only what is new, has changed, or could not be read.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def index_videos(config: IndexVideosConfig) -> list[Row]:
     Rows found by an interrupted run are in ``<output>.partial``.
 
     Raises:
-        VideoError: the root has not this layout, or holds test data.
+        VideoError: the root has not this layout, or holds test data, or a package that reads it is missing.
     """
     layout = build_layout(config)
     output = Path(config.output)
@@ -96,6 +96,8 @@ def index_videos(config: IndexVideosConfig) -> list[Row]:
     sources = layout.sources()
     known = _known_rows(output, partial, layout)
     fresh = [source for source in sources if source not in known]
+    if fresh:
+        layout.check_tools()
     write_rows(partial, _whole_lines(partial))  # a torn line would spoil the next one
     with partial.open("a", encoding="utf-8") as file:
         for source, rows in _probe_all(layout, fresh, config.workers):
@@ -109,11 +111,11 @@ def index_videos(config: IndexVideosConfig) -> list[Row]:
 
 
 def _known_rows(output: Path, partial: Path, layout: Layout) -> dict[str, list[Row]]:
-    """Rows by source, of sources that are still what they were when they were probed."""
+    """Rows by source, of sources that could be read and are still what they were when they were probed."""
     rows = read_rows(output) if output.exists() else []
     known: dict[str, list[Row]] = {}
     for row in [*rows, *_whole_lines(partial)]:
-        if row.data_set == layout.data_set and row.stamp == layout.stamp(row.source):
+        if isinstance(row, Video) and row.data_set == layout.data_set and row.stamp == layout.stamp(row.source):
             known.setdefault(row.source, []).append(row)
     return known
 

@@ -83,7 +83,7 @@ def resize_videos(config: ResizeVideosConfig) -> list[Row]:
         raise VideoError(f"{config.manifest} lists the data sets {names}, but copies are made of one; split it")
     _check_settings(config)
     for video in videos:
-        check_path(video.path)
+        check_path(video.path, Path(config.root))
     missing = [video for video in videos if not (Path(config.output) / copy_name(video)).exists()]
     skipped = [(video.path, reason) for video, reason in zip(missing, _copy_all(config, missing)) if reason is not None]
     write_text(

@@ -1,14 +1,15 @@
 """``python -m training.probe``: which encoder is the better one to plan on?
 
 The perception-free planner is trained on each encoder, frozen, for the same budget and evaluated on unseen logs, over
-several seeds: the paper's comparison of encoders. ``random`` stands for weights that are drawn from the seed.
+several seeds: the paper's comparison of encoders. ``random`` stands for weights that are drawn from the seed. Encoders
+of other architectures bring the agent's config keys that differ: ``+encoders.dino={weights: …, encoder: timm:…}``.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -24,6 +25,8 @@ from training.sources import SceneSource
 from training.train import RESULT_FILE, train
 
 RANDOM = "random"
+WEIGHTS = "weights"
+PICTURE_KEYS = ("image_width", "image_height")
 RUN_FILE = "probe_run.json"
 SUMMARY_FILE = "probe.json"
 TABLE_FILE = "probe.txt"
@@ -42,6 +45,30 @@ class TestConfig:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """One encoder of the comparison."""
+
+    weights: str  # checkpoint, or random
+    settings: dict[str, Any]  # keys of the agent's config that differ from the other encoders'
+
+    @classmethod
+    def of(cls, name: str, entry: Any) -> Candidate:
+        """The entry of ``encoders`` that is called ``name``: weights, or a mapping of weights and settings.
+
+        Raises:
+            InputError: it is neither.
+        """
+        if isinstance(entry, str):
+            return cls(entry, {})
+        if not isinstance(entry, Mapping) or not isinstance(entry.get(WEIGHTS), str):
+            raise InputError(
+                f"encoders.{name}={entry!r} names no weights; give <checkpoint> or {RANDOM}, or a mapping: "
+                f"+encoders.{name}={{{WEIGHTS}: <checkpoint>, encoder: timm:<name>}}"
+            )
+        return cls(entry[WEIGHTS], {key: value for key, value in entry.items() if key != WEIGHTS})
+
+
+@dataclass(frozen=True)
 class ProbeConfig:
     """Configuration of ``python -m training.probe``."""
 
@@ -50,7 +77,7 @@ class ProbeConfig:
     data: DataConfig  # what the planners learn from
     test: TestConfig
     cache: CacheConfig  # of pictures, shared by all runs
-    encoders: dict[str, str] = field(default_factory=dict)  # name in the table -> checkpoint, or random
+    encoders: dict[str, Any] = field(default_factory=dict)  # name in the table -> Candidate, as its ``of`` reads it
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     dataloader: ParamsConfig = field(default_factory=ParamsConfig)
     trainer: ParamsConfig = field(default_factory=ParamsConfig)
@@ -64,11 +91,17 @@ class ProbeConfig:
                 f"encoders={self.encoders} and seeds={self.seeds} must both name something: "
                 "+encoders.<name>=<checkpoint> or =random, seeds=[0,1,2]"
             )
+        for name in self.encoders:
+            self.candidate(name)
         if self.test.split == self.data.split and Path(self.test.root).resolve() == Path(self.data.root).resolve():
             raise InputError(
                 f"the planners would be tested on what they learn from, {self.data.root} ({self.data.split}); "
                 "name another test.root or test.split"
             )
+
+    def candidate(self, name: str) -> Candidate:
+        """The encoder called ``name``."""
+        return Candidate.of(name, self.encoders[name])
 
 
 @hydra.main(version_base="1.2", config_path="conf", config_name="probe")
@@ -123,7 +156,7 @@ def train_one(config: ProbeConfig, encoder: str, seed: int, source: Optional[Sce
     """
     folder = Path(config.output) / "runs" / seeded(encoder, seed)
     settings = run_config(config, encoder, seed, folder)
-    record = {"config": asdict(settings), "weights": weights_stamp(config.encoders[encoder])}
+    record = {"config": asdict(settings), "weights": weights_stamp(config.candidate(encoder).weights)}
     path = folder / RUN_FILE
     if path.exists() and read_json(path) != record:
         raise InputError(
@@ -138,14 +171,17 @@ def train_one(config: ProbeConfig, encoder: str, seed: int, source: Optional[Sce
 def run_config(config: ProbeConfig, encoder: str, seed: int, folder: Path) -> TrainConfig:
     """What ``training.train`` is asked for."""
     agent = copy.deepcopy(dict(config.agent))
-    agent["config"] = {**agent.get("config", {}), "freeze_encoder": True}
-    checkpoint = config.encoders[encoder]
-    agent["encoder_checkpoint_path"] = None if checkpoint == RANDOM else checkpoint
+    candidate = config.candidate(encoder)
+    agent["config"] = {**agent.get("config", {}), **candidate.settings, "freeze_encoder": True}
+    agent["encoder_checkpoint_path"] = None if candidate.weights == RANDOM else candidate.weights
+    cache = config.cache
+    if not candidate.settings.keys().isdisjoint(PICTURE_KEYS):  # its pictures are not the others'
+        cache = replace(cache, path=f"{cache.path}_{encoder}")
     return TrainConfig(
         output=str(folder),
         agent=agent,
         data=config.data,
-        cache=config.cache,
+        cache=cache,
         dataloader=config.dataloader,
         trainer=config.trainer,
         seed=seed,
@@ -171,14 +207,16 @@ def weights_stamp(checkpoint: str) -> Optional[str]:
 def summarise(config: ProbeConfig, evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """Mean and standard deviation over the seeds of every metric of every encoder; baselines as they are."""
     agents = evaluation["agents"]
+    candidates = {name: config.candidate(name) for name in config.encoders}
     return {
         "encoders": {
             name: {
-                "weights": checkpoint,
+                "weights": candidate.weights,
+                "settings": candidate.settings,
                 "seeds": config.seeds,
                 "metrics": spread([agents[seeded(name, seed)] for seed in config.seeds]),
             }
-            for name, checkpoint in config.encoders.items()
+            for name, candidate in candidates.items()
         },
         "baselines": {name: agents[name] for name in config.baselines},
         "scenes": evaluation["scenes"],

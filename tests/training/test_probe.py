@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -15,7 +15,7 @@ from navsim_agents.errors import InputError
 from tests.training.fakes import NUM_POSES, FakeSource, TinyAgent
 from training.config import CacheConfig, DataConfig, ParamsConfig, read_config
 from training.files import read_json
-from training.probe import ProbeConfig, TestConfig, probe, probe_table
+from training.probe import ProbeConfig, TestConfig, probe, probe_table, run_config
 from training.train import last_checkpoint
 
 TRAINER = {
@@ -101,6 +101,57 @@ def test_finished_runs_are_kept_and_others_refused(tmp_path: Path) -> None:
         probe(longer, FakeSource(), FakeSource())
 
 
+def test_the_record_of_plain_weights_is_what_it_always_was(tmp_path: Path) -> None:
+    """A kept run is recognised by this dictionary; were it another, every kept run would be refused."""
+    settings = replace(config(tmp_path), seeds=[3], encoders={"drawn": "random"})
+    probe(settings, FakeSource(), FakeSource())
+    assert read_json(tmp_path / "probe" / "runs" / "drawn-seed3" / "probe_run.json") == {
+        "config": {
+            "output": str(tmp_path / "probe" / "runs" / "drawn-seed3"),
+            "agent": {
+                "_target_": "tests.training.test_probe.TwoPartAgent",
+                "config": {"freeze_encoder": True},
+                "encoder_checkpoint_path": None,
+            },
+            "data": asdict(settings.data),
+            "cache": asdict(settings.cache),
+            "dataloader": {"params": {"batch_size": 5}},
+            "trainer": {"params": TRAINER},
+            "seed": 3,
+            "threads": 0,
+            "resume": True,
+        },
+        "weights": None,
+    }
+
+
+def test_encoders_of_other_architectures_bring_their_settings(tmp_path: Path) -> None:
+    base = replace(config(tmp_path), agent={"_target_": "…", "config": {"encoder": "tiny", "lr": 0.5}})
+    entries = {
+        "plain": "random",
+        "dino": {"weights": "/w/dino.pth", "encoder": "timm:vit_small_patch16_224"},
+        "wide": {"weights": "random", "image_width": 224},
+    }
+    settings = replace(base, encoders=entries)
+    plain, dino, wide = (run_config(settings, name, 3, tmp_path) for name in entries)
+    assert plain == run_config(replace(base, encoders={"plain": {"weights": "random"}}), "plain", 3, tmp_path)
+    assert plain.agent["config"] == {"encoder": "tiny", "lr": 0.5, "freeze_encoder": True}
+    assert dino.agent["config"] == {**plain.agent["config"], "encoder": "timm:vit_small_patch16_224"}
+    assert (plain.agent["encoder_checkpoint_path"], dino.agent["encoder_checkpoint_path"]) == (None, "/w/dino.pth")
+    assert wide.agent["config"]["image_width"] == 224
+    assert plain.cache == dino.cache == settings.cache
+    assert wide.cache.path == f"{settings.cache.path}_wide"
+
+
+def test_an_encoder_with_settings_is_trained_and_named(tmp_path: Path) -> None:
+    entry = {"weights": str(tmp_path / "good.pt"), "note": "of another kind"}
+    summary = probe(replace(config(tmp_path), seeds=[3], encoders={"good": entry}), FakeSource(), FakeSource())
+    assert summary["encoders"]["good"]["weights"] == entry["weights"]
+    assert summary["encoders"]["good"]["settings"] == {"note": "of another kind"}
+    agent = read_json(tmp_path / "probe" / "runs" / "good-seed3" / "agent.json")
+    assert agent["config"] == {"note": "of another kind", "freeze_encoder": True}
+
+
 def test_one_seed_has_no_deviation(tmp_path: Path) -> None:
     summary = probe(replace(config(tmp_path), seeds=[3]), FakeSource(), FakeSource())
     assert summary["encoders"]["good"]["metrics"]["ade_m"]["sd"] is None
@@ -113,13 +164,20 @@ def test_unfit_settings_are_refused(tmp_path: Path) -> None:
         replace(settings, test=TestConfig(root="", split="trainval"))
     with pytest.raises(InputError, match=r"encoders=\{\} and seeds="):
         replace(settings, encoders={})
+    for entry in ({"encoder": "tiny"}, 7):
+        with pytest.raises(InputError, match=r"encoders\.a=.* names no weights; give <checkpoint> or random, or a map"):
+            replace(settings, encoders={"a": entry})
     with pytest.raises(InputError, match=r"encoder checkpoint .*gone.pt is no file"):
         probe(replace(settings, encoders={"gone": str(tmp_path / "gone.pt")}), FakeSource(), FakeSource())
 
 
 def test_configuration_file_is_complete() -> None:
     required = ["output=out", "data.root=in", "test.root=other", "+encoders.a=random"]
+    required += ["+encoders.b={weights: /w/dino.pth, encoder: timm:vit_small_patch16_224}"]
     with initialize_config_module("training.conf", version_base="1.2"):
         composed = read_config(ProbeConfig, compose("probe", overrides=required))
-    assert composed.encoders == {"a": "random"}
+    other = {"weights": "/w/dino.pth", "encoder": "timm:vit_small_patch16_224"}
+    assert composed.encoders == {"a": "random", "b": other}
+    assert type(composed.encoders["b"]) is dict
+    assert composed.agent["config"]["sees_motion"] is True
     assert composed.cache.path == "out/cache"

@@ -6,6 +6,7 @@ import struct
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from navsim_agents.errors import VideoError
 from tests.video.videos import number_of, write_video
 from training.video.clip import fit_picture
-from training.video.decode import read_frames
+from training.video.decode import open_video, read_frames
 from training.video.probe_file import probe_file
 
 NTSC = Fraction(30000, 1001)
@@ -103,6 +104,42 @@ def test_cut_off_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: int(0.7 * path.stat().st_size)])
     with pytest.raises(VideoError, match=r"a.mp4 holds \d+ frames, but its header says 60: the file is cut off"):
         probe_file(path)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_titles_in_other_encodings_do_no_harm(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, 15, title="caf\u00e9")
+    path.write_bytes(path.read_bytes().replace("caf\u00e9".encode(), b"caf\xe9\xe9"))
+    assert probe_file(path).num_frames == 15
+    assert numbers_at(path, [0.5]) == [5]
+
+
+def test_a_torn_last_frame_is_found(tmp_path: Path) -> None:
+    """Its packet is there, and so is the keyframe before it."""
+    path = write_video(tmp_path / "a.mp4", 32)  # keyframes 0, 8, 16, 24
+    with av.open(str(path)) as container:
+        last = [packet for packet in container.demux(video=0) if packet.size][-1]
+        place, size = last.pos, last.size
+    data = path.read_bytes()
+    path.write_bytes(data[:place] + b"\xff" * size + data[place + size :])
+    with pytest.raises(VideoError, match=r"a.mp4 cannot be decoded .*; replace or remove the file"):
+        probe_file(path)
+
+
+def test_files_without_a_frame_that_can_be_decoded_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.mp4", 15)
+    monkeypatch.setattr("training.video.probe_file.timed_frames", lambda *_: iter(()))
+    with pytest.raises(VideoError, match=r"the first or last frame of .*a.mp4 cannot be decoded"):
+        probe_file(path)
+
+
+@pytest.mark.parametrize(
+    "error", [UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), StopIteration(), ValueError("odd"), IndexError("odd")]
+)
+def test_surprises_while_a_file_is_open_name_the_file(tmp_path: Path, error: Exception) -> None:
+    path = write_video(tmp_path / "a.mp4", 15)
+    with pytest.raises(VideoError, match=r"a.mp4 cannot be decoded \(.+\); replace"), open_video(path):
+        raise error
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all" * 50])

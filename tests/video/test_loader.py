@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from cache_tools.resize_videos import ResizeVideosConfig, resize_videos
 from navsim_agents.errors import VideoError
 from tests.video.videos import (
     damaged,
@@ -244,6 +245,14 @@ def test_test_data_in_a_manifest_is_refused(clips: ClipDataConfig) -> None:
     write_rows(manifest, [sequence_row("covla", "sensor_blobs/test/log/CAM_F0", 9)])
     with pytest.raises(VideoError, match="split='test' must not be learnt from"):
         build_clip_loader(clips, 1)
+
+
+def test_a_root_of_test_data_is_refused(tmp_path: Path) -> None:
+    data = picture_data(tmp_path / "sensor_blobs" / "test" / "log", {"CAM_F0": 11})
+    with pytest.raises(VideoError, match="split='test' must not be learnt from"):
+        build_clip_loader(small_clips(dojo=data), 1)
+    with pytest.raises(VideoError, match="split='test' must not be learnt from"):
+        resize_videos(ResizeVideosConfig(data.manifest, data.root, str(tmp_path / "small"), workers=0))
 
 
 def test_cropped_rows_are_cut_before_the_resize(tmp_path: Path) -> None:

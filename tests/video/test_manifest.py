@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,33 @@ def test_only_new_and_changed_sources_are_probed_again(tmp_path: Path, monkeypat
     assert probed == ["a", "c", "a", "b", "c"]
 
 
+def test_what_could_not_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        write_pictures(tmp_path / name, 3)
+
+    def fail_at_b(layout: Any, source: str) -> Any:
+        broken = [Unreadable("folders", "b", layout.stamp("b"), "disk busy")]
+        return (source, broken) if source == "b" else probe_source(layout, source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cache_tools.index_videos.probe_source", fail_at_b)
+        assert isinstance(index_videos(settings(tmp_path, "folders", fps=4.0))[1], Unreadable)
+    rows = index_videos(settings(tmp_path, "folders", fps=4.0))
+    assert [type(row) for row in rows] == [Video, Video]
+
+
+def test_missing_pyav_marks_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video(tmp_path / "a.mp4", 12)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "av", None)
+        with pytest.raises(VideoError, match="decoding video files needs PyAV"):
+            index_videos(settings(tmp_path, "videos"))
+    assert not list(tmp_path.glob("m.jsonl*"))
+    index_videos(settings(tmp_path, "videos"))
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert len(index_videos(settings(tmp_path, "videos"))) == 1  # nothing to probe
+
+
 def recording(probed: list[str]) -> Any:
     def probe(layout: Any, source: str) -> Any:
         probed.append(source)
@@ -185,6 +213,38 @@ def test_test_data_is_refused_by_any_name_of_a_folder() -> None:
     check_path("sensor_blobs/trainval/log/CAM_F0")
     check_path("videos/test_drive.mp4")
     check_split("navtrain")
+
+
+@pytest.mark.parametrize("layout", ["folders", "videos"])
+def test_test_data_is_refused_above_the_root_and_behind_links(tmp_path: Path, layout: str) -> None:
+    message = "split='test' must not be learnt from"
+    root = tmp_path / "sensor_blobs" / "test" / "log"
+    write_pictures(root / "CAM_F0", 2)
+    (root / "CAM_F0" / "a.mp4").touch()
+    with pytest.raises(VideoError, match=message):
+        index_videos(settings(root, layout, fps=4.0))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "link").symlink_to(root / "CAM_F0")
+    (tmp_path / "linked").symlink_to(root)
+    for place in (tmp_path / "mine", tmp_path / "linked"):
+        with pytest.raises(VideoError, match=message):
+            check_path("link" if place.name == "mine" else "CAM_F0", place)
+
+
+def test_a_link_to_test_pictures_is_no_training_split(tmp_path: Path) -> None:
+    write_log(tmp_path, "log", [0.0, 0.5], shown=[0, 1])
+    (tmp_path / "sensor_blobs" / "trainval").rename(tmp_path / "sensor_blobs" / "test")
+    (tmp_path / "sensor_blobs" / "trainval").symlink_to(tmp_path / "sensor_blobs" / "test")
+    with pytest.raises(VideoError, match="split='test' must not be learnt from"):
+        index_videos(settings(tmp_path, "navsim"))
+
+
+def test_folders_above_the_root_may_be_called_anything(tmp_path: Path) -> None:
+    root = tmp_path / "navtest_x" / "private_test_y" / "sensor_blobs" / "trainval"
+    write_pictures(root / "log", 2)
+    assert len(index_videos(settings(root, "folders", fps=4.0))) == 1
+    with pytest.raises(VideoError, match="split='navtest_x' must not be learnt from"):
+        check_path("navtest_x/log", root)
 
 
 def test_listed_logs_are_refused_wherever_they_lie(tmp_path: Path) -> None:

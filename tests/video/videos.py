@@ -40,10 +40,13 @@ def write_video(
     size: tuple[int, int] = (WIDTH, HEIGHT),
     times: Optional[list[float]] = None,
     options: Optional[dict[str, str]] = None,
+    title: str = "",
 ) -> Path:
     """Video of numbered pictures; ``times`` [s] where they are not evenly spaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=options or {}) as container:
+        if title:
+            container.metadata["title"] = title
         stream: Any = container.add_stream(codec, rate=rate)
         stream.width, stream.height = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"

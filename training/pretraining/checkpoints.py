@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple, Optional, Union
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from tqdm import tqdm
 
 from navsim_agents.errors import CheckpointError
 from navsim_agents.models.checkpoint import load_encoder_weights
@@ -22,6 +24,7 @@ WRAPPERS = "module.backbone."
 PARTS = ("encoder", "predictor", "target_encoder")
 PROGRESS = "navsim_drive_jepa"
 """Our entry; V-JEPA 2's loaders pass over it."""
+UNREADABLE_SUFFIX = ".unreadable"
 SCALER_STATE = {
     "scale": 65536.0,
     "growth_factor": 2.0,
@@ -40,7 +43,7 @@ class Progress(NamedTuple):
     batch_size: int  # clips a process
     world_size: int  # processes
     data: dict[str, Any]  # state of the loader, the same on every process
-    losses: list[float]  # of the current epoch
+    losses: list[float]  # of the current epoch's steps that were not skipped
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -79,7 +82,10 @@ def save_checkpoint(
     contents[PROGRESS] = progress._asdict()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
-    torch.save(contents, unfinished)
+    with unfinished.open("wb") as file:
+        torch.save(contents, file)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut after the rename may leave a file with holes
     os.replace(unfinished, path)
 
 
@@ -90,13 +96,47 @@ def keep_newest(folder: Path, count: int) -> None:
         path.unlink()
 
 
+def set_aside_newer(folder: Path, step: int) -> None:
+    """Rename checkpoints beyond ``step``, so that they do not count as the newest."""
+    for path in checkpoints_in(folder):
+        if path > checkpoint_path(folder, step):
+            path.replace(path.with_name(f"{path.name}{UNREADABLE_SUFFIX}"))
+
+
+def read_newest(folder: Path) -> Optional[tuple[Path, Mapping[str, Any]]]:
+    """The newest checkpoint that can be read, and what it holds; says aloud which could not; None where none is.
+
+    Raises:
+        CheckpointError: there are checkpoints, but none of them can be read.
+    """
+    found = checkpoints_in(folder)
+    for path in reversed(found):
+        try:
+            return path, read_checkpoint(path)
+        except CheckpointError as error:
+            tqdm.write(f"this checkpoint is passed over, an older one will do: {error}")
+    if found:
+        raise CheckpointError(
+            f"none of the {len(found)} checkpoints in {folder} can be read; restore one, or start anew: resume=false"
+        )
+    return None
+
+
 def load_checkpoint(path: Path, jepa: VideoJepa, optimiser: Optimizer) -> Progress:
-    """Networks and optimiser as they were saved.
+    """Networks and optimiser as they were saved in ``path``.
+
+    Raises:
+        CheckpointError: the file cannot be read, was not written here, or is of other sizes; says a way out.
+    """
+    return restore(path, read_checkpoint(path), jepa, optimiser)
+
+
+def restore(path: Path, contents: Mapping[str, Any], jepa: VideoJepa, optimiser: Optimizer) -> Progress:
+    """Networks and optimiser from the ``contents`` of ``path``.
 
     Raises:
         CheckpointError: the file was not written here, or is of other sizes; says a way out.
     """
-    contents = read_checkpoint(path)
     if PROGRESS not in contents:
         raise CheckpointError(
             f"{path} holds {', '.join(map(str, contents))} but no {PROGRESS}, so no run can go on from it; "
@@ -105,7 +145,8 @@ def load_checkpoint(path: Path, jepa: VideoJepa, optimiser: Optimizer) -> Progre
     for part in PARTS:
         _load_part(getattr(jepa, part), contents, part, path)
     optimiser.load_state_dict(contents["opt"])
-    return Progress(**contents[PROGRESS])
+    progress = Progress(**contents[PROGRESS])
+    return progress._replace(losses=[loss for loss in progress.losses if math.isfinite(loss)])
 
 
 def load_initial_weights(jepa: VideoJepa, path: Union[str, Path], *, predictor: bool) -> str:

@@ -103,6 +103,11 @@ class ProcessConfig:
     init_method: str = "env://"
     device: str = "auto"  # cuda where there is one
     threads: int = 0  # of torch; 0 leaves its own choice
+    peak_tflops: Optional[float] = None  # of one process's device in this precision, for the column utilisation
+
+    def __post_init__(self) -> None:
+        if self.peak_tflops is not None and not self.peak_tflops > 0:
+            raise InputError(f"processes.peak_tflops={self.peak_tflops}, but must be positive, or null")
 
 
 @dataclass(frozen=True)

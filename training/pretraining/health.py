@@ -20,6 +20,7 @@ from training.pretraining.config import HealthConfig
 
 BACKWARD_COST = 2
 """A backward pass has twice the matrix products of a forward pass."""
+TOKEN_SEED = 0
 
 
 class FeatureHealth(NamedTuple):
@@ -30,9 +31,15 @@ class FeatureHealth(NamedTuple):
 
 
 def measure_features(targets: Tensor, max_tokens: int) -> FeatureHealth:
-    """Spread and rank of target features [B, N, D], of at most ``max_tokens`` evenly spaced tokens."""
-    tokens = targets.detach().flatten(0, 1).float()
-    tokens = tokens[:: max(1, -(-len(tokens) // max_tokens))]
+    """Spread and rank of target features [B, N, D], of at most ``max_tokens`` tokens, the same at every step.
+
+    They are drawn: evenly spaced tokens may all lie on one edge of the picture.
+    """
+    tokens = targets.detach().flatten(0, 1)
+    if len(tokens) > max_tokens:
+        chosen = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(TOKEN_SEED))[:max_tokens]
+        tokens = tokens[chosen.to(tokens.device)]
+    tokens = tokens.float()
     return FeatureHealth(feature_std(tokens), effective_rank(tokens))
 
 

@@ -24,25 +24,33 @@ COLUMNS = (
     "clips_per_s",  # of all processes
     "tokens_per_s",  # of whole clips
     "tflop_per_s",  # of one process, matrix products without recomputation
+    "utilisation",  # share of processes.peak_tflops; empty where that is not given
     "data_wait",  # share of the time spent waiting for clips
     "is_skipped",  # loss or gradient was not finite
 )
 
 
 class History:
-    """Appends to ``path``; a run that goes on first drops the rows of the steps that it will do again."""
+    """Appends to ``path``; a run that goes on first drops the rows of the steps that it will do again.
+
+    What it finds may have other columns: those that it lacks are left empty, those that are no more are dropped.
+    """
 
     def __init__(self, path: Path, families: Sequence[str], steps_done: int) -> None:
         self.path = path
         self.columns = [*COLUMNS, *(f"loss_{name}" for name in families)]
         rows = _rows(path) if steps_done and path.exists() else []
-        write_text(path, self._text([self.columns]) + self._text([row for row in rows if int(row[0]) <= steps_done]))
+        kept = [self._cells(row) for row in rows if int(row["step"]) <= steps_done]
+        write_text(path, self._text([self.columns, *kept]))
 
     def add(self, row: Mapping[str, object]) -> None:
         """One step; columns that it lacks stay empty, others than ours are an error of the caller."""
         assert not set(row) - set(self.columns), set(row) - set(self.columns)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(self._text([[row.get(column, "") for column in self.columns]]))
+            file.write(self._text([self._cells(row)]))
+
+    def _cells(self, row: Mapping[str, object]) -> list[object]:
+        return [row.get(column, "") for column in self.columns]
 
     def _text(self, rows: Sequence[Sequence[object]]) -> str:
         buffer = io.StringIO()
@@ -50,8 +58,8 @@ class History:
         return buffer.getvalue()
 
 
-def _rows(path: Path) -> list[list[str]]:
+def _rows(path: Path) -> list[dict[str, str]]:
     """Whole rows below the heading; one that was cut by a crash is left out."""
     with path.open(encoding="utf-8", newline="") as file:
         heading, *rows = csv.reader(file)
-    return [row for row in rows if len(row) == len(heading)]
+    return [dict(zip(heading, row)) for row in rows if len(row) == len(heading)]

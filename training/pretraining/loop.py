@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +19,7 @@ from navsim_agents.errors import CheckpointError, InputError
 from navsim_agents.models.grid import TokenGrid
 from navsim_agents.models.masks import Masks, sample_masks
 from navsim_agents.models.video_jepa import VideoJepa
-from training.files import write_json
+from training.files import read_json, write_json
 from training.pretraining import checkpoints
 from training.pretraining.config import ModelConfig, PretrainConfig
 from training.pretraining.health import FiniteGuard
@@ -71,13 +71,15 @@ class Pretrainer:
         self.guard = FiniteGuard(config.health.max_skipped_steps)
         self.step = 0
         self.epoch_losses: list[float] = []
+        self.unreadable: dict[str, str] = {}  # files that gave no clip before this run went on, and why
         self.received_signal: Optional[int] = None  # by this process, at any time
         self.agreed_signal: Optional[int] = None  # by all, at the end of a step
-        found = checkpoints.checkpoints_in(self.folder) if config.resume else []
-        if found:
-            self._go_on_from(found[-1])
+        found = checkpoints.read_newest(self.folder) if config.resume else None
+        if found is not None:
+            self._go_on_from(*found)
         elif config.model.init_from is not None:
             checkpoints.load_initial_weights(self.jepa, config.model.init_from, predictor=config.model.init_predictor)
+        self._check_all_are_at_one_step()
         self.replica = processes.replicate(self.jepa)
 
     def run(self) -> dict[str, Any]:
@@ -98,7 +100,7 @@ class Pretrainer:
             "is_complete": self.step == self.config.schedule.total_steps,
             "signal": self.agreed_signal,
             "checkpoint": str(checkpoints.checkpoint_path(Path(CHECKPOINT_FOLDER), self.step)),
-            "epoch_loss": sum(self.epoch_losses) / max(1, len(self.epoch_losses)),
+            "epoch_loss": sum(self.epoch_losses) / len(self.epoch_losses) if self.epoch_losses else None,
             "clips": (self.step - first_step) * self._global_batch,
             "seconds": round(time.monotonic() - start, 1),
         }
@@ -139,8 +141,9 @@ class Pretrainer:
         schedule = self.config.schedule
         reports = self.processes.gather(self.loader.report())
         if self.processes.is_first:
-            unreadable = {file: reason for report in reports for file, reason in report.items()}
-            write_json(Path(self.config.output) / UNREADABLE_FILE, unreadable)
+            for report in reports:
+                self.unreadable.update(report)
+            write_json(Path(self.config.output) / UNREADABLE_FILE, self.unreadable)
             progress = checkpoints.Progress(
                 self.step,
                 self.config.seed,
@@ -162,7 +165,8 @@ class Pretrainer:
             result = self.take_step(clip)
             if (self.step - 1) % self.config.schedule.iterations_per_epoch == 0:
                 self.epoch_losses = []
-            self.epoch_losses.append(result.loss)
+            if not result.is_skipped:
+                self.epoch_losses.append(result.loss)
             if recorder is not None:
                 recorder.record(self.step, result)
             self.agreed_signal = self.processes.maximum(self.received_signal or 0) or None
@@ -171,17 +175,21 @@ class Pretrainer:
                 self.save()
 
     def _recorder(self) -> Optional[Recorder]:
-        """Of the first process; files of an earlier run that is not gone on with are replaced."""
+        """Of the first process; files of an earlier run that is not gone on with are replaced.
+
+        Where it goes on, checkpoints beyond its step are those that cannot be read.
+        """
         if not self.processes.is_first:
             return None
         if not self.step:
             for path in checkpoints.checkpoints_in(self.folder):
                 path.unlink()
+        checkpoints.set_aside_newer(self.folder, self.step)
         write_json(Path(self.config.output) / CONFIG_FILE, asdict(self.config))
         return Recorder(self.config, self.jepa, self.step, self.processes.world_size)
 
-    def _go_on_from(self, path: Path) -> None:
-        progress = checkpoints.load_checkpoint(path, self.jepa, self.optimiser)
+    def _go_on_from(self, path: Path, contents: Mapping[str, Any]) -> None:
+        progress = checkpoints.restore(path, contents, self.jepa, self.optimiser)
         written = (progress.seed, progress.batch_size * progress.world_size)
         wanted = (self.config.seed, self._global_batch)
         if written != wanted:
@@ -191,6 +199,19 @@ class Pretrainer:
             )
         self.step, self.epoch_losses = progress.step, list(progress.losses)
         self.loader.load_state_dict(progress.data)
+        unreadable = Path(self.config.output) / UNREADABLE_FILE
+        if self.processes.is_first and unreadable.exists():
+            self.unreadable.update(read_json(unreadable))
+
+    def _check_all_are_at_one_step(self) -> None:
+        """A process that does not see the checkpoints would start anew beside others that go on."""
+        most, least = self.processes.maximum(self.step), -self.processes.maximum(-self.step)
+        if most != least:
+            raise CheckpointError(
+                f"process {self.processes.rank} is at step {self.step}, but others at {least} to {most}: "
+                f"output={self.config.output} must be a folder that all machines share; put it on a shared disk, "
+                "or copy its checkpoints to every machine"
+            )
 
     @property
     def _global_batch(self) -> int:
@@ -219,7 +240,7 @@ class Pretrainer:
     def _signals_noted(self) -> Iterator[None]:
         """Inside, a signal is noted, for the end of the step, instead of ending the process.
 
-        The processes that read clips are forked inside, so Ctrl-C does not end them in the middle of a batch either.
+        The processes that read clips see to themselves: ``training.video.loader.outlive_first_signal``.
         """
 
         def note(number: int, _frame: Optional[FrameType]) -> None:

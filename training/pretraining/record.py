@@ -57,6 +57,8 @@ class Recorder:
         """
         row: dict[str, Any] = {"step": step, "epoch": (step - 1) // self.config.schedule.iterations_per_epoch}
         row.update(settings_at(self.config.schedule, step)._asdict(), **self._speed(result))
+        if self.config.processes.peak_tflops is not None:
+            row["utilisation"] = row["tflop_per_s"] / self.config.processes.peak_tflops
         row.update(loss=result.loss, grad_norm=result.grad_norm, is_skipped=int(result.is_skipped))
         row.update(zip((f"loss_{name}" for name in self._families), result.losses))
         message = None

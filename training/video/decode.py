@@ -19,24 +19,29 @@ Picture = npt.NDArray[np.uint8]  # [H, W, 3] RGB
 TIE_S = 1e-6
 """Of two frames equally near, within this, the later is taken: time k + 1/2 is frame k + 1, as in rounding half up."""
 QUARTER_TURN = 90
+SURPRISES = (ArithmeticError, LookupError, RuntimeError, StopIteration, ValueError)
+"""What else PyAV raises at bytes that it did not expect; a UnicodeDecodeError is a ValueError."""
 
 
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
-    """Container and first video stream of ``path``; what FFmpeg objects to while they are open becomes a VideoError.
+    """Container and first video stream of ``path``; what is wrong with the file becomes a VideoError.
 
     Decoding uses one thread: loaders run one process a core.
     """
     av = load_av()
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="ignore") as container:  # titles need not be UTF-8
             if not container.streams.video:
                 raise VideoError(f"{path} has no video stream; take it out of the folder of videos")
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
             yield container, stream
-    except av.FFmpegError as error:
-        raise VideoError(f"{path} cannot be decoded ({error}); replace or remove the file") from error
+    except VideoError:
+        raise
+    except (av.FFmpegError, *SURPRISES) as error:
+        reason = str(error) or type(error).__name__
+        raise VideoError(f"{path} cannot be decoded ({reason}); replace or remove the file") from error
 
 
 def load_av() -> Any:

@@ -6,9 +6,11 @@ own. Only folders of training logs are let through; a list of logs to keep out c
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Optional
 
 from navsim_agents.errors import VideoError
 
@@ -30,19 +32,29 @@ def check_split(split: str) -> None:
         )
 
 
-def check_path(path: str) -> None:
+def check_path(path: str, root: Optional[Path] = None) -> None:
     """Refuse a path relative to a data set's root that leads to test logs or to their pictures.
+
+    Names of test sets count in ``path`` alone, since folders above a ``root`` are the user's own; but wherever
+    ``navsim_logs`` or ``sensor_blobs`` stand, also above the root or behind a link, a training split must follow.
 
     Raises:
         VideoError: so.
     """
-    parts = PurePosixPath(path).parts
-    for above, folder in zip(parts, parts[1:]):
-        if above in (LOG_FOLDERS, PICTURE_FOLDERS):
-            check_split(folder)
-    for part in parts:
+    _check_splits(PurePosixPath(path))
+    for part in PurePosixPath(path).parts:
         if part.startswith(("navtest", "navhard", "navsafe", "private_test", "warmup_")):
             check_split(part)
+    if root is not None:
+        whole = Path(os.path.abspath(root)) / path
+        _check_splits(whole)
+        _check_splits(whole.resolve())
+
+
+def _check_splits(path: PurePath) -> None:
+    for above, folder in zip(path.parts, path.parts[1:]):
+        if above in (LOG_FOLDERS, PICTURE_FOLDERS):
+            check_split(folder)
 
 
 def check_log(log_name: str, forbidden: Collection[str]) -> None:

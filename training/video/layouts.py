@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from navsim_agents.errors import VideoError
+from training.video.decode import load_av
 from training.video.guard import check_path
 from training.video.manifest import IMAGE_SEQUENCE, VIDEO_FILE, Video
 from training.video.probe_file import probe_file
@@ -48,6 +49,13 @@ class Layout(ABC):
         """Changes when ``source`` or a setting that decides its videos does."""
         return stamp_of(self.root / source)
 
+    def check_tools(self) -> None:  # noqa: B027  (most layouts need none)
+        """Refuse to probe without the packages that this takes, lest every source seem broken.
+
+        Raises:
+            VideoError: one is not installed.
+        """
+
     def folder(self, name: str) -> Path:
         """A folder of this layout.
 
@@ -81,8 +89,12 @@ class VideoFiles(Layout):
         files = self.folder(self.subfolder).rglob("*")
         found = self.relative([path for path in files if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()])
         for source in found:
-            check_path(source)
+            check_path(source, self.root)
         return found
+
+    def check_tools(self) -> None:
+        """PyAV."""
+        load_av()
 
     def probe(self, source: str) -> list[Video]:
         """The one video of the file."""
@@ -124,7 +136,7 @@ class PictureFolders(Layout):
         folders = [path for path in self.folder(self.subfolder).iterdir() if path.is_dir()]
         found = self.relative([path for path in folders if picture_names(path)])
         for source in found:
-            check_path(source)
+            check_path(source, self.root)
         return found
 
     def probe(self, source: str) -> list[Video]:

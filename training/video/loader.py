@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from types import FrameType
+from typing import Any, Optional, Union
 
 import torch
 from jaxtyping import UInt8
@@ -82,6 +84,7 @@ class ClipLoader:
             collate_fn=collate,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
+            worker_init_fn=outlive_first_signal,
         )
 
     def __len__(self) -> int:
@@ -113,6 +116,20 @@ class ClipLoader:
             VideoError: the state is of other data or another seed, or lies within a batch.
         """
         self.order.load_state_dict(state)
+
+
+def outlive_first_signal(_worker: int) -> None:
+    """Let this reader survive the signal that asks its run to end, so that the step under way still gets its clips.
+
+    Ctrl-C and torchrun signal whole process groups. Ctrl-C is ignored; SIGTERM takes effect from the second one on,
+    which is also how the trainer ends a reader that does not end by itself.
+    """
+
+    def note(number: int, _frame: Optional[FrameType]) -> None:
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, note)
 
 
 def collate(clips: list[Clip]) -> tuple[UInt8[Tensor, "B 3 T H W"], Failures]:

@@ -15,7 +15,7 @@ from navsim_agents.data.logs import find_logs, read_log
 from navsim_agents.data.scene import LogFrame
 from navsim_agents.data.types import FRAME_INTERVAL_S
 from navsim_agents.errors import VideoError
-from training.video.guard import LOG_FOLDERS, PICTURE_FOLDERS, check_log, check_split
+from training.video.guard import LOG_FOLDERS, PICTURE_FOLDERS, check_log, check_path, check_split
 from training.video.layouts import Layout, sequence, stamp_of
 from training.video.manifest import Video
 
@@ -40,6 +40,8 @@ class NavsimLogs(Layout):
             WorldDataError: there is no such folder, or it is empty.
         """
         check_split(self.split)
+        for folder in (LOG_FOLDERS, PICTURE_FOLDERS):
+            check_path(f"{folder}/{self.split}", self.root)
         logs = find_logs(self.root / LOG_FOLDERS / self.split)
         for log in logs:
             check_log(log.stem, self.forbidden_logs)

@@ -1,4 +1,4 @@
-"""What a video file holds: found by reading all of its packets and decoding its first and last frame."""
+"""What a video file holds: found by reading all its packets, and decoding its first frame and its end."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ class VideoFacts:
 def probe_file(path: Path) -> VideoFacts:
     """Facts of ``path``; headers are not trusted, since a broken download keeps them.
 
+    Decoded are its first frame and everything from the last keyframe on; what is damaged between them shows when a clip
+    is read.
+
     Raises:
         VideoError: the file is missing or damaged, or has fewer frames than its header says.
     """
@@ -42,10 +45,10 @@ def probe_file(path: Path) -> VideoFacts:
         span_s = float((max(times) - min(times)) * stream.time_base)
         fps = (len(times) - 1) / span_s if span_s > 0 else float(stream.average_rate or 0)
         container.seek(stream.start_time or 0, stream=stream)
-        _, first = next(timed_frames(container, stream))
+        _, first = next(timed_frames(container, stream), (0.0, None))
         container.seek(max(times), stream=stream)
-        if not any(True for _ in timed_frames(container, stream)):
-            raise VideoError(f"the last frame of {path} cannot be decoded; replace or remove the file")
+        if first is None or not sum(1 for _ in timed_frames(container, stream)):
+            raise VideoError(f"the first or last frame of {path} cannot be decoded; replace or remove the file")
         is_turned = round(first.rotation / QUARTER_TURN) % 2 == 1
         width, height = (first.height, first.width) if is_turned else (first.width, first.height)
         return VideoFacts(round(fps, FPS_DIGITS), len(times), width, height, stream.codec_context.name)

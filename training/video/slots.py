@@ -91,7 +91,7 @@ def read_slots(config: ClipDataConfig) -> dict[str, Slots]:
             )
         videos = [row for row in rows if isinstance(row, Video)]
         for video in videos:
-            check_path(video.path)
+            check_path(video.path, Path(data_set.root))
             _check_crop(video, data_set, config)
         slots = cut_slots(videos, config)
         unreadable = {row.source: row.error for row in rows if isinstance(row, Unreadable)}

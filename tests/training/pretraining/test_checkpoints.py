@@ -59,6 +59,14 @@ def test_layout_is_vjepas_and_loads_without_running_code(tmp_path: Path) -> None
     assert [len(group["params"]) for group in contents["opt"]["param_groups"]] == [9, 13, 19, 20]
 
 
+def test_losses_that_an_earlier_version_kept_of_skipped_steps_are_dropped(tmp_path: Path) -> None:
+    jepa = differing_jepa(1)
+    optimiser = build_optimiser(jepa, OptimiserConfig())
+    progress = Progress(7, 1, 2, 5, {"clips": 3}, [0.5, float("nan"), 0.25])
+    save_checkpoint(tmp_path / "step_00000007.pt", jepa, optimiser, progress, epoch=2, lr=0.1)
+    assert load_checkpoint(tmp_path / "step_00000007.pt", jepa, optimiser).losses == [0.5, 0.25]
+
+
 def test_our_encoder_loader_reads_the_moving_average(tmp_path: Path) -> None:
     jepa, encoder = differing_jepa(1), VideoEncoder(encoder_preset("tiny"))
     assert load_encoder_weights(encoder, write(tmp_path / "weights.pt", jepa)) == "target_encoder"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from navsim_agents.models.blocks import RotaryAttention
 from tests.models.plain_attention import PlainAttention
 from tests.training.pretraining.tiny_runs import Bars, pretrainer, tiny_config
 from training.files import read_json
-from training.pretraining.config import HealthConfig, MasksConfig, OptimiserConfig, SavingConfig
-from training.pretraining.health import CollapseAlarm, FeatureHealth, clip_flops
+from training.pretraining.config import HealthConfig, MasksConfig, OptimiserConfig, ProcessConfig, SavingConfig
+from training.pretraining.health import CollapseAlarm, FeatureHealth, clip_flops, measure_features
+from training.pretraining.loop import Pretrainer
+from training.pretraining.processes import Processes
 from training.pretraining.schedules import ScheduleConfig, settings_at
 
 LONGER = ScheduleConfig(
@@ -117,6 +119,29 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_weights(
     assert ends[0]["loss"] == pytest.approx(ends[1]["loss"], abs=1e-6)
 
 
+def test_utilisation_is_the_share_of_the_given_peak(tmp_path: Path) -> None:
+    short = replace(tiny_config(tmp_path).schedule, epochs=1)
+    pretrainer(tiny_config(tmp_path, schedule=short)).run()
+    assert history(tmp_path)["utilisation"].isna().all()
+    known = ProcessConfig(device="cpu", peak_tflops=0.25)
+    pretrainer(tiny_config(tmp_path, processes=known)).run()
+    table = history(tmp_path)
+    assert list(table["utilisation"].notna()) == [False] * 4 + [True] * 8
+    shares, speeds = table["utilisation"][4:], table["tflop_per_s"][4:]
+    pd.testing.assert_series_equal(shares, speeds / 0.25, check_names=False)
+
+
+def test_a_history_of_other_columns_is_gone_on_with(tmp_path: Path) -> None:
+    short = replace(tiny_config(tmp_path).schedule, epochs=1)
+    pretrainer(tiny_config(tmp_path, schedule=short)).run()
+    before = history(tmp_path)
+    before.drop(columns="utilisation").assign(gone=7).to_csv(tmp_path / "history.csv", index=False)
+    pretrainer(tiny_config(tmp_path)).run()
+    table = history(tmp_path)
+    assert list(table["step"]) == list(range(1, 13))
+    pd.testing.assert_frame_equal(table[:4], before, check_dtype=False)
+
+
 def test_a_finished_run_that_is_started_again_does_nothing(whole: Path) -> None:
     before = history(whole)
     assert pretrainer(tiny_config(whole)).run()["clips"] == 0
@@ -141,6 +166,57 @@ def test_a_run_killed_between_checkpoints_drops_the_rows_that_it_does_again(whol
     run.run()
     pd.testing.assert_series_equal(history(tmp_path)["loss"], history(whole)["loss"], atol=1e-6, rtol=0)
     assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+
+
+def test_a_torn_checkpoint_is_named_and_the_one_before_it_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretrainer(tiny_config(tmp_path)).run()
+    folder = tmp_path / "checkpoints"
+    torn = folder / "step_00000012.pt"
+    torn.write_bytes(torn.read_bytes()[:5000])
+    run = pretrainer(tiny_config(tmp_path))
+    assert run.step == 10
+    assert f"passed over, an older one will do: {torn} " in capsys.readouterr().out
+    run.run()
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["step_00000010.pt", "step_00000012.pt", "step_00000012.pt.unreadable"]
+    for path in folder.glob("*.pt"):
+        path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"none of the 2 checkpoints in .* can be read; .* resume=false"):
+        pretrainer(tiny_config(tmp_path))
+
+
+def test_files_that_gave_no_clip_are_remembered(tmp_path: Path) -> None:
+    class Torn(Bars):
+        def report(self) -> dict[str, str]:
+            return {"first.mp4": "cut off", "0.mp4": "cut off"}
+
+    short = replace(tiny_config(tmp_path).schedule, epochs=1)
+    pretrainer(tiny_config(tmp_path, schedule=short), Torn(2)).run()
+    pretrainer(tiny_config(tmp_path)).run()
+    assert read_json(tmp_path / "unreadable.json") == {"first.mp4": "cut off", "0.mp4": "torn"}
+    pretrainer(tiny_config(tmp_path, schedule=short, resume=False)).run()
+    assert read_json(tmp_path / "unreadable.json") == {"0.mp4": "torn"}
+
+
+@dataclass(frozen=True)
+class BesideOthers(Processes):
+    """A process that is told what the others answer."""
+
+    answers: list[int] = field(default_factory=list)
+
+    def maximum(self, value: int) -> int:
+        return max(value, self.answers.pop(0))
+
+
+@pytest.mark.parametrize(("others", "span"), [([12, 0], "0 to 12"), ([7, -7], "7 to 12")])
+def test_processes_that_do_not_see_the_same_checkpoints_are_told(whole: Path, others: list[int], span: str) -> None:
+    processes = BesideOthers(0, 1, torch.device("cpu"), others)
+    message = f"process 0 is at step 12, but others at {span}: output=.* must be a folder that all machines share"
+    with pytest.raises(CheckpointError, match=message):
+        Pretrainer(tiny_config(whole), Bars(2), processes)
+    Pretrainer(tiny_config(whole), Bars(2), BesideOthers(0, 1, torch.device("cpu"), [12, -12]))
 
 
 def test_a_run_without_resume_starts_afresh(whole: Path, tmp_path: Path) -> None:
@@ -179,6 +255,16 @@ def test_a_step_that_is_not_finite_is_skipped_and_named(tmp_path: Path, capsys: 
     assert "step 4: losses [nan, nan], gradient norm nan; skipped, not finite" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("first", [11, 9])
+def test_steps_skipped_in_the_last_epoch_do_not_spoil_the_result(tmp_path: Path, first: int) -> None:
+    run = pretrainer(tiny_config(tmp_path, health=HealthConfig(max_skipped_steps=4)))
+    spoil(run, first, 12)
+    run.run()
+    rest = history(tmp_path)["loss"][8 : first - 1]
+    wanted = pytest.approx(rest.mean()) if len(rest) else None
+    assert read_json(tmp_path / "result.json")["epoch_loss"] == wanted
+
+
 def test_too_many_steps_that_are_not_finite_end_the_run(tmp_path: Path) -> None:
     run = pretrainer(tiny_config(tmp_path, health=HealthConfig(max_skipped_steps=2)))
     spoil(run, 6, 99)
@@ -209,6 +295,16 @@ def test_collapse_can_stop_the_run(tmp_path: Path) -> None:
     collapse(run)
     with pytest.raises(TrainingError, match=r"step 1: features collapse: .* is below 0\.05.*lower schedule\.lr"):
         run.run()
+
+
+def test_health_is_measured_all_over_the_picture() -> None:
+    """Tokens of a picture 8 wide whose left edge is alike everywhere: every eighth token would say collapse."""
+    targets = torch.randn(2, 5 * 8, 6, generator=torch.Generator().manual_seed(1))
+    targets[:, ::8] = 1.0
+    health = measure_features(targets, 10)
+    assert health.feature_std > 0.5
+    assert health == measure_features(targets, 10)
+    assert measure_features(targets, 80) == measure_features(targets.flip(0), 80)
 
 
 def test_the_alarm_sounds_once_for_each_collapse() -> None:
@@ -271,6 +367,7 @@ def test_flops_equal_those_that_torch_counts() -> None:
     ("part", "changes", "message"),
     [
         (HealthConfig, {"on_collapse": "ring"}, r"on_collapse='ring', but must be one of warn, stop"),
+        (ProcessConfig, {"peak_tflops": 0.0}, r"peak_tflops=0\.0, but must be positive, or null"),
         (MasksConfig, {"families": []}, r"mask families are called \[\]; name one at least"),
         (MasksConfig, {"families": tiny_config(Path()).masks.families[:1] * 2}, r"\['few', 'few'\]"),
         (MasksConfig, {"families": tiny_config(Path()).masks.families, "cut": "last"}, r"masks\.cut='last'"),
