@@ -102,7 +102,7 @@ class SelectionConfig(CheckedConfig):
     momentum: str = AUTO  # on, off; auto: off beside devkit v1.1, whose metric has no extended comfort
     comfort_weight: float = 0.125  # paper: S ← (7 S + S_c) / 8
     momentum_depth: int = 1  # frames that compute_trajectory replans; the history allows 2 at most
-    remembered_frames: int = 8  # network outputs kept by content, so that a log in order is planned once a frame
+    remembered_frames: int = 4096  # network outputs kept by content, some kB each: no frame is planned twice
 
     def __post_init__(self) -> None:
         super().__post_init__()
