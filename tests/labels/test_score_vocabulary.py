@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from cache_tools import labelling, score_vocabulary
 from cache_tools.score_vocabulary import label_scenes, summary
 from navsim_agents.devkit import variant, workers
 from navsim_agents.devkit.variant import Host, Variant
-from navsim_agents.distillation import LabelStore
+from navsim_agents.distillation import LabelStore, LabelStoreWriter, scenes_digest
 from navsim_agents.errors import DevkitError, LabelError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, score_trajectories
 from tests.labels.tools import NUM_SCENES, bytes_of, make_inputs, make_scenes, make_vocabulary, options, tokens
@@ -182,6 +183,40 @@ def test_other_options_are_not_mixed_into_a_store(folder):
     label_scenes(options(folder))
     with pytest.raises(LabelError, match="metric: epdms there, pdms now"):
         label_scenes(options(folder, metric="pdms"))
+
+
+def test_labels_of_scenes_that_were_exported_anew_are_not_gone_on_with(folder):
+    """Same tokens, another content: the shards that are there would be taken for labels of the new scenes."""
+    label_scenes(options(folder))
+    shutil.rmtree(folder / "scenes")
+    make_scenes(folder / "scenes", log_name="another")
+    with pytest.raises(LabelError, match=r"\(scenes_digest: .* there, .* now\).* scenes were added or exported anew"):
+        label_scenes(options(folder))
+    assert LabelStore.open(folder / "labels", make_vocabulary(), "epdms").tokens == tokens()
+
+
+def test_the_same_scenes_in_another_order_are_gone_on_with(folder):
+    label_scenes(options(folder))
+    before = bytes_of(folder / "labels")
+    (folder / "labels" / "shards" / "000001.labels").unlink()
+    with SceneStoreWriter(folder / "backwards") as writer:
+        for token in tokens():
+            writer.add(SceneStore(folder / "scenes")[token])
+    assert SceneStore(folder / "backwards").tokens == SceneStore(folder / "scenes").tokens[::-1]
+    label_scenes(options(folder, scenes=str(folder / "backwards")))
+    assert bytes_of(folder / "labels") == before
+
+
+def test_a_store_that_noted_the_tokens_alone_is_read_but_not_gone_on_with(folder):
+    """As this package's earlier releases made them."""
+    writer, jobs = score_vocabulary.plan_run(options(folder, output=str(folder / "unused")))
+    stamp = dataclasses.replace(writer.stamp, scenes_digest=scenes_digest(tokens()))
+    old = LabelStoreWriter(folder / "labels", stamp, tokens())
+    for job in jobs:
+        labelling.build_shard(dataclasses.replace(job, plan=old.plan(job.plan.shard)))
+    assert LabelStore.open(folder / "labels", make_vocabulary(), "epdms").tokens == tokens()
+    with pytest.raises(LabelError, match="a release that noted the tokens alone; what is finished of it can still be"):
+        label_scenes(options(folder))
 
 
 def test_devkit_must_score_the_metric(folder, monkeypatch):
