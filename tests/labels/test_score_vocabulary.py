@@ -10,16 +10,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from cache_tools import labelling, score_vocabulary
 from cache_tools.score_vocabulary import label_scenes, summary
 from navsim_agents.devkit import variant, workers
+from navsim_agents.devkit.cache_files import FILE_NAME
 from navsim_agents.devkit.variant import Host, Variant
 from navsim_agents.distillation import LabelStore, LabelStoreWriter, scenes_digest
-from navsim_agents.errors import DevkitError, LabelError
+from navsim_agents.errors import DevkitError, LabelError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, score_trajectories
 from tests.labels.tools import NUM_SCENES, bytes_of, make_inputs, make_scenes, make_vocabulary, options, tokens
 from tests.scoring.tiny import scene
@@ -126,6 +129,78 @@ def test_bad_scene_costs_itself(folder):
     assert json.loads((folder / "labels" / "report.json").read_text()) == report
     assert f"1 failed:\n  {tokens()[3]}: SceneError" in summary(report, "labels")
     assert LabelStore.open(folder / "labels").tokens == [token for token in tokens() if token != tokens()[3]]
+
+
+MACHINES_FAULTS = [
+    OSError(5, "Input/output error"),
+    MemoryError(),
+    torch.cuda.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("CUDA error: unspecified launch failure"),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+]
+
+
+def raises(error):
+    def columns(*_, **__):
+        raise error
+
+    return columns
+
+
+@pytest.mark.parametrize("error", [*MACHINES_FAULTS, ValueError("a slip of ours")], ids=repr)
+def test_what_is_no_scenes_fault_ends_the_run(folder, monkeypatch, error):
+    monkeypatch.setattr(labelling, "score_trajectories", raises(error))
+    with pytest.raises(type(error)):
+        label_scenes(options(folder))
+    monkeypatch.undo()
+    assert label_scenes(options(folder))["failed"] == {}
+
+
+def devkit_scorer(folder):
+    """The devkit's scorer, without a devkit, of one scene's metric cache."""
+    path = folder / "cache" / "log" / "unknown" / "t" / FILE_NAME
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    job = score_vocabulary.plan_run(options(folder))[1][0]
+    settings = dataclasses.replace(job.settings, metric_cache_path=str(folder / "cache"))
+    return labelling.DevkitScorer(dataclasses.replace(job, settings=settings))
+
+
+@pytest.mark.parametrize("error", MACHINES_FAULTS, ids=repr)
+def test_devkits_scorer_lets_the_machines_faults_through(folder, monkeypatch, error):
+    scorer = devkit_scorer(folder)
+    monkeypatch.setattr(scorer, "_score", raises(error))
+    with pytest.raises(type(error)):
+        scorer.columns("t")
+
+
+@pytest.mark.parametrize("error", [ValueError("no centreline"), RuntimeError("no route"), KeyError("lane")], ids=repr)
+def test_whatever_else_the_devkit_raises_is_the_scenes_fault(folder, monkeypatch, error):
+    scorer = devkit_scorer(folder)
+    monkeypatch.setattr(scorer, "_score", raises(error))
+    with pytest.raises(
+        SceneError, match=f"the devkit's scorer fails on scene t .{type(error).__name__}: .*or leave it out"
+    ):
+        scorer.columns("t")
+    with pytest.raises(SceneError, match="scene u has no metric cache"):
+        scorer.columns("u")
+
+
+def test_metric_cache_that_vanishes_or_is_damaged(folder, monkeypatch):
+    scorer = devkit_scorer(folder)
+    monkeypatch.setitem(
+        sys.modules,
+        "navsim_agents.devkit.scoring",
+        SimpleNamespace(
+            score_jointly_with_devkit=None,
+            score_with_devkit=None,
+        ),
+    )
+    with pytest.raises(DevkitError, match="is not a readable metric cache"):
+        scorer.columns("t")
+    shutil.rmtree(folder / "cache")
+    with pytest.raises(FileNotFoundError):
+        scorer.columns("t")
 
 
 def test_scene_of_another_devkit_is_left_out(folder):
