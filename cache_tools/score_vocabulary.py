@@ -24,6 +24,8 @@ from cache_tools.processes import run_jobs
 from navsim_agents.distillation import LabelStamp, LabelStoreWriter, Vocabulary, load_vocabulary, scenes_digest
 from navsim_agents.errors import LabelError, SceneError, errors_in_one_line
 from navsim_agents.scoring import SceneStore
+from navsim_agents.scoring.config import METRICS
+from navsim_agents.scoring.scene_batch import refuse_unknown_inputs
 from training.config import read_config
 
 DISTRIBUTION = "navsim-drive-jepa"
@@ -109,6 +111,7 @@ def plan_run(config: ScoreVocabularyConfig) -> tuple[LabelStoreWriter, list[Shar
     config.check()
     scenes = _list_scenes(config)
     stamp = _stamp(config, load_vocabulary(config.vocabulary), scenes)
+    refuse_unknown_inputs(min(scenes.tokens), scenes.devkit, METRICS[stamp.metric])
     writer = LabelStoreWriter(config.output, stamp, scenes.tokens, scenes.checksums)
     missing = writer.missing(range(config.part, stamp.num_shards, config.num_parts), config.retry_failed)
     settings = LabelSettings(config.vocabulary, config.scenes, config.metric_cache_path, config.chunk, config.threads)

@@ -107,7 +107,9 @@ class ProposalAgent(DriveJepaAgent):
             InputError: the config names no source of scoring scenes.
         """
         config = self.config
-        scenes = ScoringSceneBuilder(config.scene_store, config.metric_cache_path, config.scene_bytes)
+        scenes = ScoringSceneBuilder(
+            config.scene_store, config.metric_cache_path, config.scene_bytes, config.scored_metric
+        )
         builders = [HumanTrajectoryBuilder(config.num_poses), scenes]
         return [*builders, TeachersBuilder(self._label_source())] if config.distils else builders
 

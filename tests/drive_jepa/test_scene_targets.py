@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import shutil
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -58,6 +59,24 @@ def test_a_scene_that_is_too_long_is_named(scene_store: Path) -> None:
         SceneError, match=r"scene 0001000000000004 of log log-7: .* needs \d+ bytes, but num_bytes=6400"
     ):
         builder.compute_targets(Drive(seed=1).scene(4))
+
+
+def test_a_scene_that_the_metric_cannot_be_computed_in_is_named(scene_store: Path, tmp_path: Path) -> None:
+    drive = Drive(seed=1)
+    with SceneStoreWriter(tmp_path / "v1") as writer:
+        writer.add(replace(SceneStore(scene_store)[drive.token(4)], devkit="v1.1"))
+    pdms, epdms = (ScoringSceneBuilder(str(tmp_path / "v1"), None, NUM_BYTES, metric) for metric in ("pdms", "epdms"))
+    assert pdms.compute_targets(drive.scene(4))["scoring_scene"].any()
+    with pytest.raises(SceneError, match=r"scene 0001000000000004 of log log-7: .* is of devkit v1\.1, .*metric=pdms"):
+        epdms.compute_targets(drive.scene(4))
+
+
+def test_the_metric_changes_neither_name_nor_stamp_of_a_cache(scene_store: Path) -> None:
+    """Caches that were made before the builder knew the metric stay valid."""
+    builders = [ScoringSceneBuilder(str(scene_store), None, NUM_BYTES, metric) for metric in ("pdms", "epdms", None)]
+    stamps = [Builders([], [builder]).stamp() for builder in builders]
+    assert stamps[0] == stamps[1] == stamps[2]
+    assert set(stamps[0]["targets"][0]["settings"]) == {"_metric_cache_path", "_num_bytes", "_scene_store"}
 
 
 @pytest.mark.parametrize("paths", [(None, None), ("a", "b")])

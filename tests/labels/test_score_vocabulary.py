@@ -211,6 +211,15 @@ def test_scene_of_another_devkit_is_left_out(folder):
     assert "the scene is of devkit v1.1, but the labels are of v2.2" in report["failed"]["ff"]
 
 
+def test_epdms_of_scenes_without_lights_and_history_is_refused(tmp_path):
+    make_inputs(tmp_path, 1)
+    make_scenes(tmp_path / "v1", 1, devkit="v1.1")
+    with pytest.raises(SceneError, match=f"scene {tokens()[0]} is of devkit v1.1, .*choose metric=pdms"):
+        label_scenes(options(tmp_path, scenes=str(tmp_path / "v1")))
+    assert not (tmp_path / "labels").exists()
+    assert label_scenes(options(tmp_path, scenes=str(tmp_path / "v1"), metric="pdms"))["labelled"] == 1
+
+
 class OtherScorer(labelling.BatchedScorer):
     """A devkit that disagrees about lane keeping in one scene, and about progress by a hair."""
 
