@@ -6,7 +6,6 @@ so it goes on from there once the scene is exported or left out by ``train_test_
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Optional
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from navsim_agents.devkit.bases import AbstractTargetBuilder
 from navsim_agents.drive_jepa.label_source import LabelSource
-from navsim_agents.drive_jepa.stores import DIGEST_LENGTH, open_scene_stores, scene_store_digest
+from navsim_agents.drive_jepa.stores import metric_cache_digest, open_scene_stores, scene_store_digest
 from navsim_agents.errors import InputError, SceneError
 from navsim_agents.scoring import ScoringScene
 from navsim_agents.scoring.config import METRICS
@@ -54,11 +53,12 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
         self._metric = metric
 
     def get_unique_name(self) -> str:
-        """Name of the cached file; changes with the length, and with the scenes or the path of the metric cache."""
+        """Name of the cached file; changes with the length and the scenes, not with their path."""
         if self._scene_store is not None:
             origin = scene_store_digest(self._scene_store)
         else:
-            origin = hashlib.sha256(str(self._metric_cache_path).encode()).hexdigest()[:DIGEST_LENGTH]
+            assert self._metric_cache_path is not None  # one of the two is given
+            origin = metric_cache_digest(self._metric_cache_path)
         return f"drive_jepa_scoring_scene_{self._num_bytes}_{origin}"
 
     def compute_targets(self, scene: Any) -> dict[str, Tensor]:
