@@ -19,7 +19,7 @@ __all__ = ["LabelStoreWriter", "ShardContent", "ShardPlan"]
 
 SCENES_HINT = (
     ". scenes_digest differs where scenes were added or exported anew, so that their labels may be others, and where "
-    "the store was begun by a release that noted the tokens alone; what is finished of it can still be trained with"
+    "the store was begun by a release that noted the tokens alone; a complete store can still be trained with"
 )
 
 
