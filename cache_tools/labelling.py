@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Optional, Protocol
 
 import numpy as np
@@ -13,13 +14,15 @@ import numpy.typing as npt
 import torch
 
 from navsim_agents.distillation import LabelLayout, ShardContent, ShardPlan, load_vocabulary
-from navsim_agents.errors import SceneError
+from navsim_agents.errors import DevkitError, NavsimDriveJepaError, SceneError
 from navsim_agents.scoring import SceneStore, score_trajectories
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 BACKENDS = ("batched", "devkit")
 CONTINUOUS = ("ego_progress", "score", "pdm_score")
 TOLERANCE = 1e-6  # of continuous columns; discrete ones must be equal
+MACHINE_FAULTS = (OSError, MemoryError, torch.cuda.OutOfMemoryError)
+MACHINE_WORDS = ("CUDA", "DefaultCPUAllocator")  # of the RuntimeErrors by which torch reports one
 
 Columns = Mapping[str, npt.NDArray[np.floating]]
 
@@ -103,29 +106,58 @@ class DevkitScorer:
         self._planned = load_vocabulary(job.settings.vocabulary).planned().double().numpy()
 
     def columns(self, token: str, rows: Optional[npt.NDArray[np.int64]] = None) -> Columns:
-        """See :class:`TrajectoryScorer`; raises SceneError where the scene has no metric cache.
+        """See :class:`TrajectoryScorer`.
 
-        Some rows are scored one by one by the devkit's ``pdm_score``; the whole vocabulary in one call of its scorer,
-        which gives the same columns several times faster.
+        Raises:
+            SceneError: the scene has no metric cache, or the devkit's scorer fails on it.
+            DevkitError: its metric cache is damaged.
         """
-        from navsim_agents.devkit.cache_pickle import read_metric_cache
-        from navsim_agents.devkit.scoring import score_jointly_with_devkit, score_with_devkit
-
         if token not in self._paths:
             raise SceneError(
                 f"scene {token} has no metric cache, but the devkit's scorer needs one; cache it with NAVSIM's "
                 "run_metric_caching"
             )
-        cache, interval_s = read_metric_cache(self._paths[token]), self._stamp.interval_s
-        if rows is None:
-            found = score_jointly_with_devkit(cache, self._planned, interval_s).columns
-        else:
-            found = score_with_devkit(cache, self._planned[rows], interval_s)
+        try:
+            found = self._score(self._paths[token], rows)
+        except DevkitError as error:
+            if isinstance(error.__cause__, OSError):  # the file was there when this process began
+                raise error.__cause__ from error
+            raise
+        except Exception as error:  # the devkit may raise anything where a scene is bad
+            if isinstance(error, NavsimDriveJepaError) or is_machines_fault(error):
+                raise
+            raise SceneError(
+                f"the devkit's scorer fails on scene {token} ({type(error).__name__}: {error}); cache it again with "
+                "NAVSIM's run_metric_caching, or leave it out"
+            ) from error
         return {name: np.asarray(found[name]) for name in self._stamp.layout.columns}
+
+    def _score(self, path: Path, rows: Optional[npt.NDArray[np.int64]]) -> Columns:
+        """Some rows one by one by the devkit's ``pdm_score``; the whole vocabulary in one call of its scorer.
+
+        Both give the same columns, the joint call several times faster.
+        """
+        from navsim_agents.devkit.cache_pickle import read_metric_cache
+        from navsim_agents.devkit.scoring import score_jointly_with_devkit, score_with_devkit
+
+        cache, interval_s = read_metric_cache(path), self._stamp.interval_s
+        if rows is None:
+            return score_jointly_with_devkit(cache, self._planned, interval_s).columns
+        return score_with_devkit(cache, self._planned[rows], interval_s)
+
+
+def is_machines_fault(error: Exception) -> bool:
+    """Whether the machine failed (disk, memory, GPU) and not the scene, so that trying again may help."""
+    says_so = isinstance(error, RuntimeError) and any(word in str(error) for word in MACHINE_WORDS)
+    return says_so or isinstance(error, MACHINE_FAULTS)
 
 
 def build_shard(job: ShardJob) -> ShardResult:
-    """Label the scenes of a shard and put it in place."""
+    """Label the scenes of a shard and put it in place.
+
+    A scene that breaks a rule costs itself; its reason goes into the store. Any other error ends the run, which goes on
+    from the last shard when it is started again: it may be the machine's fault, and no scene must pay for that.
+    """
     torch.set_num_threads(job.settings.threads)
     stamp = job.plan.stamp
     scorer = open_scorer(_without_shard(job), stamp.backend)
@@ -139,9 +171,7 @@ def build_shard(job: ShardJob) -> ShardResult:
             records[token] = stamp.layout.encode(columns)
             if reference is not None:
                 mismatches += compare_some(token, columns, reference, stamp.layout, stamp.verified, stamp.seed)
-        except (MemoryError, torch.cuda.OutOfMemoryError):
-            raise  # the machine's fault, not the scene's
-        except Exception as error:  # one bad scene costs one scene; the reason goes into the store
+        except NavsimDriveJepaError as error:
             records.pop(token, None)
             failed[token] = f"{type(error).__name__}: {error}"
     job.plan.write(ShardContent(records, failed, mismatches))

@@ -24,6 +24,8 @@ from cache_tools.processes import run_jobs
 from navsim_agents.distillation import LabelStamp, LabelStoreWriter, Vocabulary, load_vocabulary, scenes_digest
 from navsim_agents.errors import LabelError, SceneError, errors_in_one_line
 from navsim_agents.scoring import SceneStore
+from navsim_agents.scoring.config import METRICS
+from navsim_agents.scoring.scene_batch import refuse_unknown_inputs
 from training.config import read_config
 
 DISTRIBUTION = "navsim-drive-jepa"
@@ -107,9 +109,10 @@ def plan_run(config: ScoreVocabularyConfig) -> tuple[LabelStoreWriter, list[Shar
         NavsimDriveJepaError: as :func:`label_scenes`.
     """
     config.check()
-    tokens, devkit = _list_scenes(config)
-    stamp = _stamp(config, load_vocabulary(config.vocabulary), tokens, devkit)
-    writer = LabelStoreWriter(config.output, stamp, tokens)
+    scenes = _list_scenes(config)
+    stamp = _stamp(config, load_vocabulary(config.vocabulary), scenes)
+    refuse_unknown_inputs(min(scenes.tokens), scenes.devkit, METRICS[stamp.metric])
+    writer = LabelStoreWriter(config.output, stamp, scenes.tokens, scenes.checksums)
     missing = writer.missing(range(config.part, stamp.num_shards, config.num_parts), config.retry_failed)
     settings = LabelSettings(config.vocabulary, config.scenes, config.metric_cache_path, config.chunk, config.threads)
     devices = config.devices
@@ -128,17 +131,26 @@ def _run(config: ScoreVocabularyConfig, jobs: list[ShardJob]) -> Iterator[ShardR
         yield from map_with_worker(config.worker, config.worker_options, config.output_dir, build_shards, jobs)
 
 
-def _list_scenes(config: ScoreVocabularyConfig) -> tuple[list[str], str]:
-    """Tokens, and the devkit whose scenes they are."""
+@dataclass(frozen=True)
+class _Scenes:
+    """What is to be labelled."""
+
+    tokens: list[str]
+    checksums: Optional[dict[str, int]]  # of their contents; a metric cache has none
+    devkit: str  # whose scenes they are
+
+
+def _list_scenes(config: ScoreVocabularyConfig) -> _Scenes:
     if config.backend == "devkit":
         from navsim_agents.devkit.cache_files import list_metric_cache
         from navsim_agents.devkit.variant import detect_host
 
         assert config.metric_cache_path is not None
-        return list(list_metric_cache(config.metric_cache_path).by_token()), detect_host().variant.value
+        tokens = list(list_metric_cache(config.metric_cache_path).by_token())
+        return _Scenes(tokens, None, detect_host().variant.value)
     assert config.scenes is not None
     store = SceneStore(config.scenes)
-    return store.tokens, _devkit_of(store)
+    return _Scenes(store.tokens, store.checksums, _devkit_of(store))
 
 
 def _devkit_of(store: SceneStore) -> str:
@@ -152,9 +164,9 @@ def _devkit_of(store: SceneStore) -> str:
     raise LabelError(f"none of {len(store)} scenes can be read ({reason}); export the scenes again")
 
 
-def _stamp(config: ScoreVocabularyConfig, vocabulary: Vocabulary, tokens: list[str], devkit: str) -> LabelStamp:
+def _stamp(config: ScoreVocabularyConfig, vocabulary: Vocabulary, scenes: _Scenes) -> LabelStamp:
     return LabelStamp(
-        devkit=devkit,
+        devkit=scenes.devkit,
         metric=config.metric,
         backend=config.backend,
         dtype=config.dtype,
@@ -163,8 +175,8 @@ def _stamp(config: ScoreVocabularyConfig, vocabulary: Vocabulary, tokens: list[s
         interval_s=SCORED_INTERVAL_S,
         threshold=config.threshold,
         package_version=_package_version(),
-        scenes_digest=scenes_digest(tokens),
-        num_scenes=len(tokens),
+        scenes_digest=scenes_digest(scenes.tokens, scenes.checksums),
+        num_scenes=len(scenes.tokens),
         shard_size=config.shard_size,
         verified=config.verify,
         seed=config.seed if config.verify else 0,

@@ -214,11 +214,12 @@ def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
 
 
 def _describe_builder(builder: Any) -> dict[str, Any]:
-    kind = type(builder)
+    """Name, class and settings, but for those that the builder says change nothing of what it computes."""
+    kind, unstamped = type(builder), getattr(builder, "unstamped", ())
     return {
         "name": builder.get_unique_name(),
         "class": f"{kind.__module__}.{kind.__qualname__}",
-        "settings": {key: _plain(value) for key, value in sorted(vars(builder).items())},
+        "settings": {key: _plain(value) for key, value in sorted(vars(builder).items()) if key not in unstamped},
     }
 
 

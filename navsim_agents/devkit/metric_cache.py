@@ -1,7 +1,7 @@
 """From the devkit's metric cache of a scene to our scoring scene (design: schema 1), for v1.1 and v2.2 alike.
 
 What is not in a cache: v1.1 keeps neither the human's future nor the map's name. Both come from the logs where these
-are given; otherwise the human is NaN, which the human filter refuses, and the map's name is ``unknown``.
+are given; otherwise the human is NaN and the map's name is ``unknown``.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import socket
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -22,6 +24,7 @@ from navsim_agents.distillation.label_codec import ALIGNMENT
 from navsim_agents.errors import LabelError
 
 PREFIX = struct.Struct("<QII")  # length of the header, its CRC-32, zero
+PARTIAL = ".part"  # ends the names of files that are being written
 WAY_OUT = "run the same python -m cache_tools.score_vocabulary again, which rebuilds damaged shards"
 
 
@@ -52,7 +55,9 @@ class ShardHeader:
 
 
 def write_shard(path: Path, content: ShardContent, stamp_crc32: int) -> None:
-    """Write beside ``path``, force it to the disk, then rename."""
+    """Write beside ``path``, force it to the disk, then rename; what interrupted runs left of this shard goes."""
+    for leftover in path.parent.glob(f"{path.name}.*{PARTIAL}"):  # a shard has one writer at a time
+        leftover.unlink(missing_ok=True)
     tokens = sorted(content.records)
     header = {
         "tokens": tokens,
@@ -69,13 +74,17 @@ def write_shard(path: Path, content: ShardContent, stamp_crc32: int) -> None:
 
 
 def replace_file(path: Path, parts: Sequence[bytes]) -> None:
-    """The file as a whole or not at all, also after a loss of power."""
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        file.writelines(parts)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    """The file as a whole or not at all, also after a loss of power, whoever else is writing the same one."""
+    writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    partial = path.with_name(f"{path.name}.{writer}{PARTIAL}")
+    try:
+        with partial.open("xb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

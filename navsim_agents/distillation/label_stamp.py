@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Optional
 
@@ -28,7 +28,7 @@ class LabelStamp:
     interval_s: float  # of the scored plans
     threshold: float
     package_version: str
-    scenes_digest: str  # of the sorted tokens
+    scenes_digest: str  # of scenes_digest(): which scenes, and where it is known what is in them
     num_scenes: int
     shard_size: int  # scenes a shard
     verified: int = 0  # trajectories of each scene that were compared with the devkit's own scorer
@@ -92,6 +92,7 @@ class LabelStamp:
             )
 
 
-def scenes_digest(tokens: Sequence[str]) -> str:
-    """SHA-256 of the tokens in sorted order."""
-    return hashlib.sha256("\n".join(sorted(tokens)).encode()).hexdigest()
+def scenes_digest(tokens: Iterable[str], checksums: Optional[Mapping[str, int]] = None) -> str:
+    """SHA-256 of the tokens in sorted order, each with the CRC-32 of its scene where ``checksums`` are given."""
+    lines = [token if checksums is None else f"{token} {checksums[token]:08x}" for token in sorted(tokens)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

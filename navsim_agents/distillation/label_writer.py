@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from navsim_agents.distillation.label_shard import ShardContent, replace_file, verify_shard, write_shard
 from navsim_agents.distillation.label_stamp import LabelStamp, scenes_digest
@@ -16,6 +16,11 @@ from navsim_agents.distillation.vocabulary import PathLike
 from navsim_agents.errors import LabelError
 
 __all__ = ["LabelStoreWriter", "ShardContent", "ShardPlan"]
+
+SCENES_HINT = (
+    ". scenes_digest differs where scenes were added or exported anew, so that their labels may be others, and where "
+    "the store was begun by a release that noted the tokens alone; a complete store can still be trained with"
+)
 
 
 @dataclass(frozen=True)
@@ -56,28 +61,36 @@ class LabelStoreWriter:
     Several processes or machines may fill one store, as long as no two of them write the same shard.
     """
 
-    def __init__(self, path: PathLike, stamp: LabelStamp, tokens: Iterable[str]) -> None:
-        """Begin a store, or go on with one.
+    def __init__(
+        self,
+        path: PathLike,
+        stamp: LabelStamp,
+        tokens: Iterable[str],
+        checksums: Optional[Mapping[str, int]] = None,
+    ) -> None:
+        """Begin a store, or go on with one; tokens and checksums are those that the stamp was made of.
 
         Raises:
-            LabelError: the folder holds labels with another stamp, or the tokens are not those of the stamp.
+            LabelError: the folder holds labels with another stamp, or the scenes are not those of the stamp.
         """
         self.path, self.stamp = Path(path), stamp
         self.tokens = sorted(tokens)
-        if len(set(self.tokens)) != stamp.num_scenes or scenes_digest(self.tokens) != stamp.scenes_digest:
+        if len(set(self.tokens)) != stamp.num_scenes or scenes_digest(self.tokens, checksums) != stamp.scenes_digest:
             raise LabelError(
                 f"{len(self.tokens)} tokens are given, but the stamp is of {stamp.num_scenes} other ones; make the "
-                "stamp of the tokens, each once"
+                "stamp of the tokens, each once, and of the same checksums"
             )
         (self.path / SHARD_FOLDER).mkdir(parents=True, exist_ok=True)
         if not (self.path / STAMP_FILE).exists():
             replace_file(self.path / STAMP_FILE, [stamp.to_json().encode()])
             return
-        differences = read_stamp(self.path).differences(stamp)
+        found = read_stamp(self.path)
+        differences = found.differences(stamp)
         if differences:
+            hint = "" if found.scenes_digest == stamp.scenes_digest else SCENES_HINT
             raise LabelError(
                 f"{self.path} holds labels of something else ({'; '.join(differences)}), but a store has one stamp; "
-                "give another output, or delete this one"
+                f"give another output, or delete this one{hint}"
             )
 
     def tokens_of(self, shard: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Optional, Union, cast
+from typing import Any, Optional, TypeVar, Union, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from navsim_agents.models.encoders import AnyEncoder, load_pretrained
 
 logger = logging.getLogger(__name__)
 
+Agent = TypeVar("Agent", bound="DriveJepaAgent")
 OptionalPath = Optional[Union[str, Path]]
 
 
@@ -59,6 +60,8 @@ class DriveJepaAgent(AgentBase):
         super().__init__(num_poses=num_poses, interval_s=FRAME_INTERVAL_S)
         self.planner = planner
         self.encoder.requires_grad_(not optimiser.freeze_encoder)
+        if optimiser.freeze_encoder:
+            self.encoder.eval()  # Lightning keeps the mode that it finds
         self.loss_terms: dict[str, Tensor] = {}
         self.total_steps: Optional[int] = None
         self._optimiser = optimiser
@@ -72,6 +75,13 @@ class DriveJepaAgent(AgentBase):
     def encoder(self) -> AnyEncoder:
         """The planner's encoder."""
         return cast(AnyEncoder, self.planner.encoder)
+
+    def train(self: Agent, mode: bool = True) -> Agent:
+        """As of any module, but a frozen encoder stays as it is: the statistics of its batch norms do not move."""
+        super().train(mode)
+        if self._optimiser.freeze_encoder:
+            self.encoder.eval()
+        return self
 
     @abstractmethod
     def plan(self, features: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -46,5 +46,6 @@ def content_key(features: Mapping[str, Tensor], module: nn.Module) -> str:
         digest.update(f"{name}{value.dtype}{list(value.shape)}".encode())
         digest.update(value.contiguous().numpy().tobytes())
     for parameter in module.parameters():
-        digest.update(f"{parameter._version}{parameter.device}{parameter.dtype}".encode())
+        place = f"{parameter.data_ptr()} {parameter._version} {parameter.device} {parameter.dtype} "
+        digest.update(place.encode())
     return digest.hexdigest()

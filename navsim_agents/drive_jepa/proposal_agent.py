@@ -107,7 +107,9 @@ class ProposalAgent(DriveJepaAgent):
             InputError: the config names no source of scoring scenes.
         """
         config = self.config
-        scenes = ScoringSceneBuilder(config.scene_store, config.metric_cache_path, config.scene_bytes)
+        scenes = ScoringSceneBuilder(
+            config.scene_store, config.metric_cache_path, config.scene_bytes, config.scored_metric
+        )
         builders = [HumanTrajectoryBuilder(config.num_poses), scenes]
         return [*builders, TeachersBuilder(self._label_source())] if config.distils else builders
 
@@ -175,8 +177,9 @@ class ProposalAgent(DriveJepaAgent):
     def propose(self, agent_input: Any) -> Proposals:
         """Proposals of one frame with their foreseen scores, on the CPU; without momentum.
 
-        The last few are remembered by the content of all that they depend on: on a log in order, the frame before has
-        just been planned. One frame is always a batch of its own, so remembered and new answers are the same.
+        The last ones are remembered by the content of all that they depend on: NAVSIM's scripts go through scenes in
+        any order, and the frame before may have been planned long ago. One frame is always a batch of its own, so
+        remembered and new answers are the same.
 
         Raises:
             InputError: the scene lacks a camera, or its values break a rule.
@@ -190,7 +193,9 @@ class ProposalAgent(DriveJepaAgent):
     def _propose(self, features: dict[str, Tensor], device: torch.device) -> Proposals:
         with torch.inference_mode():
             output = self._output({name: value.unsqueeze(0).to(device) for name, value in features.items()})
-            return Proposals(output.final[0].float().cpu(), output.scores[0].float().cpu(), features[EGO])
+            # Copies: a view of the network's output would keep the proposals of all stages alive.
+            poses, scores = (value[0].float().cpu().clone() for value in (output.final, output.scores))
+            return Proposals(poses, scores, features[EGO])
 
     def train(self, mode: bool = True) -> ProposalAgent:
         """As of any module; weights may change from here on, so nothing is remembered."""

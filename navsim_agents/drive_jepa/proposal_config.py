@@ -17,10 +17,11 @@ from navsim_agents.drive_jepa.config import (
     require,
     require_choice,
 )
+from navsim_agents.models.anchors import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX
 from navsim_agents.models.encoders import TIMM_PREFIX
 from navsim_agents.models.proposal_losses import ProposalLossConfig
 from navsim_agents.models.proposals import ProposalConfig
-from navsim_agents.scoring.config import HORIZON_S
+from navsim_agents.scoring.config import HORIZON_S, NUM_STATES
 from navsim_agents.scoring.packed_layout import ALIGNMENT
 
 AUTO = "auto"
@@ -102,7 +103,7 @@ class SelectionConfig(CheckedConfig):
     momentum: str = AUTO  # on, off; auto: off beside devkit v1.1, whose metric has no extended comfort
     comfort_weight: float = 0.125  # paper: S ← (7 S + S_c) / 8
     momentum_depth: int = 1  # frames that compute_trajectory replans; the history allows 2 at most
-    remembered_frames: int = 8  # network outputs kept by content, so that a log in order is planned once a frame
+    remembered_frames: int = 4096  # network outputs kept by content, some kB each: no frame is planned twice
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -152,17 +153,37 @@ class ProposalAgentConfig(
             f"num_poses={self.num_poses}",
             f"must be {HORIZON_S / FRAME_INTERVAL_S:g}: the scorer judges plans of {HORIZON_S:g} s",
         )
-        needs_timm = self.backbone == FOUR_CAMERAS_BACKBONE
+        states_per_pose = (NUM_STATES - 1) // self.num_poses
         require(
-            not needs_timm or self.encoder.startswith(TIMM_PREFIX),
-            f"encoder={self.encoder!r}",
-            f"must be an image network with backbone={self.backbone}; set encoder={TIMM_PREFIX}resnet34",
+            self.steps_per_pose == states_per_pose,
+            f"steps_per_pose={self.steps_per_pose}",
+            f"must be {states_per_pose}: labels are of the {NUM_STATES - 1} simulated states of {self.num_poses} poses",
         )
+        if self.backbone == FOUR_CAMERAS_BACKBONE:
+            self._check_four_cameras()
         most = NUM_HISTORY_FRAMES - FRAMES_OF_BACKBONE[self.backbone]
         require(
             self.momentum_depth <= most,
             f"momentum_depth={self.momentum_depth}",
             f"must not exceed {most}, or NAVSIM's {NUM_HISTORY_FRAMES} history frames do not reach back far enough",
+        )
+
+    def _check_four_cameras(self) -> None:
+        require(
+            self.encoder.startswith(TIMM_PREFIX),
+            f"encoder={self.encoder!r}",
+            f"must be an image network with backbone={self.backbone}; set encoder={TIMM_PREFIX}resnet34",
+        )
+        require(
+            not self.activation_checkpointing,
+            f"activation_checkpointing={self.activation_checkpointing}",
+            f"must be false with backbone={self.backbone}: its network does not recompute activations",
+        )
+        require(
+            self.image_height * CAMERA_WIDTH_PX == self.image_width * CAMERA_HEIGHT_PX,
+            f"image_height={self.image_height} with image_width={self.image_width}",
+            f"must be whole pictures scaled alike in x and y, as 432 x 768: height * {CAMERA_WIDTH_PX} = width * "
+            f"{CAMERA_HEIGHT_PX}; the backbone itself pads them below to whole strides of the network (448)",
         )
 
     @classmethod

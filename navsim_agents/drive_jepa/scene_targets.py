@@ -6,7 +6,6 @@ so it goes on from there once the scene is exported or left out by ``train_test_
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Optional
 
 import torch
@@ -14,10 +13,12 @@ from torch import Tensor
 
 from navsim_agents.devkit.bases import AbstractTargetBuilder
 from navsim_agents.drive_jepa.label_source import LabelSource
-from navsim_agents.drive_jepa.stores import DIGEST_LENGTH, open_scene_stores, scene_store_digest
+from navsim_agents.drive_jepa.stores import metric_cache_digest, open_scene_stores, scene_store_digest
 from navsim_agents.errors import InputError, SceneError
 from navsim_agents.scoring import ScoringScene
+from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.packed import pack_scene
+from navsim_agents.scoring.scene_batch import refuse_unknown_inputs
 
 SCORING_SCENE = "scoring_scene"
 TEACHERS = "teachers"
@@ -26,11 +27,20 @@ TEACHERS = "teachers"
 class ScoringSceneBuilder(AbstractTargetBuilder):
     """``scoring_scene``: uint8 [``num_bytes``], all that the metrics need of the scene, packed."""
 
-    def __init__(self, scene_store: Optional[str], metric_cache_path: Optional[str], num_bytes: int) -> None:
-        """Read scenes from a store or from the devkit's metric cache.
+    unstamped = frozenset({"_metric"})
+    """Settings that refuse scenes but change nothing of those that are cached, so that a cache serves with any."""
+
+    def __init__(
+        self,
+        scene_store: Optional[str],
+        metric_cache_path: Optional[str],
+        num_bytes: int,
+        metric: Optional[str] = None,
+    ) -> None:
+        """Read scenes from a store or from the devkit's metric cache; ``metric`` is what they must be fit for.
 
         Raises:
-            InputError: neither or both are given.
+            InputError: neither or both places are given.
         """
         super().__init__()
         if (scene_store is None) == (metric_cache_path is None):
@@ -40,13 +50,15 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
                 "world's scoring_scenes folder) or agent.config.metric_cache_path=… (of the devkit)"
             )
         self._scene_store, self._metric_cache_path, self._num_bytes = scene_store, metric_cache_path, num_bytes
+        self._metric = metric
 
     def get_unique_name(self) -> str:
-        """Name of the cached file; changes with the length, and with the scenes or the path of the metric cache."""
+        """Name of the cached file; changes with the length and the scenes, not with their path."""
         if self._scene_store is not None:
             origin = scene_store_digest(self._scene_store)
         else:
-            origin = hashlib.sha256(str(self._metric_cache_path).encode()).hexdigest()[:DIGEST_LENGTH]
+            assert self._metric_cache_path is not None  # one of the two is given
+            origin = metric_cache_digest(self._metric_cache_path)
         return f"drive_jepa_scoring_scene_{self._num_bytes}_{origin}"
 
     def compute_targets(self, scene: Any) -> dict[str, Tensor]:
@@ -54,14 +66,18 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
 
         Raises:
             InputError: there is no scoring scene of this token.
-            SceneError: the scoring scene is damaged, or longer than ``num_bytes``.
+            SceneError: the scoring scene is damaged, longer than ``num_bytes``, or not fit for the metric.
         """
         token = scene.scene_metadata.initial_token
         try:
-            return {SCORING_SCENE: pack_scene(self._find(token), self._num_bytes)}
+            found = self._find(token)
+            if self._metric is not None:
+                refuse_unknown_inputs(token, found.devkit, METRICS[self._metric])
+            return {SCORING_SCENE: pack_scene(found, self._num_bytes)}
         except SceneError as error:
             raise SceneError(
-                f"scene {token} of log {scene.scene_metadata.log_name}: {error} (num_bytes is agent.config.scene_bytes)"
+                f"scene {token} of log {scene.scene_metadata.log_name}: {error} (num_bytes and metric are "
+                "agent.config.scene_bytes and agent.config.metric)"
             ) from error
 
     def _find(self, token: str) -> ScoringScene:

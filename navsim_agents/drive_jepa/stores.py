@@ -1,4 +1,4 @@
-"""Scene stores by path, opened once a process: builders stay small enough to travel to Ray's workers."""
+"""Scene stores and metric caches by path, opened once a process: builders stay small enough to travel to workers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from navsim_agents.devkit.cache_files import list_metric_cache
 from navsim_agents.errors import InputError
 from navsim_agents.scoring import SceneStore, ScoringScene
 from navsim_agents.scoring.scene_store import ABOUT_FILE, INDEX_FILE
@@ -74,4 +75,20 @@ def scene_store_digest(path: str) -> str:
     digest = hashlib.sha256()
     for folder in store_folders(path):
         digest.update((folder / INDEX_FILE).read_bytes())
+    return digest.hexdigest()[:DIGEST_LENGTH]
+
+
+@cache
+def metric_cache_digest(path: str) -> str:
+    """Changes when a scene of the metric cache at ``path`` does: a hash of its files' places, sizes and times [s].
+
+    Not of the path, so that a cache may be moved; copies must keep the times of the files (``cp -a``, ``rsync -a``).
+
+    Raises:
+        DevkitError: there is no metric cache.
+    """
+    digest = hashlib.sha256()
+    for entry in list_metric_cache(path).entries:
+        about = entry.path.stat()
+        digest.update(f"{entry.log_name}/{entry.token} {about.st_size} {int(about.st_mtime)}\n".encode())
     return digest.hexdigest()[:DIGEST_LENGTH]

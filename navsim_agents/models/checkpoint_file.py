@@ -53,8 +53,9 @@ SAFE_GLOBALS = frozenset(
 NUMPY_DTYPES = tuple(f"numpy.dtypes.{kind}DType" for kind in ("Bool", "Int32", "Int64", "Float32", "Float64"))
 
 RE_SAVE = (
-    "If you trust its source, load it once with weights_only=False and save the wanted entry alone: "
-    "torch.save({'target_encoder': torch.load(path, weights_only=False)['target_encoder']}, new_path)"
+    "If you trust its source, load it once with weights_only=False and save the wanted entry alone, which is "
+    "key='state_dict' of a planner and key='target_encoder' (or 'encoder') of a pretraining: "
+    "torch.save({key: torch.load(path, weights_only=False)[key]}, new_path)"
 )
 
 

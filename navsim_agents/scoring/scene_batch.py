@@ -58,12 +58,13 @@ def collate_scenes(
     """Pad scenes, all on one device, for plans of ``num_poses`` poses ``interval_s`` apart.
 
     Raises:
-        SceneError: there is no scene, or one has fewer track columns than the metric looks at.
+        SceneError: there is no scene, or one is of a devkit or has fewer track columns than the metric can do with.
     """
     if not scenes:
         raise SceneError("there are 0 scenes, but a batch needs one; give at least one scene")
     columns = metric.track_steps
     for scene in scenes:
+        refuse_unknown_inputs(scene.token, scene.devkit, metric)
         if len(scene.track_token) + len(scene.red_light_token):
             refuse_too_few_columns(scene.token, scene.track_valid.shape[1], metric)
 
@@ -121,6 +122,15 @@ def _pad_front(histories: list[Tensor], dtype: torch.dtype) -> Tensor:
 def _pad_with_last(lines: list[Tensor], dtype: torch.dtype) -> Tensor:
     longest = max(len(line) for line in lines)
     return torch.stack([torch.cat((line, line[-1:].expand(longest - len(line), -1))) for line in lines]).to(dtype)
+
+
+def refuse_unknown_inputs(name: str, devkit: str, metric: MetricConfig) -> None:
+    """Raises SceneError where the metric reads what scene ``name`` of ``devkit`` does not hold."""
+    if devkit == "v1.1" and metric.uses_history:
+        raise SceneError(
+            f"scene {name} is of devkit v1.1, whose metric caches hold neither red lights nor the ego's history, but "
+            f"{metric.name} reads both; choose metric=pdms, or export the scene from a metric cache of v2.2"
+        )
 
 
 def refuse_too_few_columns(name: str, found: int, metric: MetricConfig) -> None:

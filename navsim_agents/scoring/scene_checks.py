@@ -106,15 +106,6 @@ def _check_finite(scene: ScoringScene) -> None:
     _refuse_not_finite("track_poses (where track_valid)", scene.track_poses[scene.track_valid])
 
 
-def check_human(scene: ScoringScene) -> None:
-    """Raises SceneError where the human filter would need a human trajectory that is not known."""
-    if scene.scene_type == "original" and not bool(torch.isfinite(scene.human_trajectory).all()):
-        raise SceneError(
-            f"scene {scene.token} has no human trajectory (a cache of devkit {scene.devkit} without logs), but the "
-            "human filter needs it; export the scene with navsim_log_path, or leave human_penalty_filter off"
-        )
-
-
 def _refuse_not_finite(name: str, value: Tensor) -> None:
     finite = torch.isfinite(value)
     if not bool(finite.all()):

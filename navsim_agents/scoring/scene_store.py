@@ -56,6 +56,11 @@ class SceneStore:
         """Tokens in the order in which they were written."""
         return list(self._row)
 
+    @property
+    def checksums(self) -> dict[str, int]:
+        """CRC-32 of each scene's record by token, as the index has them."""
+        return dict(zip(self._row, self._index["crc32"].tolist()))
+
     def __len__(self) -> int:
         return len(self._row)
 

@@ -25,7 +25,6 @@ from navsim_agents.scoring.rules.time_to_collision import time_to_collision
 from navsim_agents.scoring.rules.traffic_light import traffic_light
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes
-from navsim_agents.scoring.scene_checks import check_human
 from navsim_agents.scoring.simulation.reference import reference_poses
 from navsim_agents.scoring.simulation.simulate import simulate
 
@@ -102,8 +101,6 @@ def score_scenes(
     """
     config = metric_config(metric)
     _check_interval(trajectories, len(scenes), interval_length)
-    for scene in scenes if human_penalty_filter else ():
-        check_human(scene)
     batch = collate_scenes(scenes, config, trajectories.shape[2], interval_length, dtype)
     return score_batch(batch, trajectories, metric, human_penalty_filter, chunk)
 

@@ -41,4 +41,6 @@ def test_keys_differ_where_the_answer_may() -> None:
     with torch.no_grad():
         module.weight.add_(1.0)
     keys.append(content_key({"a": values}, module))
+    module.weight.data = module.weight.data + 1.0  # other weights, which have been written to as often
+    keys.append(content_key({"a": values}, module))
     assert len(set(keys)) == len(keys)

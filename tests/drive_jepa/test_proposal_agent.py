@@ -196,6 +196,23 @@ def test_four_cameras_plan_from_one_frame(make_planner: MakePlanner) -> None:
     assert np.abs(plan - other).max() > 1e-4
 
 
+@pytest.mark.parametrize("called", [False, True], ids=["as made", "after train()"])
+@pytest.mark.parametrize("freeze", [False, True])
+def test_a_frozen_encoder_keeps_the_statistics_of_its_batch_norms(
+    make_planner: MakePlanner, freeze: bool, called: bool
+) -> None:
+    agent = make_planner(**FOUR_CAMERAS, freeze_encoder=freeze)
+    if called:
+        agent.eval().train()
+    before = {name: value.clone() for name, value in agent.encoder.named_buffers()}
+    drive = Drive(cameras=CAMERAS)
+    agent(default_collate([agent.build_features(drive.agent_input(frame)) for frame in (4, 6)]))
+    moved = [name for name, value in agent.encoder.named_buffers() if not torch.equal(value, before[name])]
+    assert bool(moved) != freeze
+    assert agent.training
+    assert agent.planner.backbone.grid_mask.training
+
+
 def test_a_pickled_agent_plans_the_same(make_planner: MakePlanner) -> None:
     agent, agent_input = make_planner(momentum="on"), Drive().agent_input(5)
     before = agent.compute_trajectory(agent_input).poses

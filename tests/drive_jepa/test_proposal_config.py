@@ -19,6 +19,8 @@ from navsim_agents.models.proposal_losses import ProposalLossConfig
 from navsim_agents.models.proposals import RELEASED_RESNET34, RELEASED_VIT_L, ProposalConfig
 from tests.drive_jepa.planner_scenes import TINY_PLANNER
 
+FOUR_CAMERAS = {"backbone": "four_cameras", "encoder": "timm:resnet34", "image_width": 768, "image_height": 432}
+
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
@@ -113,6 +115,15 @@ def test_auto_follows_the_host(
         ({"num_poses": 6}, "num_poses=6 must be 8: the scorer judges plans of 4 s"),
         ({"backbone": "lidar"}, "backbone='lidar' must be one of front_video, four_cameras"),
         ({"backbone": "four_cameras"}, "encoder='vit_l' must be an image network .* set encoder=timm:resnet34"),
+        ({"steps_per_pose": 4}, "steps_per_pose=4 must be 5: labels are of the 40 simulated states of 8 poses"),
+        (
+            {**FOUR_CAMERAS, "activation_checkpointing": True},
+            "activation_checkpointing=True must be false with backbone=four_cameras",
+        ),
+        (
+            {**FOUR_CAMERAS, "image_height": 448},
+            r"image_height=448 with image_width=768 must be .* height \* 1920 = width \* 1080; .*\(448\)",
+        ),
         ({"area_weight": -1.0}, "area_weight=-1.0 must not be negative"),
         ({"teacher_reduction": "max"}, "teacher_reduction='max' must be one of mean, sum"),
     ],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import pickle
 import shutil
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,14 +16,16 @@ from typing import Any, Callable
 import pytest
 import torch
 
+from navsim_agents.devkit.cache_files import FILE_NAME
 from navsim_agents.distillation import LabelStore
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.label_source import LabelSource
 from navsim_agents.drive_jepa.scene_targets import ScoringSceneBuilder, TeachersBuilder
-from navsim_agents.errors import InputError, LabelError, SceneError
+from navsim_agents.errors import DevkitError, InputError, LabelError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene
 from navsim_agents.scoring.packed import pack_scene
 from tests.drive_jepa.planner_scenes import Drive
+from tests.scoring.tiny import arrays
 from training.cache import Builders
 
 NUM_BYTES = 128_000
@@ -58,6 +63,24 @@ def test_a_scene_that_is_too_long_is_named(scene_store: Path) -> None:
         SceneError, match=r"scene 0001000000000004 of log log-7: .* needs \d+ bytes, but num_bytes=6400"
     ):
         builder.compute_targets(Drive(seed=1).scene(4))
+
+
+def test_a_scene_that_the_metric_cannot_be_computed_in_is_named(scene_store: Path, tmp_path: Path) -> None:
+    drive = Drive(seed=1)
+    with SceneStoreWriter(tmp_path / "v1") as writer:
+        writer.add(replace(SceneStore(scene_store)[drive.token(4)], devkit="v1.1"))
+    pdms, epdms = (ScoringSceneBuilder(str(tmp_path / "v1"), None, NUM_BYTES, metric) for metric in ("pdms", "epdms"))
+    assert pdms.compute_targets(drive.scene(4))["scoring_scene"].any()
+    with pytest.raises(SceneError, match=r"scene 0001000000000004 of log log-7: .* is of devkit v1\.1, .*metric=pdms"):
+        epdms.compute_targets(drive.scene(4))
+
+
+def test_the_metric_changes_neither_name_nor_stamp_of_a_cache(scene_store: Path) -> None:
+    """Caches that were made before the builder knew the metric stay valid."""
+    builders = [ScoringSceneBuilder(str(scene_store), None, NUM_BYTES, metric) for metric in ("pdms", "epdms", None)]
+    stamps = [Builders([], [builder]).stamp() for builder in builders]
+    assert stamps[0] == stamps[1] == stamps[2]
+    assert set(stamps[0]["targets"][0]["settings"]) == {"_metric_cache_path", "_num_bytes", "_scene_store"}
 
 
 @pytest.mark.parametrize("paths", [(None, None), ("a", "b")])
@@ -106,10 +129,43 @@ def test_names_change_with_settings_and_scenes_but_not_with_the_place(scene_stor
     others = [
         ScoringSceneBuilder(str(less), None, NUM_BYTES),
         ScoringSceneBuilder(str(scene_store), None, 2 * NUM_BYTES),
-        ScoringSceneBuilder(None, "/cache/a", NUM_BYTES),
-        ScoringSceneBuilder(None, "/cache/b", NUM_BYTES),
     ]
-    assert len({first, *(builder.get_unique_name() for builder in others)}) == 5
+    assert len({first, *(builder.get_unique_name() for builder in others)}) == 3
+
+
+def write_metric_cache(folder: Path, contents: dict[str, bytes], time_s: int = 1_700_000_000) -> Path:
+    for token, content in contents.items():
+        path = folder / "log" / "unknown" / token / FILE_NAME
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        os.utime(path, (time_s, time_s))
+    return folder
+
+
+def test_names_change_with_the_files_of_a_metric_cache_but_not_with_its_place(tmp_path: Path) -> None:
+    first = write_metric_cache(tmp_path / "first", {"a": b"1", "b": b"22"})
+    moved = tmp_path / "moved"
+    shutil.copytree(first, moved)
+    others = [
+        write_metric_cache(tmp_path / "fewer", {"a": b"1"}),
+        write_metric_cache(tmp_path / "renamed", {"a": b"1", "c": b"22"}),
+        write_metric_cache(tmp_path / "longer", {"a": b"1", "b": b"222"}),
+        write_metric_cache(tmp_path / "made_again", {"a": b"1", "b": b"22"}, time_s=1_700_000_001),
+    ]
+    names = [ScoringSceneBuilder(None, str(path), NUM_BYTES).get_unique_name() for path in (first, moved, *others)]
+    assert names[0] == names[1]
+    assert len(set(names)) == 5
+    with pytest.raises(DevkitError, match="metric_cache_path is what NAVSIM's run_metric_caching wrote"):
+        ScoringSceneBuilder(None, str(tmp_path / "none"), NUM_BYTES).get_unique_name()
+
+
+def test_the_name_of_a_store_stays(tmp_path: Path) -> None:
+    """What earlier releases cached of a scene store is found: a hash of the index alone."""
+    with SceneStoreWriter(tmp_path) as writer:
+        writer.add(ScoringScene.from_arrays(arrays()))
+    index = hashlib.sha256((tmp_path / "index.npy").read_bytes()).hexdigest()[:12]
+    name = ScoringSceneBuilder(str(tmp_path), None, 6400).get_unique_name()
+    assert name == f"drive_jepa_scoring_scene_6400_{index}"
 
 
 def test_teachers_are_the_rows_that_reach_the_threshold(labels: dict[str, str]) -> None:

@@ -131,6 +131,22 @@ def test_a_log_in_order_is_computed_once_a_frame(make_planner: MakePlanner, monk
     assert len(calls) == 6
 
 
+def test_frames_in_any_order_are_planned_once(make_planner: MakePlanner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NAVSIM's scripts hand the scenes of a worker over in no order."""
+    agent, drive, calls = momentum_agent(make_planner), Drive(num_frames=20), []
+    monkeypatch.setattr(agent.planner, "forward", counted(agent.planner.forward, calls))
+    order = np.random.default_rng(0).permutation(np.arange(4, 20)).tolist()
+    plans_of(agent, drive, order)
+    assert len(calls) == 17  # and frame 3
+
+
+def test_what_is_remembered_keeps_nothing_else_alive(make_planner: MakePlanner) -> None:
+    """The network's output holds the proposals of every stage."""
+    remembered = make_planner().propose(Drive().agent_input(4))
+    for value in vars(remembered).values():
+        assert value.untyped_storage().nbytes() == value.numel() * value.element_size()
+
+
 def counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
         calls.append(arguments)

@@ -4,21 +4,25 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from cache_tools import labelling, score_vocabulary
 from cache_tools.score_vocabulary import label_scenes, summary
 from navsim_agents.devkit import variant, workers
+from navsim_agents.devkit.cache_files import FILE_NAME
 from navsim_agents.devkit.variant import Host, Variant
-from navsim_agents.distillation import LabelStore
-from navsim_agents.errors import DevkitError, LabelError
+from navsim_agents.distillation import LabelStore, LabelStoreWriter, scenes_digest
+from navsim_agents.errors import DevkitError, LabelError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, score_trajectories
 from tests.labels.tools import NUM_SCENES, bytes_of, make_inputs, make_scenes, make_vocabulary, options, tokens
 from tests.scoring.tiny import scene
@@ -127,12 +131,93 @@ def test_bad_scene_costs_itself(folder):
     assert LabelStore.open(folder / "labels").tokens == [token for token in tokens() if token != tokens()[3]]
 
 
+MACHINES_FAULTS = [
+    OSError(5, "Input/output error"),
+    MemoryError(),
+    torch.cuda.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("CUDA error: unspecified launch failure"),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+]
+
+
+def raises(error):
+    def columns(*_, **__):
+        raise error
+
+    return columns
+
+
+@pytest.mark.parametrize("error", [*MACHINES_FAULTS, ValueError("a slip of ours")], ids=repr)
+def test_what_is_no_scenes_fault_ends_the_run(folder, monkeypatch, error):
+    monkeypatch.setattr(labelling, "score_trajectories", raises(error))
+    with pytest.raises(type(error)):
+        label_scenes(options(folder))
+    monkeypatch.undo()
+    assert label_scenes(options(folder))["failed"] == {}
+
+
+def devkit_scorer(folder):
+    """The devkit's scorer, without a devkit, of one scene's metric cache."""
+    path = folder / "cache" / "log" / "unknown" / "t" / FILE_NAME
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    job = score_vocabulary.plan_run(options(folder))[1][0]
+    settings = dataclasses.replace(job.settings, metric_cache_path=str(folder / "cache"))
+    return labelling.DevkitScorer(dataclasses.replace(job, settings=settings))
+
+
+@pytest.mark.parametrize("error", MACHINES_FAULTS, ids=repr)
+def test_devkits_scorer_lets_the_machines_faults_through(folder, monkeypatch, error):
+    scorer = devkit_scorer(folder)
+    monkeypatch.setattr(scorer, "_score", raises(error))
+    with pytest.raises(type(error)):
+        scorer.columns("t")
+
+
+@pytest.mark.parametrize("error", [ValueError("no centreline"), RuntimeError("no route"), KeyError("lane")], ids=repr)
+def test_whatever_else_the_devkit_raises_is_the_scenes_fault(folder, monkeypatch, error):
+    scorer = devkit_scorer(folder)
+    monkeypatch.setattr(scorer, "_score", raises(error))
+    with pytest.raises(
+        SceneError, match=f"the devkit's scorer fails on scene t .{type(error).__name__}: .*or leave it out"
+    ):
+        scorer.columns("t")
+    with pytest.raises(SceneError, match="scene u has no metric cache"):
+        scorer.columns("u")
+
+
+def test_metric_cache_that_vanishes_or_is_damaged(folder, monkeypatch):
+    scorer = devkit_scorer(folder)
+    monkeypatch.setitem(
+        sys.modules,
+        "navsim_agents.devkit.scoring",
+        SimpleNamespace(
+            score_jointly_with_devkit=None,
+            score_with_devkit=None,
+        ),
+    )
+    with pytest.raises(DevkitError, match="is not a readable metric cache"):
+        scorer.columns("t")
+    shutil.rmtree(folder / "cache")
+    with pytest.raises(FileNotFoundError):
+        scorer.columns("t")
+
+
 def test_scene_of_another_devkit_is_left_out(folder):
     with SceneStoreWriter(folder / "scenes") as writer:
         writer.add(dataclasses.replace(scene(), token="ff", devkit="v1.1"))
     report = label_scenes(options(folder))
     assert list(report["failed"]) == ["ff"]
     assert "the scene is of devkit v1.1, but the labels are of v2.2" in report["failed"]["ff"]
+
+
+def test_epdms_of_scenes_without_lights_and_history_is_refused(tmp_path):
+    make_inputs(tmp_path, 1)
+    make_scenes(tmp_path / "v1", 1, devkit="v1.1")
+    with pytest.raises(SceneError, match=f"scene {tokens()[0]} is of devkit v1.1, .*choose metric=pdms"):
+        label_scenes(options(tmp_path, scenes=str(tmp_path / "v1")))
+    assert not (tmp_path / "labels").exists()
+    assert label_scenes(options(tmp_path, scenes=str(tmp_path / "v1"), metric="pdms"))["labelled"] == 1
 
 
 class OtherScorer(labelling.BatchedScorer):
@@ -182,6 +267,40 @@ def test_other_options_are_not_mixed_into_a_store(folder):
     label_scenes(options(folder))
     with pytest.raises(LabelError, match="metric: epdms there, pdms now"):
         label_scenes(options(folder, metric="pdms"))
+
+
+def test_labels_of_scenes_that_were_exported_anew_are_not_gone_on_with(folder):
+    """Same tokens, another content: the shards that are there would be taken for labels of the new scenes."""
+    label_scenes(options(folder))
+    shutil.rmtree(folder / "scenes")
+    make_scenes(folder / "scenes", log_name="another")
+    with pytest.raises(LabelError, match=r"\(scenes_digest: .* there, .* now\).* scenes were added or exported anew"):
+        label_scenes(options(folder))
+    assert LabelStore.open(folder / "labels", make_vocabulary(), "epdms").tokens == tokens()
+
+
+def test_the_same_scenes_in_another_order_are_gone_on_with(folder):
+    label_scenes(options(folder))
+    before = bytes_of(folder / "labels")
+    (folder / "labels" / "shards" / "000001.labels").unlink()
+    with SceneStoreWriter(folder / "backwards") as writer:
+        for token in tokens():
+            writer.add(SceneStore(folder / "scenes")[token])
+    assert SceneStore(folder / "backwards").tokens == SceneStore(folder / "scenes").tokens[::-1]
+    label_scenes(options(folder, scenes=str(folder / "backwards")))
+    assert bytes_of(folder / "labels") == before
+
+
+def test_a_store_that_noted_the_tokens_alone_is_read_but_not_gone_on_with(folder):
+    """As this package's earlier releases made them."""
+    writer, jobs = score_vocabulary.plan_run(options(folder, output=str(folder / "unused")))
+    stamp = dataclasses.replace(writer.stamp, scenes_digest=scenes_digest(tokens()))
+    old = LabelStoreWriter(folder / "labels", stamp, tokens())
+    for job in jobs:
+        labelling.build_shard(dataclasses.replace(job, plan=old.plan(job.plan.shard)))
+    assert LabelStore.open(folder / "labels", make_vocabulary(), "epdms").tokens == tokens()
+    with pytest.raises(LabelError, match="a release that noted the tokens alone; a complete store can still be"):
+        label_scenes(options(folder))
 
 
 def test_devkit_must_score_the_metric(folder, monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from navsim_agents.errors import TrajectoryError
+from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring import (
     ScoringScene,
     epdms,
@@ -93,6 +93,16 @@ def test_fast_equals_slow_on_recorded_scenes(version, token):
         wanted = slow.score(poses.numpy())
         for name in COLUMNS[metric]:
             assert columns[name][row].item() == pytest.approx(wanted[name], abs=1e-6), (name, row)
+
+
+@pytest.mark.parametrize("with_filter", [False, True])
+def test_scenes_without_lights_and_history_are_not_scored_by_epdms(with_filter):
+    made = ScoringScene.load(GOLDEN / "v1.1" / "scene_d8d3e57a052817f5.npz")
+    assert (len(made.red_light_token), len(made.history_states)) == (0, 0)
+    message = "scene d8d3e57a052817f5 is of devkit v1.1, .* but epdms reads both; choose metric=pdms, or export"
+    with pytest.raises(SceneError, match=message):
+        score_scenes([made], some_plans(3)[None], metric="epdms", human_penalty_filter=with_filter)
+    assert score_scenes([made], some_plans(3)[None], metric="pdms").columns["score"].shape == (1, 3)
 
 
 @pytest.mark.parametrize("metric", ["pdms", "epdms"])
