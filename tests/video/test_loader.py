@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from tests.video.videos import (
     with_clips,
     write_video,
 )
+from training.video import clip as clip_reading
 from training.video.config import ClipDataConfig, DataSetConfig
 from training.video.layouts import VideoFiles
 from training.video.loader import ClipLoader, build_clip_loader
-from training.video.manifest import Unreadable, read_rows, write_rows
+from training.video.manifest import Unreadable, Video, read_rows, write_rows
 from training.video.mixing import plan_epoch, shares
 from training.video.slots import clip_times, cut_slots, nearest_frame, read_slots
 
@@ -268,3 +270,34 @@ def test_cropped_rows_are_cut_before_the_resize(tmp_path: Path) -> None:
     (cropped,) = build_clip_loader(with_clips(small_clips(dojo=replace(data, cropped_rows=12)), 1), 1)
     assert set(whole.unique().tolist()) == {90, 200}
     assert set(cropped.unique().tolist()) == {90}
+
+
+@pytest.mark.parametrize("kind", ["pictures", "files"])
+def test_kept_frames_give_the_same_clips_and_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "files":
+        write_video(tmp_path / "files" / "a.mp4", 40)
+        write_rows(tmp_path / "files.jsonl", VideoFiles("files", tmp_path / "files").probe("a.mp4"))
+        clips = small_clips(files=DataSetConfig(str(tmp_path / "files.jsonl"), str(tmp_path / "files")))
+    else:
+        clips = small_clips(dojo=picture_data(tmp_path / "dojo", {"a": 11, "b": 29}, "dojo", 1.0))
+    plain = build_clip_loader(clips, batch_size=2, seed=3)
+    kept = build_clip_loader(replace(clips, keep_frames=True), batch_size=2, seed=3)
+    read: list[tuple[str, float]] = []
+    original = clip_reading.read_pictures
+
+    def counted(video: Video, times_s: Sequence[float], root: Path) -> Iterator[np.ndarray]:
+        read.extend((video.path, time_s) for time_s in times_s)
+        return original(video, times_s, root)
+
+    for _ in range(6):
+        expected = epoch_of(plain)
+        with monkeypatch.context() as context:
+            context.setattr(clip_reading, "read_pictures", counted)
+            found = epoch_of(kept)
+        assert all(torch.equal(one, other) for one, other in zip(found, expected))
+        assert len(found) == len(expected)
+    assert len(read) == len(set(read))
+    shown = sum(batch.shape[0] * batch.shape[2] for batch in expected) * 6
+    assert len(read) < shown

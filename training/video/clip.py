@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -16,22 +17,34 @@ from training.video.decode import Picture, read_frames
 from training.video.manifest import VIDEO_FILE, Video
 from training.video.slots import clip_times, nearest_frame
 
+MICROSECOND_S = 1e-6
+KeptFrames = dict[int, Picture]
+"""Pictures of one video as a clip shows them, by their time [microseconds]."""
 
-def read_clip(video: Video, start: int, root: Path, config: ClipDataConfig) -> npt.NDArray[np.uint8]:
+
+def read_clip(
+    video: Video, start: int, root: Path, config: ClipDataConfig, kept: Optional[KeptFrames] = None
+) -> npt.NDArray[np.uint8]:
     """Clip [3, T, H, W] (RGB) that begins with frame ``start`` of ``video``.
 
     The whole picture (less ``cropped_rows`` at the top and at the bottom) is resized with OpenCV's bilinear arithmetic,
-    without antialiasing: what the planners do with their cameras.
+    without antialiasing: what the planners do with their cameras. Frames in ``kept`` are not read again; new ones come
+    to it.
 
     Raises:
         VideoError: a frame is missing or damaged, or smaller than what is cut off.
     """
+    kept = {} if kept is None else kept
     cropped_rows = config.data_sets[video.data_set].cropped_rows
-    times = clip_times(video, start, config.num_frames, config.fps)
-    frames = [
-        fit_picture(picture, cropped_rows, config.width, config.height) for picture in read_pictures(video, times, root)
-    ]
-    return np.ascontiguousarray(np.stack(frames).transpose(3, 0, 1, 2))
+    wanted = {
+        round(time_s / MICROSECOND_S): time_s for time_s in clip_times(video, start, config.num_frames, config.fps)
+    }
+    missing = [moment for moment in wanted if moment not in kept]
+    if missing:
+        pictures = read_pictures(video, [wanted[moment] for moment in missing], root)
+        for moment, picture in zip(missing, pictures):
+            kept[moment] = fit_picture(picture, cropped_rows, config.width, config.height)
+    return np.ascontiguousarray(np.stack([kept[moment] for moment in wanted]).transpose(3, 0, 1, 2))
 
 
 def fit_picture(picture: Picture, cropped_rows: int, width: int, height: int) -> Picture:

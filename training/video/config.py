@@ -43,6 +43,7 @@ class ClipDataConfig:
     height: int = 256  # px
     width: int = 512
     clips_per_epoch: int = 0  # of all processes together; 0: as many as the videos hold without overlap
+    keep_frames: bool = False  # every reader keeps in memory what it has read, cropped and resized: for small data sets
 
     def __post_init__(self) -> None:
         for name in ("num_frames", "fps", "height", "width"):

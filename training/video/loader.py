@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from navsim_agents.errors import VideoError
-from training.video.clip import read_clip
+from training.video.clip import KeptFrames, read_clip
 from training.video.config import ClipDataConfig
 from training.video.mixing import ClipRequest, substitute
 from training.video.order import BatchOrder
@@ -36,12 +36,13 @@ class Clip:
 
 
 class ClipDataset(Dataset[Clip]):
-    """Clips by request; runs in the loader's worker processes and keeps no state."""
+    """Clips by request; runs in the loader's worker processes and keeps no state but frames that it has read."""
 
     def __init__(self, config: ClipDataConfig, slots: Mapping[str, Slots], seed: int) -> None:
         self.config = config
         self.slots = slots
         self.seed = seed
+        self._kept: dict[tuple[str, int], KeptFrames] = {}  # by data set and video
 
     def __getitem__(self, request: ClipRequest) -> Clip:
         """The clip asked for, or its substitute.
@@ -55,7 +56,8 @@ class ClipDataset(Dataset[Clip]):
             video = self.slots[chosen.data_set].videos[chosen.video]
             root = Path(self.config.data_sets[chosen.data_set].root)
             try:
-                return Clip(torch.from_numpy(read_clip(video, chosen.start, root, self.config)), failures)
+                kept = self._kept_of(chosen) if self.config.keep_frames else None
+                return Clip(torch.from_numpy(read_clip(video, chosen.start, root, self.config, kept)), failures)
             except VideoError as error:
                 failures[f"{chosen.data_set}: {video.path}"] = str(error)
         reasons = "; ".join(list(failures.values())[:3])
@@ -63,6 +65,9 @@ class ClipDataset(Dataset[Clip]):
             f"{MAX_ATTEMPTS + 1} clips of {request.data_set} in a row cannot be read ({reasons}); check its root, "
             "and index it again"
         )
+
+    def _kept_of(self, request: ClipRequest) -> KeptFrames:
+        return self._kept.setdefault((request.data_set, request.video), {})
 
 
 class ClipLoader:
