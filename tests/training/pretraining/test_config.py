@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue
 
 import training.conf
 from navsim_agents.errors import InputError
+from navsim_agents.models.grid import TokenGrid
+from navsim_agents.models.masks import sample_masks
 from tests.training.pretraining.tiny_runs import Bars, tiny_config
 from training.config import read_config
 from training.pretrain import pretrain
@@ -68,6 +71,18 @@ def test_vjepas_two_families_and_the_world_compose() -> None:
         ("long_range", 2, 0.7),
     ]
     assert (config.masks.cut, config.masks.cut_over) == ("first", "process")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(6, 12), (16, 32)])
+def test_temporal_masks_hide_whole_frames_for_half_of_the_clip(rows: int, columns: int) -> None:
+    config = composed(*WORLD, "masks=temporal")
+    grid, frame = TokenGrid(4, rows, columns), rows * columns
+    for seed in range(5):
+        (masks,) = sample_masks(config.masks.families, grid, 8, torch.Generator().manual_seed(seed))
+        assert masks.target.shape == (8, 2 * frame)
+        hidden = (masks.target // frame).reshape(8, 2, frame)
+        assert bool((hidden == hidden[..., :1]).all())  # each half of the targets is one moment
+        assert bool((hidden[:, 1, 0] == hidden[:, 0, 0] + 1).all())
 
 
 @pytest.mark.parametrize("override", ["+sed=1", "+model.encodr=tiny", "+masks.cutt=first", "+health.evry=2"])
