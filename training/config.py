@@ -64,6 +64,7 @@ class EvaluateConfig:
     baselines: list[str] = field(default_factory=lambda: ["constant_velocity", "human"])
     runs: dict[str, str] = field(default_factory=dict)  # name in the table -> output folder of training.train
     run_settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of a run: agent's config keys that differ
+    weights: str = "best"  # of the validation, or last: after a schedule that ends at 0 they are the calm ones
     sequential: list[str] = field(default_factory=list)  # runs whose momentum goes on from what was really planned
     agent: Any = None  # one more agent, as composed from navsim_configs
     agent_name: str = "agent"

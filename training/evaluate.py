@@ -26,7 +26,7 @@ from training.plan_scores import METRICS, PlanScorer
 from training.seeds import spread_table, spreads
 from training.sources import LoggedScenes, SceneSource, choose_logs, sensors_of
 from training.table import summary_table
-from training.train import build_agent, load_run
+from training.train import BEST, LAST, build_agent, load_run
 
 PLANS_FILE = "plans.npz"
 SUMMARY_FILE = "summary.json"
@@ -94,7 +94,10 @@ def load_agents(config: EvaluateConfig) -> dict[str, Any]:
         raise InputError(
             f"run_settings are given for {strange}, but runs holds {sorted(config.runs)}; name one of them"
         )
-    agents.update({name: load_run(Path(run), config.run_settings.get(name, {})) for name, run in config.runs.items()})
+    if config.weights not in (BEST, LAST):
+        raise InputError(f"weights={config.weights!r}, but must be {BEST} or {LAST}")
+    for name, run in config.runs.items():
+        agents[name] = load_run(Path(run), config.run_settings.get(name, {}), config.weights)
     if config.agent is not None:
         agents[config.agent_name] = build_agent(config.agent)
     if not agents:

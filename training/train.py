@@ -31,6 +31,7 @@ from training.sources import LoggedScenes, SceneSource, sensors_of, split_logs
 AGENT_FILE = "agent.json"
 RESULT_FILE = "result.json"
 CHECKPOINT_FOLDER = "checkpoints"
+BEST, LAST = "best", "last"
 
 
 @hydra.main(version_base="1.2", config_path="conf", config_name="train")
@@ -98,10 +99,16 @@ def build_agent(agent_config: Any, checkpoint: Optional[str] = None) -> Any:
     return agent
 
 
-def load_run(run: Path, settings: Optional[Mapping[str, Any]] = None) -> Any:
-    """The agent that ``python -m training.train output=<run>`` trained, with its best weights.
+def load_run(run: Path, settings: Optional[Mapping[str, Any]] = None, weights: str = BEST) -> Any:
+    """The agent that ``python -m training.train output=<run>`` trained.
 
-    ``settings`` replace keys of its config, for a choice that does not touch the weights.
+    Args:
+        run: folder of the training.
+        settings: replace keys of its config, for a choice that does not touch the weights.
+        weights: ``best`` of the validation, or ``last``.
+
+    Raises:
+        InputError: the training is not finished, or has not kept these weights.
     """
     if not (run / RESULT_FILE).exists():
         raise InputError(f"{run} holds no {RESULT_FILE}; finish it: python -m training.train output={run} …")
@@ -109,7 +116,12 @@ def load_run(run: Path, settings: Optional[Mapping[str, Any]] = None) -> Any:
     agent = read_json(run / AGENT_FILE)
     if settings:
         agent["config"] = {**(agent.get("config") or {}), **settings}
-    return build_agent(agent, str(run / result["best_checkpoint"]))
+    if weights == BEST:
+        return build_agent(agent, str(run / result["best_checkpoint"]))
+    last = last_checkpoint(run)
+    if last is None:
+        raise InputError(f"{run} holds no {CHECKPOINT_FOLDER}/last.ckpt; ask for weights={BEST}")
+    return build_agent(agent, last)
 
 
 def last_checkpoint(output: Path) -> Optional[str]:

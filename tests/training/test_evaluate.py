@@ -112,6 +112,8 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
         evaluate(config(tmp_path, baselines=[], agent=None), FakeSource())
     with pytest.raises(InputError, match=r"run_settings are given for \['mine'\], but runs holds \[\]"):
         evaluate(config(tmp_path, run_settings={"mine": {"momentum": "off"}}), FakeSource())
+    with pytest.raises(InputError, match="weights='newest', but must be best or last"):
+        evaluate(config(tmp_path, weights="newest"), FakeSource())
 
 
 def test_only_agents_with_proposals_are_planned_in_sequence(tmp_path: Path) -> None:

@@ -60,6 +60,18 @@ def test_it_learns_and_leaves_a_run_that_can_be_loaded(tmp_path: Path) -> None:
     assert float((error**2).sum(-1).max() ** 0.5) < 4.0
 
 
+def test_last_weights_may_be_asked_for_instead_of_the_best(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = train(config(run, 3), FakeSource())
+    best, last = load_run(run).linear.weight, load_run(run, weights="last").linear.weight
+    assert torch.equal(last, weights(run))
+    stored = torch.load(run / result["best_checkpoint"], weights_only=False)["state_dict"]["agent.linear.weight"]
+    assert torch.equal(best, stored)
+    (run / "checkpoints" / "last.ckpt").unlink()
+    with pytest.raises(InputError, match="holds no checkpoints/last.ckpt"):
+        load_run(run, weights="last")
+
+
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
     train(config(tmp_path / "whole", 4), FakeSource())
     train(config(tmp_path / "parts", 2), FakeSource())
