@@ -68,7 +68,7 @@ def test_last_weights_may_be_asked_for_instead_of_the_best(tmp_path: Path) -> No
     stored = torch.load(run / result["best_checkpoint"], weights_only=False)["state_dict"]["agent.linear.weight"]
     assert torch.equal(best, stored)
     (run / "checkpoints" / "last.ckpt").unlink()
-    with pytest.raises(InputError, match="holds no checkpoints/last.ckpt"):
+    with pytest.raises(InputError, match=r"holds no checkpoints/last\.ckpt"):
         load_run(run, weights="last")
 
 
