@@ -102,10 +102,18 @@ def load_agents(config: EvaluateConfig) -> dict[str, Any]:
         agents[config.agent_name] = build_agent(config.agent)
     if not agents:
         raise InputError("nothing to evaluate; name baselines, runs or an agent")
-    unfit = [name for name in config.sequential if not hasattr(agents.get(name), "propose")]
+    unfit = [name for name in config.sequential if not _has_momentum(agents.get(name))]
     if unfit:
-        raise InputError(f"sequential={unfit}: these are no agents with proposals; name some of {sorted(agents)}")
+        raise InputError(
+            f"sequential={unfit}: only agents with proposals and momentum go on from an earlier plan; name some of "
+            f"{[name for name, agent in agents.items() if _has_momentum(agent)]}, or switch it on: "
+            "+run_settings.<name>.momentum=on"
+        )
     return {name: SequentialAgent(agent) if name in config.sequential else agent for name, agent in agents.items()}
+
+
+def _has_momentum(agent: Any) -> bool:
+    return hasattr(agent, "propose") and bool(agent.config.uses_momentum)
 
 
 def choose_scenes(config: EvaluateConfig, source: SceneSource) -> dict[str, list[str]]:

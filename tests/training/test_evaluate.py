@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,10 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
         evaluate(config(tmp_path, weights="newest"), FakeSource())
 
 
-def test_only_agents_with_proposals_are_planned_in_sequence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"sequential=\['human'\]: these are no agents with proposals"):
-        evaluate(config(tmp_path, sequential=["human"]), FakeSource())
+def test_only_agents_with_momentum_are_planned_in_sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for uses_momentum, name in ((False, "drive_jepa_perception_free"), (True, "human")):
+        settings = SimpleNamespace(uses_momentum=uses_momentum)
+        monkeypatch.setattr(TinyAgent, "propose", None, raising=False)
+        monkeypatch.setattr(TinyAgent, "config", settings, raising=False)
+        with pytest.raises(InputError, match=rf"sequential=\['{name}'\]: only agents with proposals and momentum"):
+            evaluate(config(tmp_path, sequential=[name]), FakeSource())
