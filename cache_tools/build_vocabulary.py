@@ -11,39 +11,39 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-import hydra
 import numpy as np
 import torch
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING
 
 from cache_tools.kmeans import Clusters, cluster, nearest
 from cache_tools.trajectory_sources import Futures, futures_of_devkit, futures_of_logs
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.distillation import Vocabulary, load_vocabulary, resample, save_vocabulary
-from navsim_agents.errors import LabelError, errors_in_one_line
+from navsim_agents.errors import LabelError
 from navsim_agents.poses import wrap_angle
-from training.config import read_config
 
 
 @dataclass(frozen=True)
 class BuildVocabularyConfig:
     """Options of the command, explained in ``conf/build_vocabulary.yaml``."""
 
-    source: str = "logs"
-    output: str = MISSING
-    k: int = 8192
-    root: Optional[str] = None
+    source: str = field(default="logs", metadata=READS)
+    output: str = field(default=MISSING, metadata=writes_file(".npy"))
+    k: int = field(default=8192, metadata=at_least(1))
+    root: Optional[str] = field(default=None, metadata=READS)
     split: str = "trainval"
     train_test_split: str = "navtrain"
     log_names: Optional[list[str]] = None
-    frame_interval: int = 1
+    frame_interval: int = field(default=1, metadata=at_least(1))
     kmeans: str = "auto"
-    seed: int = 0
-    max_iterations: int = 100
-    iterations_per_round: int = 5
+    seed: int = field(default=0, metadata=at_least(0))
+    max_iterations: int = field(default=100, metadata=at_least(1))
+    iterations_per_round: int = field(default=5, metadata=at_least(1))
 
     def check(self) -> None:
         """Raises LabelError at the first option that breaks a rule."""
@@ -127,12 +127,10 @@ def _write_json(path: Path, report: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="build_vocabulary")
-def main(cfg: DictConfig) -> None:
-    """Entry point: exit code 1 and one line where something breaks a rule."""
-    with errors_in_one_line():
-        config = read_config(BuildVocabularyConfig, cfg)
-        report = build_vocabulary(config)
+@command(BuildVocabularyConfig, "cache_tools.conf.build_vocabulary")
+def main(config: BuildVocabularyConfig) -> None:
+    """Build as configured and say what came out."""
+    report = build_vocabulary(config)
     origin = f" of {report['trajectories']} trajectories" if "trajectories" in report else ""
     offset = f", {report['mean_offset_m']:.3f} m from them on average" if "mean_offset_m" in report else ""
     print(f"{report['size']} centres{origin}{offset}: {config.output} ({report['digest'][:12]})")

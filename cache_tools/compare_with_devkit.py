@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-import hydra
 import numpy as np
 import numpy.typing as npt
-from omegaconf import MISSING, DictConfig
 
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.devkit.variant import Variant, detect_host
-from navsim_agents.errors import DevkitError, TrajectoryError, errors_in_one_line
-from training.config import read_config
+from navsim_agents.errors import DevkitError, TrajectoryError
 
 VOCABULARY_SHAPE = (40, 3)
 
@@ -29,15 +28,15 @@ VOCABULARY_SHAPE = (40, 3)
 class CompareConfig:
     """Options of the command; paths are relative to the working directory."""
 
-    metric_cache_path: str = MISSING
-    output: str = MISSING
-    vocabulary: Optional[str] = None
-    navsim_log_path: Optional[str] = None
-    scenes: int = 50
-    trajectories: int = 512
-    alone: int = 8
-    tolerance: float = 1e-6
-    seed: int = 0
+    metric_cache_path: str = field(metadata=READS)
+    output: str = field(metadata=writes_file(".json"))
+    vocabulary: Optional[str] = field(default=None, metadata=READS)
+    navsim_log_path: Optional[str] = field(default=None, metadata=READS)
+    scenes: int = field(default=50, metadata=at_least(1))
+    trajectories: int = field(default=512, metadata=at_least(1))
+    alone: int = field(default=8, metadata=at_least(0))
+    tolerance: float = field(default=1e-6, metadata=at_least(0.0))
+    seed: int = field(default=0, metadata=at_least(0))
 
 
 def compare(config: CompareConfig) -> bool:
@@ -78,13 +77,10 @@ def load_vocabulary(path: Optional[str]) -> Optional[npt.NDArray[np.float64]]:
     return vocabulary.astype(np.float64)
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="compare_with_devkit")
-def main(cfg: DictConfig) -> None:
-    """Entry point: exit code 1 where anything differs, or with one line where the input breaks a rule."""
-    with errors_in_one_line():
-        config = read_config(CompareConfig, cfg)
-        is_equal = compare(config)
-    if not is_equal:
+@command(CompareConfig, "cache_tools.conf.compare_with_devkit")
+def main(config: CompareConfig) -> None:
+    """Compare as configured; exit code 1 where anything differs."""
+    if not compare(config):
         sys.exit(f"the scorers differ; see {config.output}")
 
 

@@ -9,29 +9,29 @@ scenes that failed. Run it again to go on after an interruption. The worker is a
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-import hydra
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING
 
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.devkit.export import FORMATS, REPORT_FILE, ExportReport, export_metric_cache
 from navsim_agents.devkit.variant import Variant, detect_host
 from navsim_agents.devkit.workers import build_devkit_worker
-from navsim_agents.errors import DevkitError, errors_in_one_line
-from training.config import read_config
+from navsim_agents.errors import DevkitError
 
 
 @dataclass(frozen=True)
 class ExportScenesConfig:
     """Options of the command; paths are relative to the working directory."""
 
-    metric_cache_path: str = MISSING
-    output: str = MISSING
+    metric_cache_path: str = field(metadata=READS)
+    output: str = field(metadata=WRITES_FOLDER)
     format: str = "store"
-    navsim_log_path: Optional[str] = None
-    scenes_per_wave: int = 64
+    navsim_log_path: Optional[str] = field(default=None, metadata=READS)
+    scenes_per_wave: int = field(default=64, metadata=at_least(1))
     worker: Any = MISSING
     output_dir: str = MISSING
 
@@ -56,12 +56,10 @@ def export(config: ExportScenesConfig) -> ExportReport:
     )
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="export_scenes")
-def run(cfg: DictConfig) -> None:
-    """Exit code 1 and one line where the input breaks a rule, or where not one scene is there in the end."""
-    with errors_in_one_line():
-        config = read_config(ExportScenesConfig, cfg)
-        report = export(config)
+@command(ExportScenesConfig, "cache_tools.conf.export_scenes")
+def run(config: ExportScenesConfig) -> None:
+    """Export as configured; exit code 1 where not one scene is there in the end."""
+    report = export(config)
     print(
         f"exported {report.num_exported} scenes to {config.output} ({report.num_known} were there, "
         f"{len(report.failures)} failed: {Path(config.output) / REPORT_FILE})"

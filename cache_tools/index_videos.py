@@ -14,16 +14,15 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Optional
 
-import hydra
-from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
-from navsim_agents.errors import NavsimDriveJepaError, VideoError, errors_in_one_line
-from training.config import read_config
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS, at_least, writes_file
+from navsim_agents.errors import NavsimDriveJepaError, VideoError
 from training.video.guard import read_forbidden_logs
 from training.video.layouts import CovlaVideos, DrivingDojoFolders, Layout, PictureFolders, VideoFiles
 from training.video.manifest import Row, Unreadable, Video, read_rows, row_from_json, row_line, write_rows
@@ -38,15 +37,17 @@ DRIVINGDOJO_FPS = 5.0  # not verified: see docs/video_data.md
 class IndexVideosConfig:
     """Options of the command; paths are relative to the working directory."""
 
-    layout: str = MISSING
-    root: str = MISSING
-    output: str = MISSING
+    layout: str
+    root: str = field(metadata=READS)
+    output: str = field(metadata=writes_file(".jsonl"))
     data_set: Optional[str] = None  # name in the manifest; the layout's by default
     fps: Optional[float] = None  # layouts of picture folders: pictures a second
     split: str = "trainval"  # layout navsim: folder of navsim_logs
     camera: str = "cam_f0"  # layout navsim
-    forbidden_logs: Optional[str] = None  # layout navsim: file of log names to refuse, e.g. the devkit's navtest.yaml
-    workers: int = 2  # processes; 0 works in this one
+    forbidden_logs: Optional[str] = field(
+        default=None, metadata=READS
+    )  # layout navsim: file of log names to refuse, e.g. the devkit's navtest.yaml
+    workers: int = field(default=2, metadata=at_least(0))  # processes; 0 works in this one
 
 
 def _navsim(config: IndexVideosConfig, name: str) -> Layout:
@@ -63,12 +64,10 @@ LAYOUTS: dict[str, Callable[[IndexVideosConfig, str], Layout]] = {
 }
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="index_videos")
-def main(composed: DictConfig) -> None:
-    """Index, write the manifest and print what is in it; exit code 1 where the root or an option breaks a rule."""
-    with errors_in_one_line():
-        config = read_config(IndexVideosConfig, composed)
-        print(describe(index_videos(config)))
+@command(IndexVideosConfig, "cache_tools.conf.index_videos")
+def main(config: IndexVideosConfig) -> None:
+    """Index, write the manifest and print what is in it."""
+    print(describe(index_videos(config)))
 
 
 def build_layout(config: IndexVideosConfig) -> Layout:

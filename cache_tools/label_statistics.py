@@ -5,19 +5,18 @@ python -m cache_tools.label_statistics labels=LABELS output=FOLDER
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-import hydra
 import numpy as np
 import numpy.typing as npt
-from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.distillation import LabelStore, load_vocabulary
-from navsim_agents.errors import LabelError, errors_in_one_line
-from training.config import read_config
+from navsim_agents.errors import LabelError
 from training.files import write_json
 
 PERCENTILES = (0, 10, 25, 50, 75, 90, 100)
@@ -27,12 +26,12 @@ PERCENTILES = (0, 10, 25, 50, 75, 90, 100)
 class LabelStatisticsConfig:
     """Options of the command, explained in ``conf/label_statistics.yaml``."""
 
-    labels: str = MISSING
-    output: str = MISSING
-    vocabulary: Optional[str] = None
+    labels: str = field(metadata=READS)
+    output: str = field(metadata=WRITES_FOLDER)
+    vocabulary: Optional[str] = field(default=None, metadata=READS)
     metric: Optional[str] = None
     threshold: Optional[float] = None
-    bins: int = 20
+    bins: int = field(default=20, metadata=at_least(1))
 
 
 @dataclass(frozen=True)
@@ -149,12 +148,10 @@ def label_statistics(config: LabelStatisticsConfig) -> LabelStatistics:
     return statistics
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="label_statistics")
-def main(cfg: DictConfig) -> None:
-    """Entry point: exit code 1 and one line where something breaks a rule."""
-    with errors_in_one_line():
-        config = read_config(LabelStatisticsConfig, cfg)
-        found = label_statistics(config)
+@command(LabelStatisticsConfig, "cache_tools.conf.label_statistics")
+def main(config: LabelStatisticsConfig) -> None:
+    """Count as configured and say the figures."""
+    found = label_statistics(config)
     print(
         f"{len(found.teachers)} scenes: {found.teachers.mean():.1f} teachers each (median "
         f"{np.median(found.teachers):.0f}), {found.num_without} without; "

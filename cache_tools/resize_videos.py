@@ -13,20 +13,19 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
-import hydra
 import pandas as pd
-from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
 from cache_tools.index_videos import IndexVideosConfig, describe, index_videos
-from navsim_agents.errors import VideoError, errors_in_one_line
-from training.config import read_config
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
+from navsim_agents.errors import VideoError
 from training.files import read_json, write_json, write_text
 from training.video.clip import fit_picture, read_pictures
 from training.video.decode import TIE_S, Picture, load_av
@@ -44,15 +43,17 @@ BEST_QUALITY, WORST_QUALITY = 1, 31
 class ResizeVideosConfig:
     """Options of the command; paths are relative to the working directory."""
 
-    manifest: str = MISSING
-    root: str = MISSING
-    output: str = MISSING  # folder
+    manifest: str = field(metadata=READS)
+    root: str = field(metadata=READS)
+    output: str = field(metadata=WRITES_FOLDER)
     fps: float = 2.0  # a multiple of the clips' rate gives more places where clips can begin
-    height: int = 256
-    width: int = 512
-    cropped_rows: int = 0  # px cut at the top and at the bottom; 28 shows NAVSIM's cameras as the planners see them
+    height: int = field(default=256, metadata=at_least(1))
+    width: int = field(default=512, metadata=at_least(1))
+    cropped_rows: int = field(
+        default=0, metadata=at_least(0)
+    )  # px cut at the top and at the bottom; 28 shows NAVSIM's cameras as the planners see them
     quality: int = 2  # 1 best … 31 worst
-    workers: int = 2  # processes; 0 works in this one
+    workers: int = field(default=2, metadata=at_least(0))  # processes; 0 works in this one
 
     def __post_init__(self) -> None:
         if not (BEST_QUALITY <= self.quality <= WORST_QUALITY and self.fps > 0):
@@ -61,12 +62,10 @@ class ResizeVideosConfig:
             )
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="resize_videos")
-def main(composed: DictConfig) -> None:
-    """Copy, index the copies and print what there is; exit code 1 where an option or the manifest breaks a rule."""
-    with errors_in_one_line():
-        config = read_config(ResizeVideosConfig, composed)
-        print(describe(resize_videos(config)))
+@command(ResizeVideosConfig, "cache_tools.conf.resize_videos")
+def main(config: ResizeVideosConfig) -> None:
+    """Copy, index the copies and print what there is."""
+    print(describe(resize_videos(config)))
 
 
 def resize_videos(config: ResizeVideosConfig) -> list[Row]:

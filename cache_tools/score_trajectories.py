@@ -10,18 +10,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import hydra
 import numpy as np
 import numpy.typing as npt
 import torch
-from omegaconf import MISSING, DictConfig
 
-from navsim_agents.errors import TrajectoryError, errors_in_one_line
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS, at_least, writes_file
+from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring import ScoringScene, score_trajectories
-from training.config import read_config
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -30,15 +29,15 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32}
 class ScoreTrajectoriesConfig:
     """Options of the command; paths are relative to the working directory."""
 
-    scene: str = MISSING
-    trajectories: str = MISSING
-    output: str = MISSING
+    scene: str = field(metadata=READS)
+    trajectories: str = field(metadata=READS)
+    output: str = field(metadata=writes_file(".npz"))
     interval_length: float = 0.5  # s
     metric: str = "epdms"
     human_penalty_filter: bool = False
     device: str = "cpu"
     dtype: str = "float64"
-    chunk: int = 2048  # trajectories at once
+    chunk: int = field(default=2048, metadata=at_least(1))  # trajectories at once
 
 
 def score_file(config: ScoreTrajectoriesConfig) -> dict[str, npt.NDArray[np.float64]]:
@@ -94,12 +93,10 @@ def _write(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
     os.replace(partial, path)
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="score_trajectories")
-def main(cfg: DictConfig) -> None:
-    """Entry point: exit code 1 and one line where the input breaks a rule."""
-    with errors_in_one_line():
-        config = read_config(ScoreTrajectoriesConfig, cfg)
-        scores = score_file(config)
+@command(ScoreTrajectoriesConfig, "cache_tools.conf.score_trajectories")
+def main(config: ScoreTrajectoriesConfig) -> None:
+    """Score as configured and say the mean."""
+    scores = score_file(config)
     final = scores["score" if config.metric == "pdms" else "pdm_score"]
     print(f"scored {len(final)} trajectories with {config.metric}, mean {final.mean():.4f}: {config.output}")
 

@@ -14,19 +14,18 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Optional
 
-import hydra
 import torch
-from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
 from cache_tools.labelling import BACKENDS, DTYPES, LabelSettings, ShardJob, ShardResult, build_shard, build_shards
 from cache_tools.processes import run_jobs
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.distillation import LabelStamp, LabelStoreWriter, Vocabulary, load_vocabulary, scenes_digest
-from navsim_agents.errors import LabelError, SceneError, errors_in_one_line
+from navsim_agents.errors import LabelError, SceneError
 from navsim_agents.scoring import SceneStore
 from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.scene_batch import refuse_unknown_inputs
-from training.config import read_config
 
 DISTRIBUTION = "navsim-drive-jepa"
 SCORED_INTERVAL_S = 0.5  # labels are of the eight poses that planners learn from
@@ -37,21 +36,21 @@ MAX_LISTED = 10
 class ScoreVocabularyConfig:
     """Options of the command, explained in ``conf/score_vocabulary.yaml``."""
 
-    vocabulary: str = MISSING
-    output: str = MISSING
-    scenes: Optional[str] = None
-    metric_cache_path: Optional[str] = None
+    vocabulary: str = field(metadata=READS)
+    output: str = field(metadata=WRITES_FOLDER)
+    scenes: Optional[str] = field(default=None, metadata=READS)
+    metric_cache_path: Optional[str] = field(default=None, metadata=READS)
     metric: str = "epdms"
     backend: str = "batched"
     verify: int = 0
-    seed: int = 0
+    seed: int = field(default=0, metadata=at_least(0))
     threshold: float = 0.95
-    shard_size: int = 32
+    shard_size: int = field(default=32, metadata=at_least(1))
     dtype: str = "float64"
-    chunk: int = 2048
+    chunk: int = field(default=2048, metadata=at_least(1))
     devices: list[str] = field(default_factory=lambda: ["cpu"])
-    workers: int = 1
-    threads: int = 1
+    workers: int = field(default=1, metadata=at_least(0))
+    threads: int = field(default=1, metadata=at_least(1))
     worker: Optional[str] = None
     worker_options: dict[str, Any] = field(default_factory=dict)
     output_dir: str = "label_worker_logs"
@@ -234,12 +233,10 @@ def summary(report: dict[str, Any], output: str) -> str:
     return "\n".join(lines)
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="score_vocabulary")
-def main(cfg: DictConfig) -> None:
-    """Entry point."""
-    with errors_in_one_line():
-        config = read_config(ScoreVocabularyConfig, cfg)
-        report = label_scenes(config)
+@command(ScoreVocabularyConfig, "cache_tools.conf.score_vocabulary")
+def main(config: ScoreVocabularyConfig) -> None:
+    """Label as configured and say what there is now."""
+    report = label_scenes(config)
     print(summary(report, config.output))
     if report["mismatches"] or not report["labelled"]:
         sys.exit(1)

@@ -9,16 +9,16 @@ refuse or mis-score the file.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-import hydra
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS
 from navsim_agents.data.submission import ExpectedTokens, SubmissionReport, check_submission, load_submission
-from navsim_agents.errors import InputError, errors_in_one_line
-from training.config import read_config
+from navsim_agents.errors import InputError
 
 SECOND_STAGE_KEYS = ("reactive_synthetic_initial_tokens", "synthetic_scene_tokens")
 
@@ -27,8 +27,8 @@ SECOND_STAGE_KEYS = ("reactive_synthetic_initial_tokens", "synthetic_scene_token
 class ValidateSubmissionConfig:
     """Options of the command; paths are relative to the working directory."""
 
-    submission: str = MISSING
-    tokens: Optional[str] = None
+    submission: str = field(metadata=READS)
+    tokens: Optional[str] = field(default=None, metadata=READS)
 
 
 def read_tokens(path: Optional[Path]) -> ExpectedTokens:
@@ -63,12 +63,10 @@ def validate(config: ValidateSubmissionConfig) -> SubmissionReport:
     return check_submission(load_submission(Path(config.submission)), expected)
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="validate_submission")
-def main(cfg: DictConfig) -> None:
-    """Entry point: prints every problem."""
-    with errors_in_one_line():
-        config = read_config(ValidateSubmissionConfig, cfg)
-        report = validate(config)
+@command(ValidateSubmissionConfig, "cache_tools.conf.validate_submission")
+def main(config: ValidateSubmissionConfig) -> None:
+    """Print every problem."""
+    report = validate(config)
     for problem in report.problems:
         print(problem)
     scope = "all scenes of the split" if config.tokens else "completeness not checked: give tokens=…"

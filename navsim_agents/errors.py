@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 
 class NavsimDriveJepaError(Exception):
     """Root of this package's own errors."""
@@ -45,12 +41,3 @@ class TrainingError(NavsimDriveJepaError):
 
 class VideoError(NavsimDriveJepaError, ValueError):
     """A video, its pictures or the manifest that lists them are missing, damaged, or not allowed to be learnt from."""
-
-
-@contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Of a command: an error of this package inside ends the process with exit code 1 and one line, no traceback."""
-    try:
-        yield
-    except NavsimDriveJepaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")

@@ -18,13 +18,14 @@ PACKAGE = "navsim_agents"
 ALLOWED = {
     "errors": set(),
     "poses": set(),
-    "models": {"errors"},
-    "scoring": {"errors"},
-    "distillation": {"errors", "scoring"},
-    "data": {"errors", "poses"},
-    "world": {"errors", "poses", "data", "scoring"},
-    "devkit": {"errors", "poses", "data", "scoring"},
-    "drive_jepa": {"errors", "poses", "data", "models", "scoring", "distillation", "devkit"},
+    "common": {"errors"},
+    "models": {"errors", "common"},
+    "scoring": {"errors", "common"},
+    "distillation": {"errors", "common", "scoring"},
+    "data": {"errors", "common", "poses"},
+    "world": {"errors", "common", "poses", "data", "scoring"},
+    "devkit": {"errors", "common", "poses", "data", "scoring"},
+    "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "distillation", "devkit"},
 }
 COMMANDS = ("cache_tools", "training", "navsim_configs", "hydra_plugins")
 

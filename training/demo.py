@@ -10,11 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import hydra
-from omegaconf import DictConfig
-
-from navsim_agents.errors import errors_in_one_line
-from training.config import read_config
+from navsim_agents.common.command import command
+from navsim_agents.common.extras import require_extras
 from training.demo_config import DemoConfig
 from training.demo_stages import EVALUATION, PRETRAINING, demo_stages, training_folder
 from training.files import read_json, write_json
@@ -25,21 +22,19 @@ from training.train import RESULT_FILE
 
 PRETRAINED = ("steps", "clips", "seconds")
 TRAINED = ("epochs", "steps", "num_scenes", "num_parameters")
+EXTRAS = ("world", "report", "labels", "video")
+"""Optional packages that some stage needs; better told at the start than after minutes."""
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="demo")
-def main(composed: DictConfig) -> None:
+@command(DemoConfig, "training.conf.demo")
+def main(config: DemoConfig) -> None:
     """Run the demo and print its table."""
     start = time.monotonic()
-    with errors_in_one_line():
-        config = read_config(DemoConfig, composed)
-        try:
-            results = run_stages(
-                Path(config.output), demo_stages(config), versions().get("navsim-drive-jepa", ""), _environment(config)
-            )
-        except KeyboardInterrupt:
-            raise SystemExit("\ninterrupted; run the same command to go on from here") from None
-        summary = write_summary(config, results)
+    require_extras(*EXTRAS)
+    results = run_stages(
+        Path(config.output), demo_stages(config), versions().get("navsim-drive-jepa", ""), _environment(config)
+    )
+    summary = write_summary(config, results)
     print(closing_words(config, summary, time.monotonic() - start))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from navsim_agents.common.settings import WRITES_FOLDER, at_least
 from navsim_agents.errors import InputError
 
 
@@ -12,31 +13,31 @@ from navsim_agents.errors import InputError
 class WorldSize:
     """How much to drive and render."""
 
-    logs: int  # drives
-    duration_s: float  # of each
+    logs: int = field(metadata=at_least(1))  # drives
+    duration_s: float = field(metadata=at_least(1.0))  # of each
 
 
 @dataclass(frozen=True)
 class Pretraining:
     """The video encoder's own training before those of the planners."""
 
-    steps: int = 0  # 0: planners start from random weights
+    steps: int = field(default=0, metadata=at_least(0))  # 0: planners start from random weights
     settings: list[str] = field(default_factory=list)  # of training.pretrain, as on its command line
 
 
-@dataclass  # not frozen: OmegaConf merges no file into a dict whose values are read-only
+@dataclass(frozen=True)
 class TrainingRun:
     """One training, by the name that its agent has in the table."""
 
     agent: str  # group file of navsim_configs/agent
-    epochs: int
-    batch_size: int = 16
+    epochs: int = field(metadata=at_least(1))
+    batch_size: int = field(default=16, metadata=at_least(1))
     needs_labels: bool = False  # it scores its proposals and has pseudo-teachers
     settings: list[str] = field(default_factory=list)  # of training.train, as on its command line
     when_planning: dict[str, Any] = field(default_factory=dict)  # keys of the agent's config that differ then
 
 
-@dataclass  # not frozen: see TrainingRun
+@dataclass(frozen=True)
 class Variant:
     """Weights of a training that choose in another way."""
 
@@ -48,7 +49,7 @@ class Variant:
 class DemoConfig:
     """Worlds, pretraining, labels, trainings and the evaluation of them all."""
 
-    output: str
+    output: str = field(metadata=WRITES_FOLDER)
     train_world: WorldSize
     test_world: WorldSize
     trainings: dict[str, TrainingRun] = field(default_factory=dict)
@@ -56,10 +57,12 @@ class DemoConfig:
     imitating: str = ""  # of trainings: the one that is compared with constant velocity
     variants: dict[str, Variant] = field(default_factory=dict)
     pretraining: Pretraining = field(default_factory=Pretraining)
-    vocabulary_size: int = 256
-    seed: int = 0  # of the training's world; the test's has the next one, so it has other towns and other drives
-    workers: int = 2  # processes that render, cache and label
-    threads: int = 2  # of torch
+    vocabulary_size: int = field(default=256, metadata=at_least(1))
+    seed: int = field(
+        default=0, metadata=at_least(0)
+    )  # of the training's world; the test's has the next one, so it has other towns and other drives
+    workers: int = field(default=2, metadata=at_least(1))  # processes that render, cache and label
+    threads: int = field(default=2, metadata=at_least(1))  # of torch
     evaluate: list[str] = field(default_factory=list)  # further settings of training.evaluate
 
     def __post_init__(self) -> None:

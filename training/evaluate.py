@@ -8,18 +8,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-import hydra
 import numpy as np
 import pandas as pd
 import torch
-from omegaconf import DictConfig
 from tqdm import tqdm
 
+from navsim_agents.common.command import command
 from navsim_agents.data.types import DRIVING_COMMANDS
 from navsim_agents.drive_jepa.sequential import SequentialAgent
-from navsim_agents.errors import InputError, errors_in_one_line
+from navsim_agents.errors import InputError
 from training.baselines import BASELINES, NUM_POSES
-from training.config import EvaluateConfig, read_config
+from training.config import EvaluateConfig
 from training.files import write_json, write_text
 from training.metrics import PlannedScenes, compute_columns
 from training.plan_scores import METRICS, PlanScorer
@@ -44,11 +43,10 @@ class Evaluation:
     foreseen: dict[str, list[np.ndarray]] = field(default_factory=dict)  # their own scores of them -> of [N]
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="evaluate")
-def main(composed: DictConfig) -> None:
+@command(EvaluateConfig, "training.conf.evaluate")
+def main(config: EvaluateConfig) -> None:
     """Evaluate as configured and print the table."""
-    with errors_in_one_line():
-        summary = evaluate(read_config(EvaluateConfig, composed))
+    summary = evaluate(config)
     print(summary_table(summary))
     if summary["seeds"]:
         print("\n" + spread_table("over seeds", summary["seeds"], {}))

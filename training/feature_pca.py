@@ -10,21 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import hydra
 import numpy as np
 import numpy.typing as npt
 import torch
 from jaxtyping import Float
-from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 
-from navsim_agents.errors import InputError, errors_in_one_line
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS, at_least, writes_file
+from navsim_agents.errors import InputError
 from navsim_agents.models.checkpoint import load_encoder_weights
 from navsim_agents.models.pixels import PixelNormalize
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.video_encoder import VideoEncoder
-from training.config import read_config
 from training.probe import RANDOM
 from training.video.clip import read_clip
 from training.video.config import ClipDataConfig, DataSetConfig
@@ -41,27 +40,25 @@ WHITE = 255
 class FeaturePcaConfig:
     """Configuration of ``python -m training.feature_pca``."""
 
-    output: str  # PNG
-    manifest: str  # of cache_tools.index_videos
-    root: str  # of the manifest's paths
+    output: str = field(metadata=writes_file(".png"))
+    manifest: str = field(metadata=READS)  # of cache_tools.index_videos
+    root: str = field(metadata=READS)  # of the manifest's paths
     encoder: str = "vit_l"  # preset
     encoders: dict[str, str] = field(default_factory=dict)  # name -> checkpoint, or random
-    video: int = 0  # number of the video in the manifest, unreadable ones not counted
-    start: int = 0  # first frame of the clip
-    num_frames: int = 8
+    video: int = field(default=0, metadata=at_least(0))  # number in the manifest, unreadable ones not counted
+    start: int = field(default=0, metadata=at_least(0))  # first frame of the clip
+    num_frames: int = field(default=8, metadata=at_least(2))
     fps: float = 2.0
     height: int = 256
     width: int = 512
     cropped_rows: int = 0
-    seed: int = 0  # of random weights
+    seed: int = field(default=0, metadata=at_least(0))  # of random weights
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="feature_pca")
-def main(composed: DictConfig) -> None:
+@command(FeaturePcaConfig, "training.conf.feature_pca")
+def main(config: FeaturePcaConfig) -> None:
     """Draw as configured."""
-    config = read_config(FeaturePcaConfig, composed)
-    with errors_in_one_line():
-        draw(config)
+    draw(config)
     print(f"{config.output}: frames, then {', '.join(config.encoders)}")
 
 

@@ -11,11 +11,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import hydra
-from omegaconf import DictConfig
-
-from navsim_agents.errors import errors_in_one_line
-from training.config import read_config
+from navsim_agents.common.command import command
 from training.pretraining.config import PretrainConfig
 from training.pretraining.loop import Pretrainer
 from training.pretraining.processes import Processes
@@ -25,11 +21,10 @@ SIGNAL_EXIT = 128
 """Shells report a process that a signal ended as 128 + its number."""
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="pretrain")
-def main(composed: DictConfig) -> None:
-    """Pretrain as configured; exit code 1 and one line where something breaks a rule."""
-    with errors_in_one_line():
-        result = pretrain(read_config(PretrainConfig, composed))
+@command(PretrainConfig, "training.conf.pretrain")
+def main(config: PretrainConfig) -> None:
+    """Pretrain as configured."""
+    result = pretrain(config)
     if result["signal"] is not None:
         print(f"stopped after step {result['steps']} and saved; the same command goes on", file=sys.stderr)
         sys.exit(SIGNAL_EXIT + result["signal"])

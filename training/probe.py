@@ -13,11 +13,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
-import hydra
-from omegaconf import DictConfig
-
-from navsim_agents.errors import InputError, errors_in_one_line
-from training.config import CacheConfig, DataConfig, EvaluateConfig, ParamsConfig, TrainConfig, read_config
+from navsim_agents.common.command import command
+from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
+from navsim_agents.errors import InputError
+from training.config import CacheConfig, DataConfig, EvaluateConfig, ParamsConfig, TrainConfig
 from training.evaluate import evaluate
 from training.files import read_json, write_json, write_text
 from training.seeds import seeded, spread, spread_table
@@ -36,10 +35,10 @@ TABLE_FILE = "probe.txt"
 class TestConfig:
     """The logs that no planner learns from."""
 
-    root: str
+    root: str = field(metadata=READS)
     split: str = "test"
-    frame_interval: int = 1
-    max_scenes: int = 0  # evenly spaced over the split; 0 takes all
+    frame_interval: int = field(default=1, metadata=at_least(1))
+    max_scenes: int = field(default=0, metadata=at_least(0))  # evenly spaced over the split; 0 takes all
 
     __test__ = False  # not for pytest, in spite of its name
 
@@ -72,7 +71,7 @@ class Candidate:
 class ProbeConfig:
     """Configuration of ``python -m training.probe``."""
 
-    output: str
+    output: str = field(metadata=WRITES_FOLDER)
     agent: Any  # group of navsim_configs; its encoder is frozen
     data: DataConfig  # what the planners learn from
     test: TestConfig
@@ -83,7 +82,7 @@ class ProbeConfig:
     trainer: ParamsConfig = field(default_factory=ParamsConfig)
     baselines: list[str] = field(default_factory=lambda: ["constant_velocity"])
     columns: list[str] = field(default_factory=lambda: ["displacement"])
-    threads: int = 0
+    threads: int = field(default=0, metadata=at_least(0))
 
     def __post_init__(self) -> None:
         if not self.encoders or not self.seeds:
@@ -104,11 +103,10 @@ class ProbeConfig:
         return Candidate.of(name, self.encoders[name])
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="probe")
-def main(composed: DictConfig) -> None:
+@command(ProbeConfig, "training.conf.probe")
+def main(config: ProbeConfig) -> None:
     """Probe as configured and print the table."""
-    with errors_in_one_line():
-        print(probe_table(probe(read_config(ProbeConfig, composed))))
+    print(probe_table(probe(config)))
 
 
 def probe(

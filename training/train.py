@@ -14,14 +14,14 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
-from navsim_agents.errors import InputError, NavsimDriveJepaError, errors_in_one_line
+from navsim_agents.common.command import command
+from navsim_agents.errors import InputError, NavsimDriveJepaError
 from training.cache import Builders, LogResult, build_cache
-from training.config import TrainConfig, read_config
+from training.config import TrainConfig
 from training.dataset import CachedScenes
 from training.files import read_json, write_json, write_text
 from training.history import History
@@ -34,11 +34,10 @@ CHECKPOINT_FOLDER = "checkpoints"
 BEST, LAST = "best", "last"
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="train")
-def main(composed: DictConfig) -> None:
+@command(TrainConfig, "training.conf.train")
+def main(config: TrainConfig) -> None:
     """Train as configured."""
-    with errors_in_one_line():
-        train(read_config(TrainConfig, composed))
+    train(config)
 
 
 def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str, Any]:

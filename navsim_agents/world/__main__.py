@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import logging
 
-import hydra
-from omegaconf import DictConfig, OmegaConf
-
-from navsim_agents.errors import errors_in_one_line
+from navsim_agents.common.command import command
 from navsim_agents.world.config import WorldConfig
-from navsim_agents.world.generate import generate_world
 from navsim_agents.world.plan import WorldIndex
 from navsim_agents.world.scoring_scenes.store import STORES_FOLDER
 from navsim_agents.world.writers.shell import SHELL_NAME
@@ -28,14 +24,13 @@ def summary(config: WorldConfig, index: WorldIndex) -> str:
     return "\n".join([*lines, f"For NAVSIM's scripts: . {output}/{SHELL_NAME}"])
 
 
-@hydra.main(version_base="1.2", config_path="conf", config_name="world")
-def main(cfg: DictConfig) -> None:
-    """Check the settings, write the world, say what there is."""
+@command(WorldConfig, "navsim_agents.world.conf.world")
+def main(config: WorldConfig) -> None:
+    """Write the world and say what there is."""
+    from navsim_agents.world.generate import generate_world  # needs the extra world, whose lack is told in one line
+
     logging.getLogger("pyogrio").setLevel(logging.WARNING)  # it reports every layer
-    with errors_in_one_line():
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(WorldConfig), cfg))
-        assert isinstance(config, WorldConfig)
-        print(summary(config, generate_world(config)))
+    print(summary(config, generate_world(config)))
 
 
 if __name__ == "__main__":

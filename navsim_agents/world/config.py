@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, List  # noqa: UP035  (OmegaConf of hydra 1.2 resolves these spellings on Python 3.9)
+from typing import Any
 
+from navsim_agents.common.settings import WRITES_FOLDER, at_least
 from navsim_agents.data.types import CAMERA_NAMES, NUM_FUTURE_FRAMES
 from navsim_agents.errors import InputError
 
@@ -20,17 +21,17 @@ def _default_splits() -> dict[str, int]:
 class WorldConfig:
     """Settings of ``python -m navsim_agents.world``; those in ``identity`` decide every byte of a log."""
 
-    output: str
-    logs: int = 12  # in all splits together
-    seed: int = 0
-    duration_s: float = 20.0  # of one log
-    splits: Dict[str, int] = field(default_factory=_default_splits)  # noqa: UP006  # shares of the logs
-    cameras: List[str] = field(default_factory=lambda: ["cam_f0", "cam_l0", "cam_r0", "cam_b0"])  # noqa: UP006  # rendered
+    output: str = field(metadata=WRITES_FOLDER)
+    logs: int = field(default=12, metadata=at_least(1))  # in all splits together
+    seed: int = field(default=0, metadata=at_least(0))
+    duration_s: float = field(default=20.0, metadata=at_least(1.0))  # of one log
+    splits: dict[str, int] = field(default_factory=_default_splits)  # shares of the logs
+    cameras: list[str] = field(default_factory=lambda: ["cam_f0", "cam_l0", "cam_r0", "cam_b0"])  # rendered
     skip_unseen_frames: bool = False  # leave out images that no scene of 10 future frames has in its history
     jpeg_quality: int = 90
     lidar: bool = False  # write point clouds too, for agents that ask for them
     scoring_scenes: bool = True  # write what PDMS and EPDMS need, for evaluation without the devkit
-    workers: int = 1  # processes
+    workers: int = field(default=1, metadata=at_least(1))  # processes
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.splits) - set(SPLIT_FOLDERS))

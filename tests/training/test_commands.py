@@ -15,7 +15,8 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.errors import ConfigCompositionException
 
-from training.config import TrainConfig, read_config
+from navsim_agents.common.settings import read_settings
+from training.config import TrainConfig
 from training.demo_config import DemoConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,8 +123,8 @@ def test_misspelt_setting_is_refused_by_every_command(command: str) -> None:
 def test_configuration_files_hold_every_setting_and_its_default() -> None:
     required = ["output=out", "data.root=in"]
     with initialize_config_module("training.conf", version_base="1.2"):
-        train = read_config(TrainConfig, compose("train", overrides=required))
-        demo = read_config(DemoConfig, compose("demo"))
+        train = read_settings(TrainConfig, compose("train", overrides=required))
+        demo = read_settings(DemoConfig, compose("demo"))
     assert train.cache.path == "out/cache"
     assert train.agent["_target_"] == "navsim_agents.drive_jepa.PerceptionFreeAgent"
     assert demo.trainings["drive_jepa"].agent == "drive_jepa_small"

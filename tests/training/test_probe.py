@@ -11,9 +11,10 @@ import torch
 from hydra import compose, initialize_config_module
 from torch import nn
 
+from navsim_agents.common.settings import read_settings
 from navsim_agents.errors import InputError
 from tests.training.fakes import NUM_POSES, FakeSource, TinyAgent
-from training.config import CacheConfig, DataConfig, ParamsConfig, read_config
+from training.config import CacheConfig, DataConfig, ParamsConfig
 from training.files import read_json
 from training.probe import ProbeConfig, TestConfig, probe, probe_table, run_config
 from training.train import last_checkpoint
@@ -175,7 +176,7 @@ def test_configuration_file_is_complete() -> None:
     required = ["output=out", "data.root=in", "test.root=other", "+encoders.a=random"]
     required += ["+encoders.b={weights: /w/dino.pth, encoder: timm:vit_small_patch16_224}"]
     with initialize_config_module("training.conf", version_base="1.2"):
-        composed = read_config(ProbeConfig, compose("probe", overrides=required))
+        composed = read_settings(ProbeConfig, compose("probe", overrides=required))
     other = {"weights": "/w/dino.pth", "encoder": "timm:vit_small_patch16_224"}
     assert composed.encoders == {"a": "random", "b": other}
     assert type(composed.encoders["b"]) is dict

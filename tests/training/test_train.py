@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import torch
 from omegaconf import OmegaConf
-from omegaconf.errors import ConfigKeyError
 
+from navsim_agents.common.settings import SettingError, read_settings
 from navsim_agents.errors import InputError
 from tests.training.fakes import LOGS, FakeSource
-from training.config import CacheConfig, DataConfig, ParamsConfig, TrainConfig, read_config
+from training.config import CacheConfig, DataConfig, ParamsConfig, TrainConfig
 from training.files import read_json
 from training.sources import split_logs
 from training.train import last_checkpoint, load_run, train
@@ -115,9 +115,9 @@ def test_misspelt_key_is_refused(tmp_path: Path, override: dict[str, Any]) -> No
     composed = OmegaConf.create(
         {"output": str(tmp_path), "agent": AGENT, "data": {"root": "x"}, "cache": {"path": "y"}}
     )
-    assert read_config(TrainConfig, composed).data == DataConfig(root="x")
-    with pytest.raises(ConfigKeyError, match="not in"):
-        read_config(TrainConfig, OmegaConf.merge(composed, override))
+    assert read_settings(TrainConfig, composed).data == DataConfig(root="x")
+    with pytest.raises(SettingError, match="is no setting"):
+        read_settings(TrainConfig, OmegaConf.merge(composed, override))
 
 
 def test_logs_are_split_without_overlap() -> None:

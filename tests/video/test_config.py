@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from omegaconf.errors import ConfigKeyError, MissingMandatoryValue
 
+from navsim_agents.common.settings import SettingError
 from training.video.config import ClipDataConfig, DataSetConfig
 
 
@@ -18,13 +18,13 @@ def test_settings_fill_in_for_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "error"),
+    ("settings", "message"),
     [
-        ({"hight": 96}, ConfigKeyError),
-        ({"data_sets": {"covla": {"manifest": "m", "root": "r", "wait": 1.0}}}, ConfigKeyError),
-        ({"data_sets": {"covla": {"manifest": "m"}}}, MissingMandatoryValue),
+        ({"hight": 96}, "hight is no setting"),
+        ({"data_sets": {"covla": {"manifest": "m", "root": "r", "wait": 1.0}}}, "data_sets.covla.wait is no setting"),
+        ({"data_sets": {"covla": {"manifest": "m"}}}, "data_sets.covla.root: not given"),
     ],
 )
-def test_misspelt_and_missing_settings_are_refused(settings: dict[str, Any], error: type[Exception]) -> None:
-    with pytest.raises(error):
+def test_misspelt_and_missing_settings_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
         ClipDataConfig.of(settings)

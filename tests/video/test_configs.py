@@ -9,11 +9,10 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
-from omegaconf.errors import ConfigKeyError
 
 from cache_tools.index_videos import IndexVideosConfig
 from cache_tools.resize_videos import ResizeVideosConfig
-from training.config import read_config
+from navsim_agents.common.settings import SettingError, read_settings
 from training.feature_pca import FeaturePcaConfig
 from training.video.config import ClipDataConfig
 
@@ -34,7 +33,7 @@ def test_file_and_defaults_agree(name: str) -> None:
             compose(name, overrides=[*overrides, "rooot=x"])
     assert is_dataclass(kind)
     assert set(composed) == {field.name for field in fields(kind)}
-    assert read_config(kind, composed) == kind(**required)
+    assert read_settings(kind, composed) == kind(**required)
 
 
 def clip_data(name: str, **data_sets: str) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def test_world_is_seen_as_the_planners_see_it() -> None:
 def test_misspelt_settings_of_clips_are_refused() -> None:
     settings = clip_data("world", world="w")
     assert ClipDataConfig.of(ClipDataConfig.of(settings)) == ClipDataConfig.of(settings)
-    with pytest.raises(ConfigKeyError, match="hight"):
+    with pytest.raises(SettingError, match="hight"):
         ClipDataConfig.of({**settings, "hight": 3})
-    with pytest.raises(ConfigKeyError, match="wieght"):
+    with pytest.raises(SettingError, match="wieght"):
         ClipDataConfig.of({"data_sets": {"a": {"manifest": "m", "root": "r", "wieght": 1.0}}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
+from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.errors import InputError
 from navsim_agents.models.masks import CUTS, MaskFamily
 from navsim_agents.models.presets import encoder_preset, predictor_preset
@@ -22,11 +23,11 @@ class ModelConfig:
 
     encoder: str = "vit_l"  # preset
     predictor: str = "stock"  # preset
-    num_mask_tokens: int = 10
+    num_mask_tokens: int = field(default=10, metadata=at_least(1))
     square_positions: bool = False
     activation_checkpointing: bool = True
     compile: bool = False
-    init_from: Optional[str] = None  # a V-JEPA 2 checkpoint
+    init_from: Optional[str] = field(default=None, metadata=READS)  # a V-JEPA 2 checkpoint
     init_predictor: bool = True  # from the same file
 
     def build(self) -> VideoJepa:
@@ -72,12 +73,12 @@ class OptimiserConfig:
 class HealthConfig:
     """What is watched, and when it raises an alarm."""
 
-    every: int = 50  # steps between two measurements of the features
-    max_tokens: int = 2048  # of this process that are measured
+    every: int = field(default=50, metadata=at_least(1))  # steps between two measurements of the features
+    max_tokens: int = field(default=2048, metadata=at_least(2))  # of this process that are measured
     min_feature_std: float = 0.05
     min_effective_rank: float = 3.0
     on_collapse: str = "warn"
-    max_skipped_steps: int = 3  # in a row, for a loss or gradient that is not finite
+    max_skipped_steps: int = field(default=3, metadata=at_least(0))  # in a row, whose loss or gradient is not finite
 
     def __post_init__(self) -> None:
         if self.on_collapse not in ALARMS:
@@ -88,8 +89,8 @@ class HealthConfig:
 class SavingConfig:
     """Checkpoints: one every so many steps, at the end, and on Ctrl-C."""
 
-    every: int = 300  # steps
-    keep: int = 3  # newest checkpoints that stay
+    every: int = field(default=300, metadata=at_least(1))  # steps
+    keep: int = field(default=3, metadata=at_least(1))  # newest checkpoints that stay
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class ProcessConfig:
     backend: str = "auto"  # nccl for CUDA, else gloo
     init_method: str = "env://"
     device: str = "auto"  # cuda where there is one
-    threads: int = 0  # of torch; 0 leaves its own choice
+    threads: int = field(default=0, metadata=at_least(0))  # of torch; 0 leaves its own choice
     peak_tflops: Optional[float] = None  # of one process's device in this precision, for the column utilisation
 
     def __post_init__(self) -> None:
@@ -114,12 +115,12 @@ class ProcessConfig:
 class PretrainConfig:
     """Configuration of ``python -m training.pretrain``."""
 
-    output: str
+    output: str = field(metadata=WRITES_FOLDER)
     data: Any  # for training.video.loader
     masks: MasksConfig
-    batch_size: int = 64  # clips a process and step
-    workers: int = 8  # processes that read clips, for each training process
-    seed: int = 0
+    batch_size: int = field(default=64, metadata=at_least(1))  # clips a process and step
+    workers: int = field(default=8, metadata=at_least(0))  # processes that read clips, for each training process
+    seed: int = field(default=0, metadata=at_least(0))
     precision: str = "bf16"
     resume: bool = True  # go on from <output>/checkpoints where there are any
     model: ModelConfig = field(default_factory=ModelConfig)

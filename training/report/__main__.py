@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hydra
-from omegaconf import DictConfig
-
-from navsim_agents.errors import errors_in_one_line
-from training.config import ReportConfig, read_config
-from training.report.page import write_report
+from navsim_agents.common.command import command
+from training.config import ReportConfig
 
 
-@hydra.main(version_base="1.2", config_path="../conf", config_name="report")
-def main(composed: DictConfig) -> None:
+@command(ReportConfig, "training.conf.report")
+def main(config: ReportConfig) -> None:
     """Write the page and say where it is."""
-    with errors_in_one_line():
-        print(f"report: {write_report(read_config(ReportConfig, composed))}")
+    from training.report.page import write_report  # needs the extra report, whose lack is told in one line
+
+    print(f"report: {write_report(config)}")
 
 
 if __name__ == "__main__":

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Dict, TypeVar, Union, cast  # noqa: UP035  (OmegaConf of hydra 1.2 resolves Dict on Python 3.9)
+from dataclasses import dataclass, field
+from typing import Any, Union
 
-from omegaconf import OmegaConf
-
+from navsim_agents.common.settings import READS, read_settings
 from navsim_agents.errors import VideoError
-
-ConfigT = TypeVar("ConfigT")
 
 
 @dataclass(frozen=True)
 class DataSetConfig:
     """One data set of the mixture."""
 
-    manifest: str  # file of `python -m cache_tools.index_videos`
-    root: str  # the manifest's paths are relative to it
+    manifest: str = field(metadata=READS)  # file of `python -m cache_tools.index_videos`
+    root: str = field(metadata=READS)  # the manifest's paths are relative to it
     weight: float = 1.0  # share of the clips, relative to the other data sets'
     cropped_rows: int = 0  # px cut at the top and at the bottom; 28 shows NAVSIM's cameras as the planners see them
 
@@ -37,7 +34,7 @@ class ClipDataConfig:
     Its mixture is openscene 0.5, covla 0.2, drivingdojo 0.3 (the first author, in the issues of the released code).
     """
 
-    data_sets: Dict[str, DataSetConfig] = field(default_factory=dict)  # noqa: UP006  # by the name in the manifest
+    data_sets: dict[str, DataSetConfig] = field(default_factory=dict)  # by the name in the manifest
     num_frames: int = 8
     fps: float = 2.0  # frames of a clip a second
     height: int = 256  # px
@@ -55,19 +52,9 @@ class ClipDataConfig:
     @classmethod
     def of(cls, settings: Union[ClipDataConfig, Mapping[str, Any]]) -> ClipDataConfig:
         """Make a config of YAML's ``settings``; what they leave out keeps its default, a misspelt key is refused."""
-        if isinstance(settings, ClipDataConfig):
-            return settings
-        plain = dict(settings)
-        data_sets = {name: _filled(DataSetConfig, part) for name, part in plain.pop("data_sets", {}).items()}
-        return replace(_filled(cls, plain), data_sets=data_sets)
+        return settings if isinstance(settings, ClipDataConfig) else read_settings(cls, settings)
 
     @property
     def span_s(self) -> float:
         """From a clip's first frame to its last."""
         return (self.num_frames - 1) / self.fps
-
-
-def _filled(kind: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
-    base = OmegaConf.structured(kind)
-    OmegaConf.set_readonly(base, False)  # what a frozen dataclass makes of itself
-    return cast(ConfigT, OmegaConf.to_object(OmegaConf.merge(base, dict(settings))))

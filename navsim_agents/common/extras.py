@@ -1,0 +1,48 @@
+"""Optional packages, and the extra of this distribution that brings each."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Optional
+
+from navsim_agents.errors import NavsimDriveJepaError
+
+DISTRIBUTION = "navsim-drive-jepa"
+EXTRAS = {
+    "world": ("shapely", "pyogrio", "geopandas"),
+    "report": ("matplotlib",),
+    "labels": ("sklearn",),
+    "video": ("av",),
+}
+"""Extra → modules that it brings and no other requirement does."""
+HOST = ("navsim", "nuplan")
+HOST_PAGE = "docs/devkit.md"
+
+
+class MissingPackageError(NavsimDriveJepaError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+def require_extras(*extras: str) -> None:
+    """Check, before work begins, that the packages of ``extras`` are there.
+
+    Raises:
+        MissingPackageError: the first that is not.
+    """
+    for extra in extras:
+        for module in EXTRAS[extra]:
+            if find_spec(module) is None:
+                raise MissingPackageError(_advice(module, extra))
+
+
+def explain_missing_module(error: ModuleNotFoundError) -> Optional[str]:
+    """What to install, or None where the module is none that anybody may lack."""
+    module = (error.name or "").partition(".")[0]
+    if module in HOST:
+        return f"{module} is not installed, but this needs a NAVSIM devkit; {HOST_PAGE} says how to install one"
+    extra = next((extra for extra, modules in EXTRAS.items() if module in modules), None)
+    return None if extra is None else _advice(module, extra)
+
+
+def _advice(module: str, extra: str) -> str:
+    return f"{module} is not installed, but this command needs it; pip install '{DISTRIBUTION}[{extra}]' brings it"

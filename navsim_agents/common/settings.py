@@ -1,0 +1,205 @@
+"""Settings of a command: what Hydra composed, checked against a dataclass, every error in one sentence.
+
+The metadata of a field say what else must hold: :func:`at_least`, and for paths :data:`READS`, :data:`WRITES_FOLDER` or
+:func:`writes_file`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, TypeVar, Union
+
+from omegaconf import DictConfig, OmegaConf
+
+from navsim_agents.errors import NavsimDriveJepaError
+
+ConfigT = TypeVar("ConfigT")
+
+LEAST, ROLE, ENDING = "least", "role", "ending"
+READS: Mapping[str, Any] = {ROLE: "reads"}
+"""Metadata of a field with the path of what a command reads, or with a mapping of names to such paths."""
+WRITES_FOLDER: Mapping[str, Any] = {ROLE: "writes a folder"}
+"""Metadata of a field with the path of a folder that a command fills."""
+
+MISSING_MARK = "???"
+NUM_SHOWN = 8
+
+
+class SettingError(NavsimDriveJepaError, ValueError):
+    """A setting is missing, misspelt, of another type or out of range."""
+
+
+def writes_file(ending: str) -> Mapping[str, Any]:
+    """Metadata of a field with the path of a file that a command writes; its usual ``ending`` tells it from data."""
+    return {ROLE: "writes a file", ENDING: ending}
+
+
+def at_least(least: float) -> Mapping[str, Any]:
+    """Metadata of a field whose number, where one is given, must not be smaller."""
+    return {LEAST: least}
+
+
+def read_settings(kind: type[ConfigT], composed: Union[DictConfig, Mapping[str, Any]]) -> ConfigT:
+    """``composed`` as a ``kind``, every value of its field's type.
+
+    Raises:
+        SettingError: a setting is missing, unknown, of another type, or smaller than its field allows.
+        NavsimDriveJepaError: as the dataclass does of itself.
+    """
+    config = composed if isinstance(composed, DictConfig) else OmegaConf.create(dict(composed))
+    _refuse_missing(kind, config)
+    return typing.cast(ConfigT, _dataclass(kind, OmegaConf.to_container(config, resolve=True), ""))
+
+
+class PathSetting(NamedTuple):
+    """A path among the settings."""
+
+    key: str
+    path: Path
+    metadata: Mapping[str, Any]
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the command reads it; else it writes it."""
+        return bool(self.metadata[ROLE] == READS[ROLE])
+
+    @property
+    def ending(self) -> Optional[str]:
+        """Of a file that is written; None for a folder."""
+        return self.metadata.get(ENDING)
+
+
+def path_settings(config: Any, prefix: str = "") -> Iterator[PathSetting]:
+    """Every path that the fields of ``config`` declare, those of nested dataclasses too."""
+    for field in dataclasses.fields(config):
+        value, key = getattr(config, field.name), f"{prefix}{field.name}"
+        if dataclasses.is_dataclass(value):
+            yield from path_settings(value, f"{key}.")
+        elif ROLE in field.metadata and value is not None:
+            named = value if isinstance(value, Mapping) else {"": value}
+            for name, path in named.items():
+                full = f"{key}.{name}" if name else key
+                yield PathSetting(full, Path(str(path)), field.metadata)
+
+
+def _refuse_missing(kind: type, config: DictConfig) -> None:
+    given = OmegaConf.to_container(config, resolve=False)
+    missing = sorted(_missing_in(given, ""))
+    missing += [name for name in _required(kind) if name not in typing.cast(Mapping[str, Any], given)]
+    if not missing:
+        return
+    shown = ", ".join(missing[:NUM_SHOWN]) + (", …" if len(missing) > NUM_SHOWN else "")
+    parts = sorted({key.rpartition(".")[0] for key in missing if key.count(".") > 1})
+    way_out = f"; or leave out what you do not have: '~{parts[0]}'" if parts else ""
+    raise SettingError(f"{shown}: not given, but needed; add {missing[0]}=…{way_out}")
+
+
+def _missing_in(node: Any, prefix: str) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _missing_in(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _missing_in(value, f"{prefix}[{index}]")
+    elif node == MISSING_MARK:
+        yield prefix
+
+
+def _required(kind: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind) if _has_no_default(field)]
+
+
+def _has_no_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default in (dataclasses.MISSING, MISSING_MARK) and field.default_factory is dataclasses.MISSING
+
+
+def _dataclass(kind: Any, given: Any, prefix: str) -> Any:
+    if not isinstance(given, Mapping):
+        raise SettingError(f"{prefix[:-1]}={given!r}, but must hold settings: {prefix}…=…")
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
+    unknown = sorted(str(key) for key in given if key not in fields)
+    if unknown:
+        raise SettingError(
+            f"{prefix}{unknown[0]} is no setting; there are {', '.join(prefix + name for name in fields)}"
+        )
+    lacking = [prefix + name for name in _required(kind) if name not in given]
+    if lacking:
+        raise SettingError(f"{', '.join(lacking)}: not given, but needed; add {lacking[0]}=…")
+    types = typing.get_type_hints(kind)
+    values = {name: _value(types[name], value, prefix + name) for name, value in given.items()}
+    for name, value in values.items():
+        least = fields[name].metadata.get(LEAST)
+        if least is not None and value is not None and not value >= least:
+            raise SettingError(f"{prefix}{name}={value}, but must be {least:g} or more; raise it")
+    return kind(**values)
+
+
+def _value(kind: Any, value: Any, key: str) -> Any:
+    """``value`` as a ``kind``: a plain type, Any, an Optional, a list, a dict or a dataclass."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Union:
+        if value is None:
+            return None
+        return _value(next(argument for argument in arguments if argument is not type(None)), value, key)
+    if kind is Any:
+        return value
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(kind, value, f"{key}.")
+    if origin is list:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise SettingError(f"{key}={value!r}, but must be a list; write {key}=[…]")
+        return [_value(arguments[0], part, f"{key}[{index}]") for index, part in enumerate(value)]
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise SettingError(
+                f"{key}={value!r}, but must be a table; write {key}={{name: value}} or +{key}.name=value"
+            )
+        return {str(name): _value(arguments[1], part, f"{key}.{name}") for name, part in value.items()}
+    return _plain(kind, value, key)
+
+
+def _plain(kind: Any, value: Any, key: str) -> Any:
+    found = _converted(kind, value)
+    if found is None:
+        raise SettingError(f"{key}={value!r}, but must be {WORDS[kind]}{_way_out(kind, value, key)}")
+    return found
+
+
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def _converted(kind: Any, value: Any) -> Optional[Any]:
+    """None where ``value`` does not stand for a ``kind``.
+
+    Text may hold a number, as environment variables do; a whole number may stand for text, as its digits are kept.
+    """
+    if kind is str:
+        return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+    if isinstance(value, str):
+        value = _read_text(value)
+    if kind is bool or isinstance(value, bool):
+        return value if kind is bool and isinstance(value, bool) else None
+    if not isinstance(value, (int, float)):
+        return None
+    return float(value) if kind is float else int(value) if float(value).is_integer() else None
+
+
+def _read_text(text: str) -> Any:
+    """The number or truth value that ``text`` spells, else ``text``."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _way_out(kind: Any, value: Any, key: str) -> str:
+    if kind is str and isinstance(value, float):
+        return f"; it was read as a number and its digits may be gone: quote it, '{key.split('[')[0]}=\"…\"'"
+    return "; quote it" if kind is str and value is not None else "; correct it"

@@ -1,0 +1,185 @@
+"""Every command x every kind of wrong input: one line that names it, and no traceback."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig, OmegaConf
+
+from navsim_agents.common.settings import SettingError, read_settings
+from tests.common.commands import COMMANDS, ROOT, Command, Field, assert_one_line, fields_of, places
+
+NUMBERS = (int, float)
+KEPT_FROM_OVERRIDES = ("worker", "agent", "data", "masks")
+
+
+def pairs(choose: Any) -> Iterator[Any]:
+    """(command, field) of every command's settings that ``choose`` takes."""
+    for name, command in COMMANDS.items():
+        for field in fields_of(command.settings()):
+            if choose(field):
+                yield pytest.param(command, field, id=f"{name.removesuffix('.__main__')}-{field.key}")
+
+
+def skip_without_devkit(command: Command) -> None:
+    if command.needs_devkit and importlib.util.find_spec("navsim") is None:
+        pytest.skip("its settings are partly the devkit's")
+
+
+def each(choose: Any = lambda command: True) -> list[Any]:
+    return [pytest.param(command, id=name) for name, command in COMMANDS.items() if choose(command)]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if "command" in request.fixturenames:
+        skip_without_devkit(request.getfixturevalue("command"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def overrides(command: Command, folder: Path, **changes: str) -> list[str]:
+    return command.overrides(places(folder), **changes)
+
+
+def with_setting(command: Command, folder: Path, key: str, value: str) -> list[str]:
+    """The command's line with one setting replaced or added."""
+    kept = [line for line in overrides(command, folder) if line.partition("=")[0].lstrip("+") != key]
+    return [*kept, f"++{key}={value}"]
+
+
+def test_the_list_of_commands_is_complete() -> None:
+    found = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for folder in ("navsim_agents", "cache_tools", "training")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"^@command\(|hydra\.main", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert found - {"navsim_agents.common.command"} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", each(lambda command: command.module != "navsim_agents.world.__main__"))
+def test_nothing_given(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    if command.module == "training.demo":
+        pytest.skip("every setting of the demo has a default")
+    ended = command.run()
+    first = next(
+        key for key in sorted(command.needed) if f"{key}: not given" in ended.words or f"{key}," in ended.words
+    )
+    assert_one_line(ended, capsys, f"{first}", "not given, but needed; add ")
+
+
+@pytest.mark.parametrize(
+    ("command", "field"), list(pairs(lambda field: field.field.default is field.field.default_factory))
+)
+def test_each_needed_setting_left_out(
+    command: Command, field: Field, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if (field.key.startswith(KEPT_FROM_OVERRIDES) and "." not in field.key) or command.module == "training.demo":
+        pytest.skip("a group of files, which has a default")
+    if field.key in ("cache.path", "output_dir", "masks.families"):
+        pytest.skip("the file of settings derives it from the output")
+    lines = [line for line in overrides(command, tmp_path) if not line.startswith(f"{field.key}=")]
+    assert_one_line(command.run(*lines), capsys, field.key, "not given, but needed")
+
+
+@pytest.mark.parametrize("command", each())
+def test_misspelt_key(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_one_line(command.run(*overrides(command, tmp_path), "sed=3"), capsys, "Could not override 'sed'")
+    assert_one_line(command.run(*overrides(command, tmp_path), "+sed=3"), capsys, "sed is no setting; there are ")
+
+
+@pytest.mark.parametrize("command", each())
+def test_line_that_hydra_cannot_read(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_one_line(command.run(*overrides(command, tmp_path), "output=[a"), capsys, "SettingError: ", "output=[a: ")
+
+
+@pytest.mark.parametrize("command", each())
+def test_wrong_type_ends_the_command(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = [field for field in fields_of(command.settings()) if field.type in NUMBERS]
+    key, value = (numbers[0].key, "abc") if numbers else (next(iter(command.needed)), "[1]")
+    ended = command.run(*with_setting(command, tmp_path, key, value))
+    assert_one_line(ended, capsys, f"SettingError: {key}=", "but must be ")
+
+
+@functools.cache
+def composed(command: Command) -> DictConfig:
+    """Settings with which the command could run."""
+    package, _, name = command.config.rpartition(".")
+    with initialize_config_module(package, version_base="1.2"):
+        return compose(name, overrides(command, Path("anywhere")))
+
+
+def refusal(command: Command, key: str, value: Any) -> str:
+    config = copy.deepcopy(composed(command))
+    OmegaConf.update(config, key, value, force_add=True)
+    with pytest.raises(SettingError) as caught:
+        read_settings(command.settings(), config)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("command", "field"), list(pairs(lambda field: field.type in (*NUMBERS, bool))))
+def test_text_for_a_number_or_a_truth_value(command: Command, field: Field) -> None:
+    kind = {int: "a whole number", float: "a number", bool: "true or false"}[field.type]
+    assert refusal(command, field.key, "abc").startswith(f"{field.key}='abc', but must be {kind}; ")
+
+
+@pytest.mark.parametrize(("command", "field"), list(pairs(lambda field: field.least is not None)))
+def test_number_that_is_too_small(command: Command, field: Field) -> None:
+    value = field.least - 1
+    assert refusal(command, field.key, value) == f"{field.key}={value}, but must be {field.least:g} or more; raise it"
+
+
+@pytest.mark.parametrize(("command", "field"), list(pairs(lambda field: field.type is int and "seed" in field.key)))
+def test_every_seed_has_a_lower_bound(command: Command, field: Field) -> None:
+    assert field.least == 0
+
+
+@pytest.mark.parametrize(("command", "field"), list(pairs(lambda field: field.is_written)))
+class TestOutputs:
+    def refused(self, command: Command, field: Field, folder: Path, value: Path, capsys: Any, *parts: str) -> None:
+        before = sorted(path for path in folder.rglob("*"))
+        assert_one_line(command.run(*with_setting(command, folder, field.key, str(value))), capsys, field.key, *parts)
+        assert sorted(path for path in folder.rglob("*")) == before
+
+    def test_below_a_file(self, command: Command, field: Field, tmp_path: Path, capsys: Any) -> None:
+        (tmp_path / "file").write_text("kept")
+        self.refused(command, field, tmp_path, tmp_path / "file" / "x", capsys, "is a file, but a folder is needed")
+        assert (tmp_path / "file").read_text() == "kept"
+
+    def test_of_the_other_kind(self, command: Command, field: Field, tmp_path: Path, capsys: Any) -> None:
+        path = tmp_path / "there"
+        is_file = field.field.metadata.get("ending") is not None
+        if is_file:
+            path.mkdir()
+            self.refused(command, field, tmp_path, path, capsys, "is a folder, but must be a file")
+        else:
+            path.write_text("kept")
+            self.refused(command, field, tmp_path, path, capsys, "is a file, but a folder is needed")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+    def test_where_nobody_may_write(self, command: Command, field: Field, tmp_path: Path, capsys: Any) -> None:
+        self.refused(
+            command, field, tmp_path, Path("/proc/nobody/may/write"), capsys, "nothing can be written to /proc"
+        )
+
+    def test_over_what_is_read(self, command: Command, field: Field, tmp_path: Path, capsys: Any) -> None:
+        sources = [source for source in fields_of(command.settings()) if source.is_read]
+        keys = [key.lstrip("+") for key in command.needed]
+        read = [source.key for source in sources if source.key in keys]
+        if not read:
+            pytest.skip("it reads nothing that must be named")
+        for key in read:
+            place = places(tmp_path)[command.needed[key][1:-1]]
+            Path(place).write_text("kept") if field.field.metadata.get("ending") else None
+            ended = command.run(*with_setting(command, tmp_path, field.key, f"{place}"))
+            assert_one_line(ended, capsys, field.key, key, "must not be written over")
