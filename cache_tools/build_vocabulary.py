@@ -106,7 +106,7 @@ def _how(config: BuildVocabularyConfig, futures: Futures, found: Clusters, offse
         "split": config.train_test_split if config.source == "devkit" else config.split,
         "trajectories": len(futures.poses),
         "logs": futures.num_logs,
-        "logs_skipped": dict(futures.skipped),
+        "skipped": dict(futures.skipped),
         "kmeans": found.backend,
         "seed": config.seed,
         "inertia_per_round": list(found.inertia),

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from navsim_agents.common.command import command
+from navsim_agents.common.files import write_json
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.distillation import LabelStore, load_vocabulary
 from navsim_agents.errors import LabelError
-from training.files import write_json
 
 PERCENTILES = (0, 10, 25, 50, 75, 90, 100)
 

@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from cache_tools.index_videos import IndexVideosConfig, describe, index_videos
 from navsim_agents.common.command import command
+from navsim_agents.common.files import read_json, write_json, write_text
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.errors import VideoError
-from training.files import read_json, write_json, write_text
 from training.video.clip import fit_picture, read_pictures
 from training.video.decode import TIE_S, Picture, load_av
 from training.video.guard import check_path

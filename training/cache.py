@@ -27,8 +27,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from navsim_agents.common.files import read_json, write_json
 from navsim_agents.errors import InputError
-from training.files import read_json, write_json
 from training.sources import SceneSource
 
 SCHEMA = 1

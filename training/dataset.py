@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from navsim_agents.common.files import read_json
 from navsim_agents.errors import InputError
 from training.cache import INDEX_FILE
-from training.files import read_json
 
 Sample = tuple[dict[str, Tensor], dict[str, Tensor]]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from navsim_agents.common.command import command
 from navsim_agents.common.extras import require_extras
+from navsim_agents.common.files import read_json, write_json
 from training.demo_config import DemoConfig
 from training.demo_stages import EVALUATION, PRETRAINING, demo_stages, training_folder
-from training.files import read_json, write_json
 from training.report.provenance import git_revision, machine, versions
 from training.stages import StageResult, run_stages
 from training.table import summary_table

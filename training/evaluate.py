@@ -14,12 +14,12 @@ import torch
 from tqdm import tqdm
 
 from navsim_agents.common.command import command
+from navsim_agents.common.files import write_json, write_text
 from navsim_agents.data.types import DRIVING_COMMANDS
 from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError
 from training.baselines import BASELINES, NUM_POSES
 from training.config import EvaluateConfig
-from training.files import write_json, write_text
 from training.metrics import PlannedScenes, compute_columns
 from training.plan_scores import METRICS, PlanScorer
 from training.seeds import spread_table, spreads

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 
-from training.files import write_text
+from navsim_agents.common.files import write_text
 from training.lightning_module import VAL_ADE
 
 COLUMNS = {

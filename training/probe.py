@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Optional
 
 from navsim_agents.common.command import command
+from navsim_agents.common.files import read_json, write_json, write_text
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.errors import InputError
 from training.config import CacheConfig, DataConfig, EvaluateConfig, ParamsConfig, TrainConfig
 from training.evaluate import evaluate
-from training.files import read_json, write_json, write_text
 from training.seeds import seeded, spread, spread_table
 from training.sources import SceneSource
 from training.train import RESULT_FILE, train

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from navsim_agents.common.files import read_json, write_json
 from navsim_agents.errors import NavsimDriveJepaError
-from training.files import read_json, write_json
 
 RECORD_FOLDER = "stages"
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import hydra
 import pandas as pd
@@ -16,14 +16,17 @@ import torch
 from hydra.errors import InstantiationException
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from navsim_agents.common.command import command
-from navsim_agents.errors import InputError, NavsimDriveJepaError
+from navsim_agents.common.files import read_json, write_json, write_text
+from navsim_agents.errors import CheckpointError, InputError, NavsimDriveJepaError
+from navsim_agents.models.checkpoint_file import read_checkpoint
+from navsim_agents.models.key_table import mismatches
 from training.cache import Builders, LogResult, build_cache
 from training.config import TrainConfig
 from training.dataset import CachedScenes
-from training.files import read_json, write_json, write_text
 from training.history import History
 from training.lightning_module import AgentModule
 from training.sources import LoggedScenes, SceneSource, sensors_of, split_logs
@@ -58,14 +61,16 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
     train_set, val_set = (CachedScenes(Path(config.cache.path), logs) for logs in (train_logs, val_logs))
     if not config.resume:
         shutil.rmtree(output / CHECKPOINT_FOLDER, ignore_errors=True)
-    trainer = pl.Trainer(**_trainer_params(config, agent, output))
+    resumed = _check_resumed(agent, last_checkpoint(output))
+    trainer = _constructed("trainer.params", pl.Trainer, **_trainer_params(config, agent, output))
+    loaders = [
+        _constructed("dataloader.params", DataLoader, dataset=data, **{"shuffle": shuffled, **config.dataloader.params})
+        for data, shuffled in ((train_set, True), (val_set, False))
+    ]
     start = time.monotonic()
-    trainer.fit(
-        AgentModule(agent),
-        DataLoader(train_set, shuffle=True, **config.dataloader.params),
-        DataLoader(val_set, **config.dataloader.params),
-        ckpt_path=last_checkpoint(output),
-    )
+    trainer.fit(AgentModule(agent), *loaders, ckpt_path=resumed)
+    if trainer.interrupted:  # older Lightning returns from Ctrl-C as if all had been done
+        raise KeyboardInterrupt
     result = {
         **_result(trainer, output),
         "seconds": round(time.monotonic() - start, 1),
@@ -144,6 +149,37 @@ def _report_skipped(results: Sequence[LogResult], path: Path) -> None:
         print(f"skipped {token or 'the whole log'} of {log_name}: {reason}")
     if rows:
         print(f"{len(rows)} scenes or logs are left out; {path} names them all")
+
+
+def _constructed(name: str, kind: Callable[..., Any], **params: Any) -> Any:
+    """An object of Lightning's or torch's, made of settings that these check themselves.
+
+    Raises:
+        InputError: a setting is unknown to it, or has a value that it refuses.
+    """
+    try:
+        return kind(**params)
+    except (TypeError, ValueError, ImportError, RuntimeError, MisconfigurationException) as error:
+        raise InputError(f"{name} are refused: {' '.join(str(error).split())}; correct them") from error
+
+
+def _check_resumed(agent: Any, path: Optional[str]) -> Optional[str]:
+    """``path``, where its weights are this agent's; loading it runs nothing that it may hold.
+
+    Raises:
+        CheckpointError: it is damaged, of another agent, or holds more than weights and plain data.
+    """
+    if path is None:
+        return None
+    try:
+        weights = read_checkpoint(path).get("state_dict")
+        names = {f"agent.{name}": value for name, value in agent.state_dict().items()}
+        problems = mismatches(names, weights) if isinstance(weights, Mapping) else ["it has no state_dict"]
+        if problems:
+            raise CheckpointError(f"{path} is not of this agent: {'; '.join(problems)}")
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; choose another output, or start anew there: resume=false") from error
+    return path
 
 
 def _trainer_params(config: TrainConfig, agent: Any, output: Path) -> dict[str, Any]:

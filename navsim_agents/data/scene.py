@@ -138,6 +138,15 @@ class Scene:
     def _global_poses(self) -> FloatArray:
         return np.stack([global_ego_pose(frame) for frame in self.log_frames])  # [F, 3]
 
+    def __post_init__(self) -> None:
+        for frame in self.log_frames:
+            values = (*frame["ego2global_translation"], *frame["ego2global_rotation"], *frame["ego_dynamic_state"])
+            if not np.isfinite(values).all():
+                raise WorldDataError(
+                    f"frame {frame['token']} of log {frame['log_name']} has an ego pose, velocity or acceleration that "
+                    "is not a finite number; leave its scenes out, or write the log again"
+                )
+
     @property
     def current_pose(self) -> FloatArray:
         """Rear axle's (x, y, heading) [3] now, on the map."""

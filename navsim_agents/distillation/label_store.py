@@ -14,6 +14,7 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.files import read_text
 from navsim_agents.distillation.label_codec import Columns
 from navsim_agents.distillation.label_shard import ShardHeader, check_record, map_records, read_header, verify_shard
 from navsim_agents.distillation.label_stamp import LabelStamp
@@ -144,10 +145,9 @@ def shard_path(folder: Path, shard: int) -> Path:
 
 def read_stamp(folder: Path) -> LabelStamp:
     """Raises LabelError where the folder is no label store."""
+    way_out = f"{folder} is not a label store; make one with python -m cache_tools.score_vocabulary"
+    text = read_text(folder / STAMP_FILE, LabelError, way_out)
     try:
-        text = (folder / STAMP_FILE).read_text(encoding="utf-8")
-    except OSError as error:
-        raise LabelError(
-            f"{folder} is not a label store ({error}); make one with python -m cache_tools.score_vocabulary"
-        ) from error
-    return LabelStamp.from_json(text)
+        return LabelStamp.from_json(text)
+    except LabelError as error:
+        raise LabelError(f"{folder / STAMP_FILE}: {error}") from error

@@ -85,7 +85,7 @@ def _load(path: Path) -> Any:
             f"{path} holds more than weights and plain data, or is no checkpoint ({_reason(error)}). "
             f"NumPy's and OmegaConf's objects pass from torch 2.6 on (this is {torch.__version__}). {RE_SAVE}"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # a damaged pickle can raise anything: KeyError, AssertionError, struct.error, …
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint ({_reason(error)}); is the file whole?"
         ) from error
@@ -97,7 +97,7 @@ def _safe_globals(path: Path) -> AbstractContextManager[Any]:
         return nullcontext()
     try:
         needed = set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    except (RuntimeError, ValueError, pickle.UnpicklingError) as error:
+    except Exception as error:  # as above
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint ({_reason(error)}); is the file whole?"
         ) from error

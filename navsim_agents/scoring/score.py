@@ -125,6 +125,8 @@ def score_batch(
     if human_penalty_filter and not config.uses_history:
         raise TrajectoryError(f"human_penalty_filter is set, but {metric} has no human filter; score epdms or unset it")
     reference = _references(batch, trajectories.to(batch.ego_pose), human_penalty_filter).to(batch.ego_state)
+    if chunk < 1:
+        raise TrajectoryError(f"chunk is {chunk}, but must be 1 or more trajectories at once; raise it")
     size = max(1, chunk // len(batch))
     parts = [_evaluate(batch, rows, config) for rows in reference.split(size, dim=1)]
     return _finish(_join(parts), batch, config, human_penalty_filter)

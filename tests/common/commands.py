@@ -65,8 +65,8 @@ class Ended(NamedTuple):
 
 def places(folder: Path) -> dict[str, str]:
     """Names in ``needed``, for a folder in which nothing needs to be."""
-    names = "world unseen scene plans store vocabulary labels videos manifest run evaluation cache submission out"
-    return {name: str(folder / name) for name in names.split()}
+    made = "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining"
+    return {name: str(folder / name) for name in (*made.split(), "cache", "submission", "out")}
 
 
 COMMANDS = {

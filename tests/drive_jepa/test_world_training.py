@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from navsim_agents.common.files import read_json
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from tests.drive_jepa.planner_scenes import TINY_PLANNER
 from training.config import CacheConfig, DataConfig, EvaluateConfig, ParamsConfig, TrainConfig
 from training.evaluate import evaluate
-from training.files import read_json
 from training.train import train
 
 ROOT = Path(__file__).resolve().parents[2]

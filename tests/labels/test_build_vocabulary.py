@@ -103,7 +103,7 @@ def test_vocabulary_of_logs(root):
     """Every log drives one arc all along, so three clusters are the three arcs."""
     report = build_vocabulary(config(root, seed=1))
     assert (report["trajectories"], report["logs"], report["size"]) == (27, 4, 3)
-    assert list(report["logs_skipped"]) == ["d"]
+    assert list(report["skipped"]) == ["d"]
     assert report["inertia_per_round"][-1] < 1e-3
     assert report["mean_offset_m"] < 1e-3
     found = load_vocabulary(root / "out" / "v.npy")

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from navsim_agents.common.files import write_json
 from navsim_agents.errors import InputError
 from navsim_agents.world.camera.calibration import default_cameras
 from tests.training.fakes import FakeSource
 from training.config import EvaluateConfig, ReportConfig
 from training.evaluate import evaluate
-from training.files import write_json
 from training.report import html
 from training.report.fan import score_colors
 from training.report.gallery import choose_scenes, share_better, worst_scenes

@@ -11,11 +11,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from navsim_agents.common.files import read_json
 from navsim_agents.common.settings import SettingError, read_settings
 from navsim_agents.errors import InputError
 from tests.training.fakes import LOGS, FakeSource
 from training.config import CacheConfig, DataConfig, ParamsConfig, TrainConfig
-from training.files import read_json
 from training.sources import split_logs
 from training.train import last_checkpoint, load_run, train
 

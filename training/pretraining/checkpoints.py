@@ -44,6 +44,7 @@ class Progress(NamedTuple):
     world_size: int  # processes
     data: dict[str, Any]  # state of the loader, the same on every process
     losses: list[float]  # of the current epoch's steps that were not skipped
+    identity: Optional[dict[str, Any]] = None  # settings that must stay; None in files of the first release
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
 
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
@@ -133,3 +134,12 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise InputError(f"precision={self.precision!r}, but must be one of {', '.join(PRECISIONS)}")
+
+    def identity(self) -> dict[str, Any]:
+        """What a run must keep to where it goes on, beside what shapes of weights and the loader's state tell."""
+        found = {"masks": asdict(self.masks)}
+        if isinstance(self.data, Mapping):
+            found["data"] = {key: self.data[key] for key in ("height", "width") if key in self.data}
+            sets = self.data.get("data_sets", {})
+            found["cropped_rows"] = {name: part.get("cropped_rows", 0) for name, part in sets.items()}
+        return found

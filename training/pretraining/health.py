@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,13 +34,16 @@ class FeatureHealth(NamedTuple):
 def measure_features(targets: Tensor, max_tokens: int) -> FeatureHealth:
     """Spread and rank of target features [B, N, D], of at most ``max_tokens`` tokens, the same at every step.
 
-    They are drawn: evenly spaced tokens may all lie on one edge of the picture.
+    They are drawn: evenly spaced tokens may all lie on one edge of the picture. Features that are not finite have
+    neither spread nor rank: both are NaN.
     """
     tokens = targets.detach().flatten(0, 1)
     if len(tokens) > max_tokens:
         chosen = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(TOKEN_SEED))[:max_tokens]
         tokens = tokens[chosen.to(tokens.device)]
     tokens = tokens.float()
+    if not tokens.isfinite().all():
+        return FeatureHealth(math.nan, math.nan)
     return FeatureHealth(feature_std(tokens), effective_rank(tokens))
 
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training.files import write_text
+from navsim_agents.common.files import write_text
 
 COLUMNS = (
     "step",

@@ -15,11 +15,11 @@ from typing import Any, Optional, Protocol
 import torch
 from torch import Tensor, nn
 
+from navsim_agents.common.files import read_json, write_json
 from navsim_agents.errors import CheckpointError, InputError
 from navsim_agents.models.grid import TokenGrid
 from navsim_agents.models.masks import Masks, sample_masks
 from navsim_agents.models.video_jepa import VideoJepa
-from training.files import read_json, write_json
 from training.pretraining import checkpoints
 from training.pretraining.config import ModelConfig, PretrainConfig
 from training.pretraining.health import FiniteGuard
@@ -151,6 +151,7 @@ class Pretrainer:
                 self.processes.world_size,
                 self.loader.state_dict(),
                 self.epoch_losses,
+                self.config.identity(),
             )
             path = checkpoints.checkpoint_path(self.folder, self.step)
             epoch = self.step // schedule.iterations_per_epoch
@@ -196,6 +197,11 @@ class Pretrainer:
             raise CheckpointError(
                 f"{path} was written with (seed, batch_size · processes) = {written}, this run has {wanted}; keep "
                 f"to the former, or start anew elsewhere from its weights: model.init_from={path}"
+            )
+        if progress.identity not in (None, self.config.identity()):
+            raise CheckpointError(
+                f"{path} was written with {progress.identity}, this run has {self.config.identity()}; keep to the "
+                f"former, or start anew elsewhere from its weights: model.init_from={path}"
             )
         self.step, self.epoch_losses = progress.step, list(progress.losses)
         self.loader.load_state_dict(progress.data)

@@ -65,7 +65,8 @@ class Recorder:
         if step == 1 or step % self.config.health.every == 0:
             health = measure_features(result.targets, self.config.health.max_tokens)
             row.update(health._asdict())
-            message = self._alarm.check(health, step)
+            if not result.is_skipped:  # a step that is not finite has an alarm of its own
+                message = self._alarm.check(health, step)
             self._bar.set_postfix(loss=f"{result.loss:.3f}", rank=f"{health.effective_rank:.1f}")
         self._history.add(row)
         self._bar.update()

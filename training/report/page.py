@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Optional
 
+from navsim_agents.common.files import write_text
 from training.config import ReportConfig
-from training.files import write_text
 from training.report import html
 from training.report.curves_section import pretraining, trainings
 from training.report.provenance import git_revision, machine, versions

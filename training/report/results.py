@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from navsim_agents.common.files import read_json, reading
 from navsim_agents.errors import InputError
 from training.evaluate import PLANS_FILE, SUMMARY_FILE
-from training.files import read_json
 from training.train import RESULT_FILE
 
 HISTORY_FILE = "history.csv"  # of trainings and of pretraining alike
@@ -54,25 +54,42 @@ def read_results(
     """Read the folders; raises InputError where one of them does not hold what it should."""
     _require(evaluation / SUMMARY_FILE, f"python -m training.evaluate output={evaluation} …")
     summary = read_json(evaluation / SUMMARY_FILE)
-    with np.load(evaluation / PLANS_FILE) as stored:
+    with reading(evaluation / PLANS_FILE), np.load(evaluation / PLANS_FILE, allow_pickle=False) as stored:
         plans, proposals, foreseen = (_by_agent(stored, kind) for kind in ("plans", "proposals", "foreseen"))
     steps = Path(pretraining) / HISTORY_FILE if pretraining else None
     if steps is not None:
         _require(steps, f"python -m training.pretrain output={pretraining} …")
     return Results(
         summary,
-        {name: pd.read_csv(evaluation / f"{name}.csv") for name in summary["agents"]},
+        {name: _scene_table(evaluation / f"{name}.csv", summary) for name in summary["agents"]},
         plans,
         proposals,
         foreseen,
         {name: _training(Path(folder)) for name, folder in trainings.items()},
-        pd.read_csv(steps) if steps is not None else None,
+        _table(steps) if steps is not None else None,
     )
+
+
+def _table(path: Path) -> pd.DataFrame:
+    with reading(path):
+        return pd.read_csv(path)
+
+
+def _scene_table(path: Path, summary: Mapping[str, Any]) -> pd.DataFrame:
+    """A row for every scene that the summary counts."""
+    table = _table(path)
+    lacking = {"token", "log_name", "command", "speed_mps", "valid"} - set(table)
+    if lacking or len(table) != summary["scenes"]["num_scenes"]:
+        raise InputError(
+            f"{path} has {len(table)} rows and lacks {sorted(lacking) or 'no column'}, but {SUMMARY_FILE} counts "
+            f"{summary['scenes']['num_scenes']} scenes; run training.evaluate again"
+        )
+    return table
 
 
 def _training(folder: Path) -> TrainingRecord:
     _require(folder / RESULT_FILE, f"python -m training.train output={folder} …")
-    return TrainingRecord(pd.read_csv(folder / HISTORY_FILE), read_json(folder / RESULT_FILE))
+    return TrainingRecord(_table(folder / HISTORY_FILE), read_json(folder / RESULT_FILE))
 
 
 def _require(path: Path, command: str) -> None:

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Union
 
+from navsim_agents.common.files import read_text, write_text
 from navsim_agents.errors import VideoError
-from training.files import write_text
 
 VIDEO_FILE, IMAGE_SEQUENCE = "video", "images"
 KINDS = (VIDEO_FILE, IMAGE_SEQUENCE)
@@ -100,7 +100,7 @@ def read_rows(path: Path) -> list[Row]:
             f"{path} is no file; make the manifest with `python -m cache_tools.index_videos output={path}`"
         )
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path, VideoError).splitlines(), start=1):
         try:
             rows.append(row_from_json(json.loads(line)))
         except (ValueError, TypeError) as error:

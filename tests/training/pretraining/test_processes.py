@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import multiprocessing
 
+from navsim_agents.common.files import read_json
 from tests.training.pretraining.tiny_runs import Bars, pretrainer, tiny_config
-from training.files import read_json
 from training.pretraining.config import PretrainConfig, ProcessConfig
 from training.pretraining.loop import Pretrainer
 from training.pretraining.processes import Processes

@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from navsim_agents.common.files import read_json
 from navsim_agents.errors import CheckpointError, InputError, TrainingError
 from navsim_agents.models.blocks import RotaryAttention
 from tests.models.plain_attention import PlainAttention
 from tests.training.pretraining.tiny_runs import Bars, pretrainer, tiny_config
-from training.files import read_json
 from training.pretraining.config import HealthConfig, MasksConfig, OptimiserConfig, ProcessConfig, SavingConfig
 from training.pretraining.health import CollapseAlarm, FeatureHealth, clip_flops, measure_features
 from training.pretraining.loop import Pretrainer

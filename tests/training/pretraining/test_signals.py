@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from navsim_agents.common.files import read_json
 from tests.training.pretraining.tiny_runs import pretrainer, tiny_config
 from tests.video.videos import picture_data, small_clips
-from training.files import read_json
 from training.pretraining.schedules import ScheduleConfig
 from training.video.loader import build_clip_loader
 

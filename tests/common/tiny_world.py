@@ -1,0 +1,47 @@
+"""What every command needs, made by the commands themselves on a world of two short logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from navsim_agents.distillation import save_vocabulary
+from navsim_agents.scoring import SceneStore
+from tests.common.commands import COMMANDS, places
+from tests.labels.tools import make_vocabulary
+from tests.video.videos import write_video
+
+WORLD = ("logs=2", "seed=3", "duration_s=7.5", "splits.train=0", "splits.val=0", "cameras=[cam_f0]")
+
+
+def build(folder: Path) -> dict[str, str]:
+    """Fill ``folder``; what the names in ``Command.needed`` stand for, but for the devkit's metric cache."""
+    where = places(folder)
+    run("navsim_agents.world.__main__", f"output={where['world']}", *WORLD)
+    where["store"] = str(folder / "world" / "scoring_scenes" / "test")
+    store = SceneStore(where["store"])
+    for name in ("scene.npz", "plans.npy", "vocabulary.npy", "manifest.jsonl", "submission.pkl"):
+        where[Path(name).stem] = str(folder / name)
+    store[store.tokens[0]].save(where["scene"])
+    np.save(where["plans"], np.cumsum(np.full((3, 8, 3), (2.0, 0.1, 0.01)), axis=1))
+    save_vocabulary(make_vocabulary(), where["vocabulary"])
+    write_video(folder / "videos" / "a.mkv", 40)
+    Path(where["submission"]).write_bytes(b"")
+    fill(where, "cache_tools.index_videos", "manifest", "data_set=world")
+    fill(where, "cache_tools.score_vocabulary", "labels")
+    fill(where, "training.train", "run")
+    fill(where, "training.evaluate", "evaluation")
+    fill(where, "training.pretrain", "pretraining")
+    return where
+
+
+def fill(where: dict[str, str], module: str, name: str, *more: str) -> None:
+    """Let a command write what ``name`` stands for."""
+    run(module, *COMMANDS[module].overrides({**where, "out": where[name]}), *more)
+
+
+def run(module: str, *overrides: str) -> None:
+    """Run a command that must succeed."""
+    ended = COMMANDS[module].run(*overrides)
+    assert ended.code == 0, ended
