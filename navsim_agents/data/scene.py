@@ -125,6 +125,9 @@ def read_camera(frame: LogFrame, camera_name: str, blobs: Path) -> Camera:
     )
 
 
+EGO_KEYS = ("ego2global_translation", "ego2global_rotation", "ego_dynamic_state")
+
+
 @dataclass(frozen=True)
 class Scene:
     """Frames of one scene, the ``num_history_frames``-th of which is now."""
@@ -140,8 +143,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         for frame in self.log_frames:
-            values = (*frame["ego2global_translation"], *frame["ego2global_rotation"], *frame["ego_dynamic_state"])
-            if not np.isfinite(values).all():
+            if not all(np.isfinite(frame[key]).all() for key in EGO_KEYS if frame[key] is not None):
                 raise WorldDataError(
                     f"frame {frame['token']} of log {frame['log_name']} has an ego pose, velocity or acceleration that "
                     "is not a finite number; leave its scenes out, or write the log again"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -18,7 +19,7 @@ from navsim_agents.common.files import read_json
 from navsim_agents.errors import CheckpointError, InputError, TrainingError
 from navsim_agents.models.blocks import RotaryAttention
 from tests.models.plain_attention import PlainAttention
-from tests.training.pretraining.tiny_runs import Bars, pretrainer, tiny_config
+from tests.training.pretraining.tiny_runs import FAMILIES, Bars, pretrainer, tiny_config
 from training.pretraining.config import HealthConfig, MasksConfig, OptimiserConfig, ProcessConfig, SavingConfig
 from training.pretraining.health import CollapseAlarm, FeatureHealth, clip_flops, measure_features
 from training.pretraining.loop import Pretrainer
@@ -58,7 +59,8 @@ def test_the_loss_falls_and_features_keep_their_rank(tmp_path: Path) -> None:
     )
     pretrainer(config, Bars(4, distinct=4)).run()
     table = history(tmp_path)
-    assert table["loss"][-5:].mean() < 0.75 * table["loss"][:5].mean()
+    # 0.75 to 0.84 by seed on one machine, and not the same on all; 1.00 with a rate of 0.
+    assert table["loss"][-5:].mean() < 0.88 * table["loss"][:5].mean()
     assert table["effective_rank"].dropna().iloc[-1] > 4.0
     assert table["feature_std"].dropna().iloc[-1] > 0.5
 
@@ -255,6 +257,44 @@ def test_a_step_that_is_not_finite_is_skipped_and_named(tmp_path: Path, capsys: 
     assert "step 4: losses [nan, nan], gradient norm nan; skipped, not finite" in capsys.readouterr().out
 
 
+def test_features_that_are_not_finite_at_a_measured_step_cost_that_step_and_no_alarm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Step 6 is one of those whose features are measured."""
+    run = pretrainer(tiny_config(tmp_path, health=HealthConfig(every=3, max_tokens=50, on_collapse="stop")))
+    forward = run.jepa.forward
+
+    def spoilt(clip: Tensor, masks: Any) -> Any:
+        losses, targets = forward(clip, masks)
+        return (losses * torch.nan, targets * torch.nan) if run.step == 6 else (losses, targets)
+
+    run.jepa.forward = spoilt  # type: ignore[method-assign]
+    run.run()
+    assert list(history(tmp_path)["is_skipped"]) == [*[0] * 5, 1, *[0] * 6]
+    assert history(tmp_path)["effective_rank"][[2, 8]].notna().all()
+    printed = capsys.readouterr().out
+    assert "step 6: losses [nan, nan], gradient norm nan; skipped, not finite" in printed
+    assert "collapse" not in printed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": {"height": 64, "width": 128, "data_sets": {"a": {"cropped_rows": 28}}}},
+        {"data": {"height": 32, "width": 128, "data_sets": {"a": {"cropped_rows": 0}}}},
+        {"masks": MasksConfig(FAMILIES[:1], cut_over="all")},
+        {"masks": MasksConfig(FAMILIES, cut="first", cut_over="all")},
+    ],
+)
+def test_other_pictures_or_masks_are_refused_where_a_run_goes_on(tmp_path: Path, changes: dict[str, Any]) -> None:
+    data = {"height": 32, "width": 128, "data_sets": {"a": {"cropped_rows": 28}}}
+    config = tiny_config(tmp_path, data=data, schedule=ScheduleConfig(epochs=1, iterations_per_epoch=1))
+    pretrainer(config).run()
+    assert pretrainer(config).step == 1
+    with pytest.raises(CheckpointError, match=r"was written with .*start anew elsewhere"):
+        pretrainer(replace(config, **changes))
+
+
 @pytest.mark.parametrize("first", [11, 9])
 def test_steps_skipped_in_the_last_epoch_do_not_spoil_the_result(tmp_path: Path, first: int) -> None:
     run = pretrainer(tiny_config(tmp_path, health=HealthConfig(max_skipped_steps=4)))
@@ -304,7 +344,14 @@ def test_health_is_measured_all_over_the_picture() -> None:
     health = measure_features(targets, 10)
     assert health.feature_std > 0.5
     assert health == measure_features(targets, 10)
-    assert measure_features(targets, 80) == measure_features(targets.flip(0), 80)
+    assert measure_features(targets, 80) == pytest.approx(measure_features(targets.flip(0), 80), rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_health_of_features_that_are_not_finite_is_nan(value: float) -> None:
+    targets = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(1))
+    targets[1, 2, 3] = value
+    assert all(np.isnan(measure_features(targets, 10)))
 
 
 def test_the_alarm_sounds_once_for_each_collapse() -> None:
