@@ -18,8 +18,9 @@ PACKAGE = "navsim_agents"
 ALLOWED = {
     "errors": set(),
     "poses": set(),
+    "common": {"errors"},
     "models": {"errors"},
-    "scoring": {"errors"},
+    "scoring": {"errors", "common"},
     "distillation": {"errors", "scoring"},
     "data": {"errors", "poses"},
     "world": {"errors", "poses", "data", "scoring"},
