@@ -40,7 +40,7 @@ class BuildVocabularyConfig:
     train_test_split: str = "navtrain"
     log_names: Optional[list[str]] = None
     frame_interval: int = 1
-    kmeans: str = "auto"
+    kmeans: str = "sklearn"
     seed: int = 0
     max_iterations: int = 100
     iterations_per_round: int = 5
@@ -108,7 +108,11 @@ def _how(config: BuildVocabularyConfig, futures: Futures, found: Clusters, offse
         "logs": futures.num_logs,
         "logs_skipped": dict(futures.skipped),
         "kmeans": found.backend,
+        "kmeans_version": found.version,
+        "start": "k-means++",
         "seed": config.seed,
+        "iterations": found.iterations,
+        "inertia": found.inertia[-1],
         "inertia_per_round": list(found.inertia),
         "iterations_per_round": config.iterations_per_round,
         "cluster_size": {
