@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from navsim_agents.errors import InputError, NavsimDriveJepaError, errors_in_one_line
 from training.cache import Builders, LogResult, build_cache
 from training.config import TrainConfig, read_config
-from training.dataset import CachedScenes
+from training.dataset import CachedScenes, collate
 from training.files import read_json, write_json, write_text
 from training.history import History
 from training.lightning_module import AgentModule
@@ -63,8 +63,8 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
     start = time.monotonic()
     trainer.fit(
         AgentModule(agent),
-        DataLoader(train_set, shuffle=True, **config.dataloader.params),
-        DataLoader(val_set, **config.dataloader.params),
+        DataLoader(train_set, shuffle=True, collate_fn=collate, **config.dataloader.params),
+        DataLoader(val_set, collate_fn=collate, **config.dataloader.params),
         ckpt_path=last_checkpoint(output),
     )
     result = {
