@@ -9,7 +9,7 @@ PACKAGES = ["navsim_agents", "navsim_configs", "cache_tools", "training"]
 # The driving world writes nuPlan's geopackages; reports draw with matplotlib.
 WORLD = ["geopandas>=0.12.1", "pyogrio", "shapely>=2.0"]
 REPORT = ["matplotlib>=3.5"]
-LABELS = ["scikit-learn>=1.0"]  # k-means; faiss is taken instead where it is installed
+LABELS = ["scikit-learn>=1.0"]  # k-means; kmeans=faiss needs faiss besides, which is not asked for
 # Driving videos are decoded by PyAV, whose wheels bring FFmpeg along.
 VIDEO = ["av>=15"]
 TEST = [

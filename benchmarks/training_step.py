@@ -30,8 +30,7 @@ from navsim_agents.drive_jepa.proposal_features import EGO, PROJECTION
 from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE
 from navsim_agents.drive_jepa.selection import MOTION
 from navsim_agents.drive_jepa.targets import TRAJECTORY
-from navsim_agents.scoring import ScoringScene
-from navsim_agents.scoring.packed import pack_scene
+from navsim_agents.scoring import PackedText, ScoringScene, pack_scene, stack_texts
 from navsim_agents.world.camera.calibration import FOCAL_LENGTH_PX, PRINCIPAL_POINT_PX
 
 
@@ -93,7 +92,7 @@ def make_batch(agent: ProposalAgent, scenes: list[ScoringScene]) -> tuple[dict[s
     }
     targets = {
         TRAJECTORY: torch.stack([scene.human_trajectory for scene in scenes]).float(),
-        SCORING_SCENE: torch.stack([pack_scene(scene, config.scene_bytes) for scene in scenes]),
+        SCORING_SCENE: stack_texts([PackedText.of(pack_scene(scene)) for scene in scenes]),
     }
     return features, targets
 

@@ -40,7 +40,7 @@ class BuildVocabularyConfig:
     train_test_split: str = "navtrain"
     log_names: Optional[list[str]] = None
     frame_interval: int = field(default=1, metadata=at_least(1))
-    kmeans: str = "auto"
+    kmeans: str = "sklearn"
     seed: int = field(default=0, metadata=at_least(0))
     max_iterations: int = field(default=100, metadata=at_least(1))
     iterations_per_round: int = field(default=5, metadata=at_least(1))
@@ -108,7 +108,11 @@ def _how(config: BuildVocabularyConfig, futures: Futures, found: Clusters, offse
         "logs": futures.num_logs,
         "skipped": dict(futures.skipped),
         "kmeans": found.backend,
+        "kmeans_version": found.version,
+        "start": "k-means++",
         "seed": config.seed,
+        "iterations": found.iterations,
+        "inertia": found.inertia[-1],
         "inertia_per_round": list(found.inertia),
         "iterations_per_round": config.iterations_per_round,
         "cluster_size": {

@@ -1,10 +1,11 @@
-"""A cache of what an agent's builders compute: one folder a log, one memory-mapped array a feature.
+"""A cache of what an agent's builders compute: one folder a log, one memory-mapped file a feature.
 
 Layout::
 
     <folder>/stamp.json                    what built it: builders and their settings
     <folder>/<log>/features.<key>.npy      [scenes, ...] in the builder's own dtype (pictures stay uint8)
     <folder>/<log>/targets.<key>.npy
+    <folder>/<log>/targets.<key>.text      values of any length, one after the other; .ends beside it: see columns.py
     <folder>/<log>/index.json              tokens in row order, skipped scenes with reasons, hash of the log
 
 A log's folder appears whole or not at all, so an interrupted run goes on with the logs that are missing.
@@ -21,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ from tqdm import tqdm
 
 from navsim_agents.common.files import read_json, write_json
 from navsim_agents.errors import InputError
+from navsim_agents.scoring import PackedText
+from training.columns import Value, Writer, open_writers
 from training.sources import SceneSource
 
 SCHEMA = 1
@@ -48,15 +51,15 @@ class Builders:
         """The builders that ``agent`` names."""
         return cls(agent.get_feature_builders(), agent.get_target_builders())
 
-    def compute(self, scene: Any) -> dict[str, np.ndarray]:
-        """Arrays of one scene, keyed ``features.<key>`` and ``targets.<key>``."""
+    def compute(self, scene: Any) -> dict[str, Value]:
+        """Arrays and texts of one scene, keyed ``features.<key>`` and ``targets.<key>``."""
         agent_input = scene.get_agent_input()
-        arrays = {}
+        values = {}
         for builder in self.features:
-            arrays.update(_named("features", builder.compute_features(agent_input)))
+            values.update(_named("features", builder.compute_features(agent_input)))
         for builder in self.targets:
-            arrays.update(_named("targets", builder.compute_targets(scene)))
-        return arrays
+            values.update(_named("targets", builder.compute_targets(scene)))
+        return values
 
     def stamp(self) -> dict[str, Any]:
         """What decides the cache's content, in plain JSON types."""
@@ -97,7 +100,7 @@ def build_cache(
 
 
 def cache_log(folder: Path, source: SceneSource, builders: Builders, log_name: str) -> LogResult:
-    """Compute one log's arrays and put its folder in place."""
+    """Compute one log's columns and put its folder in place."""
     torch.set_num_threads(1)
     temporary = folder / f".{log_name}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -119,45 +122,32 @@ def _write_scenes(folder: Path, reader: Any, builders: Builders) -> tuple[list[s
     all_tokens = list(reader.tokens)
     tokens: list[str] = []
     skipped: dict[str, str] = {}
-    arrays: dict[str, np.memmap] = {}
+    writers: dict[str, Writer] = {}
     for token in all_tokens:
         try:
             row = builders.compute(reader.get_scene(token))
-            arrays = arrays or _allocate(folder, row, len(all_tokens))
-            _check_row(arrays, row)
+            writers = writers or open_writers(folder, row, len(all_tokens))
+            _check_row(writers, row)
         except Exception as error:  # one bad scene costs one scene; the reason goes into the report
             skipped[token] = _reason(error)
             continue
         for key, value in row.items():
-            arrays[key][len(tokens)] = value
+            writers[key].append(value)
         tokens.append(token)
-    for key, array in arrays.items():
-        array.flush()
-        if skipped:
-            np.save(folder / f"{key}.npy.trimmed.npy", array[: len(tokens)])
-            os.replace(folder / f"{key}.npy.trimmed.npy", folder / f"{key}.npy")
+    for writer in writers.values():
+        writer.close()
     return tokens, skipped
 
 
-def _allocate(folder: Path, row: Mapping[str, np.ndarray], num_scenes: int) -> dict[str, np.memmap]:
-    return {
-        key: np.lib.format.open_memmap(
-            folder / f"{key}.npy", mode="w+", dtype=value.dtype, shape=(num_scenes, *value.shape)
-        )
-        for key, value in row.items()
-    }
-
-
-def _check_row(arrays: Mapping[str, np.ndarray], row: Mapping[str, np.ndarray]) -> None:
-    if arrays.keys() != row.keys():
-        raise InputError(f"builders gave {sorted(row)}, but {sorted(arrays)} for this log's first scene")
+def _check_row(writers: Mapping[str, Writer], row: Mapping[str, Value]) -> None:
+    if writers.keys() != row.keys():
+        raise InputError(f"builders gave {sorted(row)}, but {sorted(writers)} for this log's first scene")
     for key, value in row.items():
-        if value.shape != arrays[key].shape[1:]:
-            raise InputError(f"{key} has shape {value.shape}, but {arrays[key].shape[1:]} in this log's first scene")
+        writers[key].check(value)
 
 
-def _named(kind: str, values: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    return {f"{kind}.{key}": value.numpy() for key, value in values.items()}
+def _named(kind: str, values: Mapping[str, Union[torch.Tensor, PackedText]]) -> dict[str, Value]:
+    return {f"{kind}.{key}": value if isinstance(value, PackedText) else value.numpy() for key, value in values.items()}
 
 
 def _reason(error: Exception) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
-import numpy as np
-import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from navsim_agents.common.files import read_json
 from navsim_agents.errors import InputError
+from navsim_agents.scoring import PackedText, stack_texts
 from training.cache import INDEX_FILE
+from training.columns import Column, open_columns
 
-Sample = tuple[dict[str, Tensor], dict[str, Tensor]]
+Sample = tuple[dict[str, Union[Tensor, PackedText]], dict[str, Union[Tensor, PackedText]]]
+Batch = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
 class CachedScenes(Dataset[Sample]):
@@ -24,7 +25,7 @@ class CachedScenes(Dataset[Sample]):
     def __init__(self, folder: Path, log_names: Sequence[str]) -> None:
         self.tokens: list[str] = []
         self._rows: list[tuple[Path, int]] = []
-        self._open: dict[Path, dict[str, np.ndarray]] = {}
+        self._open: dict[Path, dict[str, Column]] = {}
         for log_name in log_names:
             index = folder / log_name / INDEX_FILE
             tokens = read_json(index)["tokens"] if index.exists() else []
@@ -41,15 +42,25 @@ class CachedScenes(Dataset[Sample]):
         return len(self.tokens)
 
     def __getitem__(self, index: int) -> Sample:
-        """One scene's tensors, copied out of the memory map."""
+        """One scene's tensors and texts, copied out of the memory map."""
         folder, row = self._rows[index]
         sample: Sample = ({}, {})
-        for name, array in self._arrays(folder).items():
+        for name, column in self._columns(folder).items():
             kind, key = name.split(".", 1)
-            sample[0 if kind == "features" else 1][key] = torch.from_numpy(np.array(array[row]))
+            sample[0 if kind == "features" else 1][key] = column[row]
         return sample
 
-    def _arrays(self, folder: Path) -> dict[str, np.ndarray]:
+    def _columns(self, folder: Path) -> dict[str, Column]:
         if folder not in self._open:
-            self._open[folder] = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+            self._open[folder] = open_columns(folder)
         return self._open[folder]
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stacked tensors; texts as uint8 [B, longest], so that a loader's worker and not the training pads them."""
+    features, targets = default_collate(list(samples))
+    return _stacked(features), _stacked(targets)
+
+
+def _stacked(values: dict[str, Any]) -> dict[str, Tensor]:
+    return {key: value if isinstance(value, Tensor) else stack_texts(value) for key, value in values.items()}

@@ -8,10 +8,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from training.dataset import Batch
+
 VAL_ADE = "val/average_displacement_m"
 """Named apart from what an agent's own callbacks may log."""
-
-Batch = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
 class AgentModule(pl.LightningModule):

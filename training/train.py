@@ -26,7 +26,7 @@ from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.key_table import mismatches
 from training.cache import Builders, LogResult, build_cache
 from training.config import TrainConfig
-from training.dataset import CachedScenes
+from training.dataset import CachedScenes, collate
 from training.history import History
 from training.lightning_module import AgentModule
 from training.sources import LoggedScenes, SceneSource, sensors_of, split_logs
@@ -64,7 +64,11 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
     resumed = _check_resumed(agent, last_checkpoint(output))
     trainer = _constructed("trainer.params", pl.Trainer, **_trainer_params(config, agent, output))
     loaders = [
-        _constructed("dataloader.params", DataLoader, dataset=data, **{"shuffle": shuffled, **config.dataloader.params})
+        _constructed(
+            "dataloader.params",
+            DataLoader,
+            **{"dataset": data, "shuffle": shuffled, "collate_fn": collate, **config.dataloader.params},
+        )
         for data, shuffled in ((train_set, True), (val_set, False))
     ]
     start = time.monotonic()

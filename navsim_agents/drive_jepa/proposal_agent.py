@@ -35,7 +35,13 @@ from navsim_agents.drive_jepa.proposal_features import (
 )
 from navsim_agents.drive_jepa.proposal_networks import build_planner
 from navsim_agents.drive_jepa.proposal_step import draw_teachers, key_generator, step_loss, step_metrics
-from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE, TEACHERS, ScoringSceneBuilder, TeachersBuilder
+from navsim_agents.drive_jepa.scene_targets import (
+    SCORING_SCENE,
+    TEACHERS,
+    ScoringSceneBuilder,
+    TeachersBuilder,
+    packed_batch,
+)
 from navsim_agents.drive_jepa.selection import Choice, Proposals, choose
 from navsim_agents.drive_jepa.targets import TRAJECTORY, HumanTrajectoryBuilder
 from navsim_agents.errors import InputError
@@ -130,7 +136,8 @@ class ProposalAgent(DriveJepaAgent):
         """The weighted terms of the paper's section 3.4; beside them what the simulator says of the proposals."""
         output = ProposalOutput(**{name: predictions.get(name) for name in ProposalOutput._fields})  # type: ignore[arg-type]
         human = targets[TRAJECTORY]
-        labels = label_proposals(targets[SCORING_SCENE], output.final, self.config.scored_metric, FRAME_INTERVAL_S)
+        scenes = packed_batch(targets[SCORING_SCENE], output.final.device)
+        labels = label_proposals(scenes, output.final, self.config.scored_metric, FRAME_INTERVAL_S)
         teachers = None
         if self.config.distils:
             self.scenes_without_teachers = scenes_without_teachers(targets[TEACHERS])

@@ -46,15 +46,15 @@ class ScoringConfig(CheckedConfig):
 
     scene_store: Optional[str] = None  # a SceneStore, or a folder of them
     metric_cache_path: Optional[str] = None  # or the devkit's own metric cache
-    scene_bytes: int = 2_097_152  # length of a packed scene; all have the same
+    scene_bytes: int = 0  # of every cached scene, as earlier releases had it; 0: each as long as it is
     metric: str = AUTO  # pdms or epdms; auto: the host's, epdms without a devkit
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
-            self.scene_bytes > 0 and self.scene_bytes % ALIGNMENT == 0,
+            self.scene_bytes >= 0 and self.scene_bytes % ALIGNMENT == 0,
             f"scene_bytes={self.scene_bytes}",
-            f"must be a positive multiple of {ALIGNMENT}",
+            f"must be a multiple of {ALIGNMENT}, or 0 for scenes as long as they are",
         )
         require_choice("metric", self.metric, METRICS)
 

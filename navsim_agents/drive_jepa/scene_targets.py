@@ -6,7 +6,8 @@ so it goes on from there once the scene is exported or left out by ``train_test_
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from collections.abc import Sequence
+from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor
@@ -18,14 +19,22 @@ from navsim_agents.errors import InputError, SceneError
 from navsim_agents.scoring import ScoringScene
 from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.packed import pack_scene
+from navsim_agents.scoring.packed_text import PackedText, stack_texts
 from navsim_agents.scoring.scene_batch import refuse_unknown_inputs
 
 SCORING_SCENE = "scoring_scene"
 TEACHERS = "teachers"
 
 
+OWN_LENGTH = 0
+"""``num_bytes`` of scenes that are kept as long as they are."""
+
+
 class ScoringSceneBuilder(AbstractTargetBuilder):
-    """``scoring_scene``: uint8 [``num_bytes``], all that the metrics need of the scene, packed."""
+    """``scoring_scene``: all that the metrics need of the scene, packed, as a text of its own length.
+
+    With ``num_bytes`` it is uint8 [``num_bytes``] instead, as earlier releases cached it; longer scenes are refused.
+    """
 
     unstamped = frozenset({"_metric"})
     """Settings that refuse scenes but change nothing of those that are cached, so that a cache serves with any."""
@@ -34,7 +43,7 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
         self,
         scene_store: Optional[str],
         metric_cache_path: Optional[str],
-        num_bytes: int,
+        num_bytes: int = OWN_LENGTH,
         metric: Optional[str] = None,
     ) -> None:
         """Read scenes from a store or from the devkit's metric cache; ``metric`` is what they must be fit for.
@@ -59,9 +68,10 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
         else:
             assert self._metric_cache_path is not None  # one of the two is given
             origin = metric_cache_digest(self._metric_cache_path)
-        return f"drive_jepa_scoring_scene_{self._num_bytes}_{origin}"
+        length = "" if self._num_bytes == OWN_LENGTH else f"{self._num_bytes}_"
+        return f"drive_jepa_scoring_scene_{length}{origin}"
 
-    def compute_targets(self, scene: Any) -> dict[str, Tensor]:
+    def compute_targets(self, scene: Any) -> dict[str, Any]:
         """Find the scene and pack it.
 
         Raises:
@@ -73,6 +83,8 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
             found = self._find(token)
             if self._metric is not None:
                 refuse_unknown_inputs(token, found.devkit, METRICS[self._metric])
+            if self._num_bytes == OWN_LENGTH:
+                return {SCORING_SCENE: PackedText.of(pack_scene(found))}
             return {SCORING_SCENE: pack_scene(found, self._num_bytes)}
         except SceneError as error:
             raise SceneError(
@@ -87,6 +99,12 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
 
         assert self._metric_cache_path is not None  # one of the two is given
         return load_metric_scene(self._metric_cache_path, token)
+
+
+def packed_batch(scenes: Union[Sequence[str], Tensor], device: torch.device) -> Tensor:
+    """``scoring_scene`` of a batch as collated, listed texts or stacked rows, as uint8 [B, longest] on ``device``."""
+    stacked = scenes if isinstance(scenes, Tensor) else stack_texts(scenes)
+    return stacked.to(device)
 
 
 class TeachersBuilder(AbstractTargetBuilder):

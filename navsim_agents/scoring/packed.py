@@ -1,6 +1,8 @@
-"""A scoring scene and its index as one flat tensor of bytes of fixed length, so that default collation stacks it."""
+"""A scoring scene and its index as one flat tensor of bytes; records of one length can be stacked."""
 
 from __future__ import annotations
+
+from typing import Optional
 
 import numpy as np
 import torch
@@ -20,16 +22,21 @@ def packed_size(scene: ScoringScene) -> int:
     return place(sections_of(scene))[1]
 
 
-def pack_scene(scene: ScoringScene, num_bytes: int) -> UInt8[Tensor, " num_bytes"]:
-    """Everything the metrics need of one scene, with its index built, in ``num_bytes`` bytes (the rest zero).
+def pack_scene(scene: ScoringScene, num_bytes: Optional[int] = None) -> UInt8[Tensor, " num_bytes"]:
+    """Everything the metrics need of one scene, with its index built.
+
+    Args:
+        scene: the scene.
+        num_bytes: length of the record, zeros behind what the scene needs; None: :func:`packed_size` and no more.
 
     Raises:
         SceneError: the scene needs more, or ``num_bytes`` is no multiple of 64.
     """
-    if num_bytes % ALIGNMENT:
-        raise SceneError(f"num_bytes is {num_bytes}, but must be a multiple of {ALIGNMENT}; round it up")
     sections = sections_of(scene)
     offsets, size = place(sections)
+    num_bytes = size if num_bytes is None else num_bytes
+    if num_bytes % ALIGNMENT:
+        raise SceneError(f"num_bytes is {num_bytes}, but must be a multiple of {ALIGNMENT}; round it up")
     if size > num_bytes:
         raise SceneError(
             f"scene {scene.token} needs {size} bytes, but num_bytes={num_bytes}; raise num_bytes to at least that, or "

@@ -7,7 +7,6 @@ CRC-32), ``store.json`` the schema versions. One process writes a store; several
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import os
@@ -20,6 +19,7 @@ from typing import Optional, Union
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.locks import FileLock
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.scene import SCHEMA_VERSION, ScoringScene
 from navsim_agents.scoring.scene_record import decode, encode
@@ -112,8 +112,8 @@ class SceneStoreWriter:
         self._path.mkdir(parents=True, exist_ok=True)
         data = self._path / DATA_FILE
         data.touch()
+        self._lock = _lock_of(self._path)
         self._file = data.open("r+b")
-        self._lock()
         known = (self._path / ABOUT_FILE).exists()
         self._rows = _read_index(self._path) if known else np.zeros(0, dtype=INDEX_DTYPE)
         self._new_rows: list[tuple[str, int, int, int]] = []
@@ -123,17 +123,6 @@ class SceneStoreWriter:
         self._file.seek(self._end)
         if not known:
             self.flush()
-
-    def _lock(self) -> None:
-        """Hold the data file until it is closed."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            raise SceneError(
-                f"{self._path} is being written by another writer, but a store takes one at a time; give each its own "
-                "folder and join them with merge_stores"
-            ) from error
 
     def add(self, scene: ScoringScene) -> None:
         """Append a scene.
@@ -174,6 +163,7 @@ class SceneStoreWriter:
         """Flush and close."""
         self.flush()
         self._file.close()
+        self._lock.release()
 
     def __enter__(self) -> SceneStoreWriter:
         return self
@@ -211,6 +201,17 @@ def _copy_record(store: SceneStore, token: str, writer: SceneStoreWriter) -> boo
         return False
     writer.add_record(token, record.data)
     return True
+
+
+def _lock_of(store: Path) -> FileLock:
+    """The lock of a store's data, held."""
+    try:
+        return FileLock(store / DATA_FILE)
+    except BlockingIOError as error:
+        raise SceneError(
+            f"{store} is being written by {error.strerror}, but a store takes one at a time; give each its own "
+            "folder and join them with merge_stores"
+        ) from error
 
 
 def _read_index(path: Path) -> npt.NDArray:

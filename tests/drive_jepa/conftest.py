@@ -34,7 +34,7 @@ def make_planner() -> Callable[..., ProposalAgent]:
 
     def make(checkpoint_path: Any = None, encoder_checkpoint_path: Any = None, **config: Any) -> ProposalAgent:
         torch.manual_seed(config.pop("seed", 0))
-        settings = {**TINY_PLANNER, "momentum": "off", "scene_bytes": 128_000, **config}
+        settings = {**TINY_PLANNER, "momentum": "off", **config}
         return ProposalAgent(settings, checkpoint_path, encoder_checkpoint_path, device="cpu")
 
     return make

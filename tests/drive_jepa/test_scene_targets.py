@@ -15,12 +15,13 @@ from typing import Any, Callable
 
 import pytest
 import torch
+from torch.utils.data import default_collate
 
 from navsim_agents.devkit.cache_files import FILE_NAME
 from navsim_agents.distillation import LabelStore
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.label_source import LabelSource
-from navsim_agents.drive_jepa.scene_targets import ScoringSceneBuilder, TeachersBuilder
+from navsim_agents.drive_jepa.scene_targets import ScoringSceneBuilder, TeachersBuilder, packed_batch
 from navsim_agents.errors import DevkitError, InputError, LabelError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene
 from navsim_agents.scoring.packed import pack_scene
@@ -36,7 +37,30 @@ def source(labels: dict[str, str], **changes: Any) -> LabelSource:
     return LabelSource(**settings)
 
 
-def test_the_packed_scene_is_the_stores(scene_store: Path) -> None:
+def test_a_scene_is_as_long_as_it_is(scene_store: Path) -> None:
+    drive = Drive(seed=1)
+    found = ScoringSceneBuilder(str(scene_store), None).compute_targets(drive.scene(5))["scoring_scene"]
+    wanted = pack_scene(SceneStore(scene_store)[drive.token(5)])
+    assert found.encode("latin-1") == wanted.numpy().tobytes()
+    assert len(found) < NUM_BYTES
+
+
+def test_collated_scenes_are_the_stacked_records(scene_store: Path) -> None:
+    """Texts of any length as NAVSIM's default collation leaves them, and rows of one length as it stacks them."""
+    drives = [Drive(seed=seed).scene(frame) for seed in (0, 1) for frame in (4, 6)]
+    for num_bytes in (0, NUM_BYTES):
+        builder = ScoringSceneBuilder(str(scene_store), None, num_bytes)
+        collated = default_collate([builder.compute_targets(scene) for scene in drives])["scoring_scene"]
+        found = packed_batch(collated, torch.device("cpu"))
+        records = [pack_scene(SceneStore(scene_store)[scene.scene_metadata.initial_token]) for scene in drives]
+        assert len({len(record) for record in records}) > 1
+        assert found.shape == (4, num_bytes or max(map(len, records)))
+        for row, record in zip(found, records):
+            assert torch.equal(row[: len(record)], record)
+            assert not row[len(record) :].any()
+
+
+def test_the_packed_scene_of_a_given_length_is_the_stores(scene_store: Path) -> None:
     drive = Drive(seed=1)
     found = ScoringSceneBuilder(str(scene_store), None, NUM_BYTES).compute_targets(drive.scene(5))["scoring_scene"]
     assert (found.dtype, found.shape) == (torch.uint8, (NUM_BYTES,))
@@ -129,8 +153,9 @@ def test_names_change_with_settings_and_scenes_but_not_with_the_place(scene_stor
     others = [
         ScoringSceneBuilder(str(less), None, NUM_BYTES),
         ScoringSceneBuilder(str(scene_store), None, 2 * NUM_BYTES),
+        ScoringSceneBuilder(str(scene_store), None),
     ]
-    assert len({first, *(builder.get_unique_name() for builder in others)}) == 3
+    assert len({first, *(builder.get_unique_name() for builder in others)}) == 4
 
 
 def write_metric_cache(folder: Path, contents: dict[str, bytes], time_s: int = 1_700_000_000) -> Path:
@@ -160,12 +185,13 @@ def test_names_change_with_the_files_of_a_metric_cache_but_not_with_its_place(tm
 
 
 def test_the_name_of_a_store_stays(tmp_path: Path) -> None:
-    """What earlier releases cached of a scene store is found: a hash of the index alone."""
+    """What earlier releases cached of a scene store, all of one length, is found: a hash of the index alone."""
     with SceneStoreWriter(tmp_path) as writer:
         writer.add(ScoringScene.from_arrays(arrays()))
     index = hashlib.sha256((tmp_path / "index.npy").read_bytes()).hexdigest()[:12]
     name = ScoringSceneBuilder(str(tmp_path), None, 6400).get_unique_name()
     assert name == f"drive_jepa_scoring_scene_6400_{index}"
+    assert ScoringSceneBuilder(str(tmp_path), None).get_unique_name() == f"drive_jepa_scoring_scene_{index}"
 
 
 def test_teachers_are_the_rows_that_reach_the_threshold(labels: dict[str, str]) -> None:
@@ -224,4 +250,4 @@ def test_builders_travel_and_their_stamp_stays(
     assert len(before) < 2000
     for builder, targets in zip(pickle.loads(before), wanted):
         for name, value in builder.compute_targets(scene).items():
-            assert torch.equal(value, targets[name])
+            assert value == targets[name] if isinstance(value, str) else torch.equal(value, targets[name])

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
 from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring import (
+    PackedText,
     ScoringScene,
     pack_scene,
     packed_size,
     score_batch,
     score_scenes,
+    stack_texts,
     unpack_scenes,
 )
 from navsim_agents.scoring.config import METRICS
@@ -84,6 +89,37 @@ def test_packed_golden_scenes_score_as_scenes(version):
     assert_scores_identical(alone, score_scenes(scenes[1:2], plans[1:2], metric=metric))
 
 
+@pytest.mark.parametrize("version", ["v1.1", "v2.2"])
+def test_texts_of_golden_scenes_score_as_scenes(version):
+    """By their own length, the longest without a byte behind it."""
+    paths = [path for path in SCENES if path.parent.name == version]
+    scenes = [ScoringScene.load(path) for path in paths]
+    rows = [np.load(path.with_name(path.name.replace("scene_", "expected_")))["trajectories"] for path in paths]
+    plans = torch.from_numpy(np.stack([row[3::7][:30] for row in rows]))
+    metric = "pdms" if version == "v1.1" else "epdms"
+    texts = [PackedText.of(pack_scene(made)) for made in scenes]
+    assert len(set(map(len, texts))) > 1
+    found = score_batch(unpack_scenes(stack_texts(texts), metric), plans, metric)
+    assert_scores_identical(found, score_scenes(scenes, plans, metric=metric))
+
+
+def test_a_text_is_its_bytes_everywhere():
+    values = torch.arange(256, dtype=torch.uint8)
+    text = PackedText.of(values)
+    assert torch.equal(stack_texts([text])[0], values)
+    for copy_of in (pickle.loads(pickle.dumps(text)), copy.deepcopy(text)):
+        assert (type(copy_of), copy_of) == (PackedText, text)
+    assert len(pickle.dumps(text)) < 256 + 100  # a plain text's are 384 more
+
+
+def test_texts_of_any_length_pass_default_collation_in_workers():
+    texts = [PackedText.of(torch.full((length,), 200, dtype=torch.uint8)) for length in (64, 192, 128)]
+    for workers in (0, 2):
+        (batch,) = torch.utils.data.DataLoader([{"scene": text} for text in texts], 3, num_workers=workers)
+        assert batch == {"scene": texts}
+        assert stack_texts(batch["scene"]).sum(1).tolist() == [200 * 64, 200 * 192, 200 * 128]
+
+
 def test_single_precision_batches_score_as_single_precision_scenes():
     scenes, plans = different_scenes(), some_plans(12, seed=7).unflatten(0, (4, 3))
     found = score_batch(unpack_scenes(packed(scenes), "epdms", dtype=torch.float32), plans)
@@ -103,6 +139,7 @@ def test_a_scene_fits_in_exactly_its_size():
     assert size % ALIGNMENT == 0
     assert torch.equal(pack_scene(made, size), pack_scene(made, BYTES)[:size])
     assert not pack_scene(made, BYTES)[size:].any()
+    assert torch.equal(pack_scene(made), pack_scene(made, size))
     with pytest.raises(
         SceneError, match=rf"scene 0123456789abcdef needs {size} bytes, but num_bytes={size - 64}; raise"
     ):

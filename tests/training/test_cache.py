@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import pickle
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from navsim_agents.errors import InputError
+from navsim_agents.scoring import PackedText
 from tests.training.fakes import LOGS, SCENES_PER_LOG, FakeSource, GreyFeatures, PoseTargets
 from training.cache import Builders, build_cache
-from training.dataset import CachedScenes
+from training.dataset import CachedScenes, collate
 
 BUILDERS = Builders([GreyFeatures()], [PoseTargets()])
 
@@ -117,3 +121,99 @@ def test_stamp_is_plain_json_and_the_same_in_every_process(tmp_path: Path) -> No
     assert json.loads(json.dumps(stamp)) == stamp
     assert stamp == Builders([GreyFeatures()], [PoseTargets()]).stamp()
     assert "0x" not in json.dumps(stamp)
+
+
+class WordTargets:
+    """A text a scene, as long as its speed [dm/s]; ``num_bytes`` makes it an array of one length."""
+
+    def __init__(self, num_bytes: int = 0) -> None:
+        self.num_bytes = num_bytes
+
+    def get_unique_name(self) -> str:
+        return f"words_{self.num_bytes}" if self.num_bytes else "words"
+
+    def compute_targets(self, scene: Any) -> dict[str, Any]:
+        values = torch.full((round(10 * scene.speed),), 255, dtype=torch.uint8)
+        if self.num_bytes:
+            return {"word": torch.nn.functional.pad(values, (0, self.num_bytes - len(values)))}
+        return {"word": PackedText.of(values)}
+
+
+def lengths_of(log_name: str) -> list[int]:
+    reader = FakeSource().open(log_name)
+    return [round(10 * reader.get_scene(token).speed) for token in reader.tokens]
+
+
+WORDS = Builders([GreyFeatures()], [PoseTargets(), WordTargets()])
+
+
+def test_texts_take_their_own_length(tmp_path: Path) -> None:
+    build_cache(tmp_path, FakeSource(), WORDS, LOGS[:2], workers=0)
+    lengths = lengths_of("log_a") + lengths_of("log_b")
+    assert len(set(lengths)) > 5
+    assert sum(path.stat().st_size for path in tmp_path.glob("*/targets.word.text")) == sum(lengths)
+    assert [sample[1]["word"] for sample in CachedScenes(tmp_path, LOGS[:2])] == ["\xff" * length for length in lengths]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_texts_are_padded_to_the_longest_of_a_batch(tmp_path: Path, workers: int) -> None:
+    build_cache(tmp_path, FakeSource(), WORDS, LOGS[:2], workers=0)
+    loader = DataLoader(CachedScenes(tmp_path, LOGS[:2]), 5, num_workers=workers, collate_fn=collate)
+    lengths = iter(lengths_of("log_a") + lengths_of("log_b"))
+    for features, targets in loader:
+        wanted = list(islice(lengths, len(features["status"])))
+        assert targets["word"].shape == (len(wanted), max(wanted))
+        assert (targets["word"] == 255).sum(1).tolist() == wanted
+        assert targets["trajectory"].shape == (len(wanted), 8, 3)
+
+
+def test_bad_scene_leaves_the_texts_of_the_others(tmp_path: Path) -> None:
+    build_cache(tmp_path, FakeSource(bad_tokens=("log_a_0", "log_a_4")), WORDS, LOGS[:1], workers=0)
+    lengths = [length for row, length in enumerate(lengths_of("log_a")) if row not in (0, 4)]
+    assert [len(targets["word"]) for _, targets in CachedScenes(tmp_path, LOGS[:1])] == lengths
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_texts_of_another_length_than_told_are_refused(tmp_path: Path, change: int) -> None:
+    build_cache(tmp_path, FakeSource(), WORDS, LOGS[:1], workers=0)
+    path = tmp_path / "log_a" / "targets.word.text"
+    size = path.stat().st_size
+    path.write_bytes((path.read_bytes() + b"x")[: size + change])
+    with pytest.raises(
+        InputError, match=rf"has {size + change} bytes, but its texts need {size}; delete .*log_a and run"
+    ):
+        CachedScenes(tmp_path, LOGS[:1])[0]
+
+
+def test_what_turns_from_text_to_array_costs_the_scene(tmp_path: Path) -> None:
+    class Fickle(WordTargets):
+        def compute_targets(self, scene: Any) -> dict[str, Any]:
+            self.num_bytes = 99 if scene.scene_metadata.initial_token in self.arrays else 0
+            return super().compute_targets(scene)
+
+    for name, arrays, reason in (
+        ("a", ("log_a_2",), "an array, but a text"),
+        ("b", ("log_a_0",), "a text, but an array"),
+    ):
+        builder = Fickle()
+        builder.arrays = arrays
+        (result,) = build_cache(tmp_path / name, FakeSource(), Builders([], [builder]), LOGS[:1], workers=0)
+        assert all(reason in text for text in result.skipped.values())
+        assert len(result.skipped) == (1 if name == "a" else SCENES_PER_LOG - 1)
+
+
+def test_cache_of_an_earlier_release_loads_or_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Its scenes have one length: the same setting goes on with it, another is refused with a way out."""
+    old = Builders([GreyFeatures()], [PoseTargets(), WordTargets(128)])
+    build_cache(tmp_path, FakeSource(), old, LOGS[:1], workers=0)
+    assert not list(tmp_path.glob("*/*.text"))
+    source = FakeSource()
+    build_cache(tmp_path, source, old, LOGS[:1], workers=0)
+    assert source.opened == []
+    (batch,) = DataLoader(CachedScenes(tmp_path, LOGS[:1]), SCENES_PER_LOG, collate_fn=collate)
+    assert batch[1]["word"].shape == (SCENES_PER_LOG, 128)
+    with pytest.raises(
+        InputError, match=r"num_bytes: 128 there, 0 now\); give another cache.path or cache.force"
+    ) as told:
+        build_cache(tmp_path, FakeSource(), WORDS, LOGS[:1], workers=0)
+    assert "\n" not in str(told.value)
