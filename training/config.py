@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Optional, TypeVar, cast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any, Optional, TypeVar, cast, get_args, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
+
+from navsim_agents.data.names import refuse_eaten_names
 
 ConfigT = TypeVar("ConfigT")
 
@@ -95,7 +98,13 @@ class ReportConfig:
 
 
 def read_config(kind: type[ConfigT], composed: DictConfig) -> ConfigT:
-    """``composed`` as a ``kind``; a key that ``kind`` does not know raises ``omegaconf.errors.ConfigKeyError``."""
+    """``composed`` as a ``kind``; a key that ``kind`` does not know raises ``omegaconf.errors.ConfigKeyError``.
+
+    Raises:
+        InputError: a list of names, such as ``log_names``, holds numbers: OmegaConf would make other names of them.
+    """
+    for key, values in _name_lists(kind, OmegaConf.to_container(composed), ""):
+        refuse_eaten_names(key, values)
     base = OmegaConf.structured(kind)
     _make_writable(base)
     return cast(ConfigT, OmegaConf.to_object(OmegaConf.merge(base, composed)))
@@ -111,3 +120,13 @@ def _make_writable(node: DictConfig) -> None:
             child = node._get_node(key)
         if isinstance(child, DictConfig) and not child._is_none():
             _make_writable(child)
+
+
+def _name_lists(kind: type, values: Any, prefix: str) -> Iterator[tuple[str, list[Any]]]:
+    """Values of the fields of ``kind`` that are lists of text, by their dotted keys."""
+    for name, hint in get_type_hints(kind).items():
+        value = values.get(name) if isinstance(values, Mapping) else None
+        if isinstance(value, list) and list[str] in (hint, *get_args(hint)):
+            yield f"{prefix}{name}", value
+        elif is_dataclass(hint):
+            yield from _name_lists(cast(type, hint), value, f"{prefix}{name}.")

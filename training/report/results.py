@@ -21,6 +21,8 @@ HISTORY_FILE = "history.csv"  # of trainings and of pretraining alike
 
 FloatArray = npt.NDArray[np.float64]
 
+NAME_COLUMNS = ("token", "log_name")
+
 
 @dataclass(frozen=True)
 class TrainingRecord:
@@ -61,13 +63,19 @@ def read_results(
         _require(steps, f"python -m training.pretrain output={pretraining} …")
     return Results(
         summary,
-        {name: pd.read_csv(evaluation / f"{name}.csv") for name in summary["agents"]},
+        {name: read_scenes(evaluation / f"{name}.csv") for name in summary["agents"]},
         plans,
         proposals,
         foreseen,
         {name: _training(Path(folder)) for name, folder in trainings.items()},
         pd.read_csv(steps) if steps is not None else None,
     )
+
+
+def read_scenes(path: Path) -> pd.DataFrame:
+    """Table of ``training.evaluate`` with a row a scene; names stay text, also those like ``0123`` or ``null``."""
+    empty = {name: [""] for name in pd.read_csv(path, nrows=0).columns if name not in NAME_COLUMNS}
+    return pd.read_csv(path, dtype=dict.fromkeys(NAME_COLUMNS, str), keep_default_na=False, na_values=empty)
 
 
 def _training(folder: Path) -> TrainingRecord:
