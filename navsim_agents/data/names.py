@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from navsim_agents.errors import InputError
 
@@ -54,6 +55,21 @@ def read_names(path: Path) -> dict[str, NameList]:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is no list of names, neither YAML nor text ({reason}); mend the file") from error
     return dict(_lists(root, ""))
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file's mapping as NAVSIM reads it: for all but names.
+
+    Raises:
+        InputError: no such file, no YAML that OmegaConf takes, or no mapping.
+    """
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise InputError(f"{path} cannot be read as NAVSIM does ({' '.join(str(error).split())}); mend it") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {type(content).__name__}, but must be a mapping; see NAVSIM's own files")
+    return {str(key): value for key, value in content.items()}
 
 
 def quote_hint(where: str, misread: Sequence[str]) -> str:

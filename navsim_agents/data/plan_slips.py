@@ -22,6 +22,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 STEP_S = 0.5  # directions of motion are taken over such steps: over 0.1 s they are mostly noise
 MOVING_M = 0.5  # a step's length from which it has a direction; 1 m/s
+TRAVEL_M = 2.0  # from start to end, from which a plan goes anywhere; shorter ones are noise about a standing car
 HALF_PATH_M = 3.0  # length of half a path, from which two halves show a turn in spite of noise
 TURN_RAD = 0.15  # between the halves of a path, from which it counts as a turn: half of the turn of an arc
 REVERSE_MPS = 5.0  # no car backs faster in traffic
@@ -70,7 +71,8 @@ def motion_of(plans: npt.NDArray[np.floating], interval_s: float) -> Motion:
     steps = _steps(poses)
     lengths = np.linalg.norm(steps, axis=-1)  # [N, T]
     directions = np.arctan2(steps[..., 1], steps[..., 0])
-    moving = lengths > MOVING_M * (every * interval_s / STEP_S)
+    travels = np.linalg.norm(poses[:, -1, :2], axis=-1) > TRAVEL_M  # [N]
+    moving = travels[:, None] & (lengths > MOVING_M * (every * interval_s / STEP_S))
     middles = _middles(poses[..., 2])  # [N, T - 1] heading in the middle of all steps but the first
     path_turn, heading_turn = _turns(poses)
     return Motion(
@@ -79,7 +81,7 @@ def motion_of(plans: npt.NDArray[np.floating], interval_s: float) -> Motion:
         path_turn=path_turn,
         heading_turn=heading_turn,
         offset=_circular_mean(middles - directions[:, 1:], moving[:, 1:]),
-        first_ratio=_first_ratio(np.linalg.norm(own, axis=-1), interval_s),
+        first_ratio=np.where(travels, _first_ratio(np.linalg.norm(own, axis=-1), interval_s), np.nan),
     )
 
 

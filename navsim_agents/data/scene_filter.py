@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from navsim_agents.data.logs import split_into_scenes
-from navsim_agents.data.names import quote_hint, read_names
+from navsim_agents.data.names import load_yaml, quote_hint, read_names
 from navsim_agents.data.scene import LogFrame
 from navsim_agents.data.types import NUM_FUTURE_FRAMES, NUM_HISTORY_FRAMES
 from navsim_agents.errors import InputError
@@ -55,12 +52,7 @@ def read_scene_filter(path: Path, overrides: Optional[Mapping[str, Any]] = None)
         InputError: no such file, no YAML, or a value is of the wrong kind.
     """
     lists = read_names(path)
-    try:
-        values = OmegaConf.to_container(OmegaConf.load(path))
-    except OmegaConfBaseException as error:
-        raise InputError(f"{path} is no scene filter ({error}); mend the file") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path} holds a {type(values).__name__}, but a scene filter is a mapping; see NAVSIM's own")
+    values = load_yaml(path)
     misread = tuple(name for key in NAME_KEYS if key in lists for name in lists[key].misread)
     texts = {key: lists[key].names for key in NAME_KEYS if key in lists}
     merged = {**values, **texts, **(overrides or {})}

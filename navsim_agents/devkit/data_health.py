@@ -62,7 +62,7 @@ class SplitHealth:
         token, faults = next(iter(self.incomplete.items()))
         files = {fault for found in self.incomplete.values() for fault in found}
         kinds = Counter(fault.split(" (")[0].rsplit(": ", 1)[1] for fault in files)
-        counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         return Finding(
             "data",
             False,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from navsim_agents.data.names import YAML_SUFFIXES
 from navsim_agents.data.pictures import PictureCheck
 from navsim_agents.data.scene_filter import EVERY_FRAME, SceneFilter, read_scene_filter
-from navsim_agents.data.types import CAMERA_NAMES
+from navsim_agents.data.types import CAMERA_NAMES, NUM_HISTORY_FRAMES
 from navsim_agents.devkit.data_health import PictureQuery, check_metric_cache, check_splits
 from navsim_agents.devkit.environment import DEVKIT_ROOT, check_devkit_root, check_environment
 from navsim_agents.devkit.finding import Finding
@@ -110,7 +110,10 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--camera", action="append", choices=CAMERA_NAMES, help="may be repeated; default: cam_f0")
     parser.add_argument(
-        "--frames", type=int, help="newest history frames whose pictures the agent reads; default: all of them"
+        "--frames",
+        type=int,
+        choices=range(1, NUM_HISTORY_FRAMES + 1),
+        help="newest history frames whose pictures the agent reads; default: all of them",
     )
     parser.add_argument(
         "--pictures",

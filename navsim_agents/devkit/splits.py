@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from navsim_agents.data.names import read_names
+from navsim_agents.data.names import load_yaml, read_names
 from navsim_agents.errors import DevkitError
 
 SPLIT_FOLDER = Path("planning", "script", "config", "common", "train_test_split")
@@ -26,12 +26,8 @@ class DevkitSplit:
 
     def scene_filter(self) -> DictConfig:
         """The config of the filter; names that look like numbers are the text that stands in the file."""
-        merged = OmegaConf.merge(OmegaConf.load(self.filter_path), self.overrides)
-        assert isinstance(merged, DictConfig)
-        for key, found in read_names(self.filter_path).items():
-            if found.misread and key not in self.overrides:
-                merged[key] = list(found.names)
-        return merged
+        texts = {key: list(found.names) for key, found in read_names(self.filter_path).items() if found.misread}
+        return OmegaConf.create({**load_yaml(self.filter_path), **texts, **self.overrides})
 
 
 def find_split(location: Path, name: str) -> DevkitSplit:
@@ -45,19 +41,10 @@ def find_split(location: Path, name: str) -> DevkitSplit:
     if name not in splits:
         known = ", ".join(splits) or f"no splits below {location}"
         raise DevkitError(f"train_test_split is {name!r}, but the devkit has {known}; choose one of them")
-    split = OmegaConf.load(splits[name])
-    assert isinstance(split, DictConfig)
+    split, lists = load_yaml(splits[name]), read_names(splits[name])
     chosen = next(entry[FILTER_KEY] for entry in split["defaults"] if FILTER_KEY in entry)
-    overrides = OmegaConf.to_container(split.get(FILTER_KEY) or OmegaConf.create({}))
-    assert isinstance(overrides, dict)
-    prefix = f"{FILTER_KEY}."
-    texts = {
-        key[len(prefix) :]: list(found.names)
-        for key, found in read_names(splits[name]).items()
-        if key.startswith(prefix)
+    overrides = {
+        key: list(lists[f"{FILTER_KEY}.{key}"].names) if f"{FILTER_KEY}.{key}" in lists else value
+        for key, value in (split.get(FILTER_KEY) or {}).items()
     }
-    return DevkitSplit(
-        str(split["data_split"]),
-        location / FILTER_FOLDER / f"{chosen}.yaml",
-        {**{str(key): value for key, value in overrides.items()}, **texts},
-    )
+    return DevkitSplit(str(split["data_split"]), location / FILTER_FOLDER / f"{chosen}.yaml", overrides)

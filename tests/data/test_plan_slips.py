@@ -104,6 +104,7 @@ SETS: dict[str, Callable[[int], Plans]] = {
     "pulling off": lambda n: arcs(n, np.zeros(20), np.zeros(20), np.linspace(0.3, 4.0, 20)),
     "braking to a stop": lambda n: arcs(n, np.linspace(2, 16, 20), np.zeros(20), -np.linspace(2.0, 7.0, 20)),
     "standing, to a centimetre": lambda n: noisy(np.zeros((20, n, 3)), 0.01),
+    "standing, to half a metre": lambda n: noisy(np.zeros((20, n, 3)), 0.3),
     "one that stands": lambda n: np.zeros((1, n, 3)),
     "mirrored as a whole": lambda n: driven(n) * [1, -1, -1],  # as plausible as the right set: nothing can tell
 }

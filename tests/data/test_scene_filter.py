@@ -57,7 +57,8 @@ def test_null_is_the_devkits_default(tmp_path: Path) -> None:
         ("num_history_frames: many", "num_history_frames='many' in"),
         ("num_future_frames: true", "num_future_frames=True in"),
         ("tokens: one", "tokens='one' in .*must be a list of names or null"),
-        ("- a\n- b", "holds a list, but a scene filter is a mapping"),
+        ("- a\n- b", "holds a list, but must be a mapping"),
+        ("tokens: [=]", r"f\.yaml cannot be read as NAVSIM does \(could not determine a constructor"),
         ("a: [", "neither YAML nor text"),
     ],
 )
