@@ -5,6 +5,9 @@ one another. Where most of the plans that could show it break such a bond in the
 
 What cannot be told: a set in which y *and* the headings are mirrored is as good a set of plans as the right one, and
 so is any set of straight plans whose y alone is mirrored. Only the scenes could tell.
+
+The thresholds were chosen on 8192 plans of the public vocabulary and 1040 futures of the built-in world's expert: as
+whole sets, log by log, one by one, and with noise of up to 0.2 m, none of the correct ones is suspected.
 """
 
 from __future__ import annotations
@@ -31,10 +34,7 @@ OPPOSED_SHARE = 0.3  # headings that turn against their path by more than this s
 SIDEWAYS_RAD = np.pi / 4  # a direction nearer to the y axis than to the x axis
 OFFSET_RAD = np.deg2rad(25.0)  # between headings and motion; of the public vocabulary's 8192 plans none is off by more
 ALIKE = 0.8  # resultant length of angles that agree
-FIRST_STEP_RATIO = (
-    0.2,
-    1.7,
-)  # of the first step to the second: 0 where the start was listed, 2 where a pose was left out
+FIRST_STEP_RATIO = (0.2, 1.7)  # of the first step to the second: 0 where now was listed, 2 where a pose is left out
 FIRST_STEP_MPS = 2.0  # of the second step, from which the ratio counts: no car pulls off faster
 MAJORITY = 0.5
 MIN_TURNING_SHARE = 0.03  # of the moving plans: fewer turns are noise on straight paths
