@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from navsim_agents.common.ending import is_machines_fault
 from navsim_agents.distillation import LabelLayout, ShardContent, ShardPlan, load_vocabulary
 from navsim_agents.errors import DevkitError, NavsimDriveJepaError, SceneError
 from navsim_agents.scoring import SceneStore, score_trajectories
@@ -21,8 +22,6 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32}
 BACKENDS = ("batched", "devkit")
 CONTINUOUS = ("ego_progress", "score", "pdm_score")
 TOLERANCE = 1e-6  # of continuous columns; discrete ones must be equal
-MACHINE_FAULTS = (OSError, MemoryError, torch.cuda.OutOfMemoryError)
-MACHINE_WORDS = ("CUDA", "DefaultCPUAllocator")  # of the RuntimeErrors by which torch reports one
 
 Columns = Mapping[str, npt.NDArray[np.floating]]
 
@@ -124,7 +123,7 @@ class DevkitScorer:
                 raise error.__cause__ from error
             raise
         except Exception as error:  # the devkit may raise anything where a scene is bad
-            if isinstance(error, NavsimDriveJepaError) or is_machines_fault(error):
+            if isinstance(error, (NavsimDriveJepaError, OSError)) or is_machines_fault(error):
                 raise
             raise SceneError(
                 f"the devkit's scorer fails on scene {token} ({type(error).__name__}: {error}); cache it again with "
@@ -144,12 +143,6 @@ class DevkitScorer:
         if rows is None:
             return score_jointly_with_devkit(cache, self._planned, interval_s).columns
         return score_with_devkit(cache, self._planned[rows], interval_s)
-
-
-def is_machines_fault(error: Exception) -> bool:
-    """Whether the machine failed (disk, memory, GPU) and not the scene, so that trying again may help."""
-    says_so = isinstance(error, RuntimeError) and any(word in str(error) for word in MACHINE_WORDS)
-    return says_so or isinstance(error, MACHINE_FAULTS)
 
 
 def build_shard(job: ShardJob) -> ShardResult:

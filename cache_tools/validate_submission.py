@@ -11,12 +11,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
-
-from omegaconf import OmegaConf
+from typing import Optional
 
 from navsim_agents.common.command import command
 from navsim_agents.common.settings import READS
+from navsim_agents.data.names import NameList, quote_hint, read_names
 from navsim_agents.data.submission import ExpectedTokens, SubmissionReport, check_submission, load_submission
 from navsim_agents.errors import InputError
 
@@ -32,24 +31,20 @@ class ValidateSubmissionConfig:
 
 
 def read_tokens(path: Optional[Path]) -> ExpectedTokens:
-    """Tokens of a scene filter in YAML (both stages), or of a text file (the first one).
+    """Tokens of a scene filter in YAML (both stages), or of a text file (the first one), as the text that they are.
 
     Raises:
         InputError: no such file, or it names no token.
     """
     if path is None:
         return ExpectedTokens()
-    if not path.is_file():
-        raise InputError(f"{path} is not a file; tokens is a scene filter in YAML or a text file with a token a line")
-    if path.suffix in (".yaml", ".yml"):
-        content: Any = OmegaConf.to_container(OmegaConf.load(path))
-        filters = content if isinstance(content, dict) else {"tokens": content}
-        second: list[Any] = next((filters[key] for key in SECOND_STAGE_KEYS if filters.get(key)), [])
-    else:
-        filters, second = {"tokens": path.read_text(encoding="utf-8").split()}, []
-    if not filters.get("tokens"):
+    lists = read_names(path)
+    first = lists.get("tokens") or lists.get("")
+    if first is None or not first.names:
         raise InputError(f"{path} lists no tokens, so nothing says which scenes the split has; give another filter")
-    return ExpectedTokens(frozenset(map(str, filters["tokens"])), frozenset(map(str, second)))
+    second = next((lists[key] for key in SECOND_STAGE_KEYS if key in lists and lists[key].names), NameList(()))
+    note = quote_hint(str(path), first.misread + second.misread)
+    return ExpectedTokens(frozenset(first.names), frozenset(second.names), note)
 
 
 def validate(config: ValidateSubmissionConfig) -> SubmissionReport:
@@ -69,8 +64,7 @@ def main(config: ValidateSubmissionConfig) -> None:
     report = validate(config)
     for problem in report.problems:
         print(problem)
-    scope = "all scenes of the split" if config.tokens else "completeness not checked: give tokens=…"
-    print(f"format {report.version}, {report.num_trajectories} trajectories ({scope})")
+    print(f"format {report.version}, {report.num_trajectories} trajectories ({report.scope})")
     if not report.is_valid:
         sys.exit("not valid: mend the errors above")
 

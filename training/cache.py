@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from navsim_agents.common.ending import is_machines_fault
 from navsim_agents.common.files import read_json, write_json
 from navsim_agents.errors import InputError
 from navsim_agents.scoring import PackedText
@@ -110,6 +111,8 @@ def cache_log(folder: Path, source: SceneSource, builders: Builders, log_name: s
         tokens, skipped = _write_scenes(temporary, reader, builders)
     except Exception as error:  # the log itself is unreadable: it costs itself, and is named
         shutil.rmtree(temporary)
+        if is_machines_fault(error):
+            raise
         return LogResult(log_name, 0, {"": _reason(error)})
     index = {"tokens": tokens, "skipped": skipped, "fingerprint": source.fingerprint(log_name)}
     write_json(temporary / INDEX_FILE, index)
@@ -129,6 +132,8 @@ def _write_scenes(folder: Path, reader: Any, builders: Builders) -> tuple[list[s
             writers = writers or open_writers(folder, row, len(all_tokens))
             _check_row(writers, row)
         except Exception as error:  # one bad scene costs one scene; the reason goes into the report
+            if is_machines_fault(error):
+                raise
             skipped[token] = _reason(error)
             continue
         for key, value in row.items():
@@ -183,6 +188,11 @@ def _check_stamp(folder: Path, builders: Builders, force: bool) -> None:
     path = folder / STAMP_FILE
     stamp = builders.stamp()
     if force and folder.exists():
+        if not path.exists() and any(folder.iterdir()):
+            raise InputError(
+                f"{folder} holds files but no {STAMP_FILE}, so it is no cache, and cache.force=true would delete it; "
+                "give another cache.path"
+            )
         shutil.rmtree(folder)
     if path.exists() and read_json(path) != stamp:
         differences = "; ".join(_differences(read_json(path), stamp))

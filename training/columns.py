@@ -30,6 +30,7 @@ class ArrayWriter:
         self._path, self._key, self._count = folder / f"{key}.npy", key, 0
         shape = (most, *first.shape)
         self._rows = np.lib.format.open_memmap(self._path, mode="w+", dtype=first.dtype, shape=shape)
+        _reserve(self._path)
 
     def check(self, value: Value) -> None:
         """Raises InputError where ``value`` is not like the first one."""
@@ -51,6 +52,13 @@ class ArrayWriter:
             partial = self._path.with_name(f"{self._path.name}.trimmed.npy")
             np.save(partial, self._rows[: self._count])
             os.replace(partial, self._path)
+
+
+def _reserve(path: Path) -> None:
+    """Take the file's whole room on the disk now: writing into a map that finds none later would kill the process."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 class TextWriter:

@@ -88,7 +88,7 @@ class ReportConfig:
     pretraining: Optional[str] = field(default=None, metadata=READS)  # output folder of training.pretrain
     labels: Optional[str] = field(
         default=None, metadata=READS
-    )  # of these scenes, for the pseudo-teachers in the pictures
+    )  # of these scenes, for pseudo-teachers in the pictures
     vocabulary: Optional[str] = field(default=None, metadata=READS)  # that of the labels
     title: str = "Drive-JEPA: planning from the front camera"
     num_failures: int = field(default=8, metadata=at_least(0))

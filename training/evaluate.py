@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from navsim_agents.common.command import command
+from navsim_agents.common.ending import is_machines_fault
 from navsim_agents.common.files import write_json, write_text
 from navsim_agents.data.types import DRIVING_COMMANDS
 from navsim_agents.drive_jepa.sequential import SequentialAgent
@@ -134,6 +135,8 @@ def plan_scenes(agents: Mapping[str, Any], source: SceneSource, tokens: Mapping[
                 scene = reader.get_scene(token)
                 _plan_scene(agents, log_name, token, scene, source, result)
             except Exception as error:  # an unreadable scene is named in the summary
+                if is_machines_fault(error):
+                    raise
                 result.failures.append(_failure("", log_name, token, error))
             progress.update()
     progress.close()
@@ -165,6 +168,8 @@ def _plan_scene(
             if poses.shape != human.shape or not np.isfinite(poses).all():
                 raise InputError(f"plan has shape {poses.shape} or is not finite; {human.shape} finite poses are due")
         except Exception as error:  # an agent's failure is counted against it, and named
+            if is_machines_fault(error):
+                raise
             poses = np.full(human.shape, np.nan)
             result.failures.append(_failure(name, log_name, token, error))
         result.plans[name].append(poses)

@@ -12,6 +12,7 @@ from typing import Optional
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
 
 from navsim_agents.common.extras import explain_missing_module
 from navsim_agents.errors import NavsimDriveJepaError
@@ -43,12 +44,26 @@ RUNTIME_MARKS = {
     "inline_container.cc": f"a checkpoint could not be written, most likely because {FULL_DISK}",
     "out of memory": MEMORY_ADVICE,
     "can't allocate memory": MEMORY_ADVICE,
+    "DefaultCPUAllocator": MEMORY_ADVICE,
+    "CUDA error": "the GPU failed; see what else runs on it (nvidia-smi), then run the same command again",
     "No space left on device": FULL_DISK,
 }
 """Part of a message of torch's own RuntimeError → what it means to a user."""
 
 HIDDEN_LINES = ("Set the environment variable", "full_key:", "object_type=", "See ")
 """Beginnings of lines of Hydra's and OmegaConf's messages that help nobody who gave a wrong setting."""
+
+MACHINES_ERRNOS = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+)
+
+
+def is_machines_fault(error: BaseException) -> bool:
+    """Whether the machine failed (disk, memory, GPU) and not the item at hand, so that no item must pay for it."""
+    if isinstance(error, OSError):
+        return error.errno in MACHINES_ERRNOS
+    says_so = isinstance(error, RuntimeError) and any(mark in str(error) for mark in RUNTIME_MARKS)
+    return says_so or isinstance(error, MemoryError)
 
 
 def is_traceback_wanted() -> bool:
@@ -71,7 +86,14 @@ def ends_in_one_line() -> Iterator[None]:
         words = explain(error)
         if words is None or is_traceback_wanted():
             raise
+        _end_progress_bars()
         sys.exit(words)
+
+
+def _end_progress_bars() -> None:
+    """What is said last stands on a line of its own."""
+    for bar in list(getattr(tqdm, "_instances", ())):
+        bar.close()
 
 
 def explain(error: BaseException) -> Optional[str]:

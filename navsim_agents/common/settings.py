@@ -151,6 +151,7 @@ def _value(kind: Any, value: Any, key: str) -> Any:
     if origin is list:
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise SettingError(f"{key}={value!r}, but must be a list; write {key}=[…]")
+        _refuse_eaten_names(arguments[0], value, key)
         return [_value(arguments[0], part, f"{key}[{index}]") for index, part in enumerate(value)]
     if origin is dict:
         if not isinstance(value, Mapping):
@@ -159,6 +160,16 @@ def _value(kind: Any, value: Any, key: str) -> Any:
             )
         return {str(name): _value(arguments[1], part, f"{key}.{name}") for name, part in value.items()}
     return _plain(kind, value, key)
+
+
+def _refuse_eaten_names(kind: Any, values: Sequence[Any], key: str) -> None:
+    """What was written cannot be known from a number, and the digits of a token are its name."""
+    eaten = [value for value in values if kind is str and not isinstance(value, str)]
+    if eaten:
+        raise SettingError(
+            f"{key} holds {eaten[0]!r}, a {type(eaten[0]).__name__}, but names are text: without quotes a name of "
+            f"digits is read as a number, and what was written is lost; quote it: '{key}=[\"…\"]', and in YAML likewise"
+        )
 
 
 def _plain(kind: Any, value: Any, key: str) -> Any:

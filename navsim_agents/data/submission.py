@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Optional
 
 import numpy as np
 
+from navsim_agents.data.names import WAY_OUT, is_text
+from navsim_agents.data.plan_slips import likely_slips
 from navsim_agents.data.restricted_pickle import RestrictedUnpickler, plain_value
 from navsim_agents.errors import WorldDataError
 
@@ -100,6 +102,7 @@ class ExpectedTokens:
 
     first_stage: Optional[frozenset[str]] = None
     second_stage: Optional[frozenset[str]] = None
+    note: str = ""  # what is odd about the list itself
 
 
 @dataclass
@@ -108,12 +111,23 @@ class SubmissionReport:
 
     version: str = "unknown"
     num_trajectories: int = 0
+    coverage: list[tuple[int, Optional[int]]] = field(default_factory=list)  # scenes there, and wanted, of each list
     problems: list[Problem] = field(default_factory=list)
 
     @property
     def is_valid(self) -> bool:
         """Whether there is no error; warnings do not count."""
         return not any(problem.is_error for problem in self.problems)
+
+    @property
+    def scope(self) -> str:
+        """Which scenes of the split are there, in words."""
+        known = [(found, wanted) for found, wanted in self.coverage if wanted is not None]
+        if not known:
+            return "completeness not checked: give tokens=…"
+        found, wanted = (sum(column) for column in zip(*known))
+        text = f"{'all ' if found == wanted else f'{found} of '}{wanted} scenes of the split"
+        return text if len(known) == len(self.coverage) else f"{text}; other lists not checked"
 
     def error(self, where: str, text: str) -> None:
         """Note something that the server will not take."""
@@ -148,6 +162,8 @@ def check_submission(content: Any, expected: ExpectedTokens) -> SubmissionReport
     if not isinstance(content, dict):
         report.error("file", f"holds a {type(content).__name__}, but a submission is a dict; write it again")
         return report
+    if expected.note:
+        report.warn("tokens", expected.note)
     _check_team(content, report)
     stages = _stages(content, expected, report)
     for key, wanted in stages.items():
@@ -207,6 +223,7 @@ def _check_tokens(
     where: str, predictions: Mapping[Any, Any], wanted: Optional[frozenset[str]], report: SubmissionReport
 ) -> None:
     """Every scene of the split, and no other."""
+    report.coverage.append((len(set(predictions) & (wanted or set())), None if wanted is None else len(wanted)))
     if wanted is None:
         if not predictions:
             report.warn(where, "is empty; a split with this stage needs its scenes (give tokens=… to check)")
@@ -217,6 +234,13 @@ def _check_tokens(
             where,
             f"lacks {len(missing)} of {len(wanted)} scenes ({_some(missing)}): an agent that fails on a scene leaves "
             "it out with no more than a warning; look for 'Agent failed' in the script's output",
+        )
+    numbers = [token for token in missing if not is_text(token)]
+    if numbers:
+        report.warn(
+            where,
+            f"{len(numbers)} missing tokens look like numbers ({_some(numbers)}), which YAML and Hydra's overrides "
+            f'turn into other names: {WAY_OUT}, as in scene_filter.tokens=["…"]',
         )
     if extra:
         report.error(where, f"has {len(extra)} scenes that the split does not have ({_some(extra)}); use its split")
@@ -261,9 +285,11 @@ def _check_plausibility(where: str, predictions: Mapping[Any, Any], report: Subm
     turned = [token for token, value in usable.items() if np.abs(value.poses[:, 2]).max() > 2.0 * np.pi]
     if turned:
         report.warn(where, f"{len(turned)} plans have headings beyond 2 pi ({_some(turned)}): are they degrees?")
-    distinct = {value.poses.tobytes() for value in usable.values()}
-    if len(usable) > 1 and len(distinct) == 1:
-        report.warn(where, f"all {len(usable)} plans are the same; did the agent load its weights?")
+    rest = [value for token, value in usable.items() if token not in {*far, *turned}]
+    if rest:
+        intervals = [value.sampling.interval_length for value in rest]
+        for text in likely_slips([value.poses for value in rest], intervals):
+            report.warn(where, text)
 
 
 def _some(tokens: Collection[Any]) -> str:

@@ -1,46 +1,73 @@
-"""Whether the files that a split's scenes need are there: pictures per scene, and metric caches per list."""
+"""Whether the files that a split's scenes need are there and whole: logs, pictures per scene, metric caches."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Optional
 
 from tqdm import tqdm
 
-from navsim_agents.data.logs import find_logs, read_log, split_into_scenes
+from navsim_agents.data.logs import find_logs, read_log
+from navsim_agents.data.pictures import MISSING, PictureCheck, picture_fault
 from navsim_agents.data.scene import LogFrame
-from navsim_agents.data.types import NUM_FUTURE_FRAMES, NUM_HISTORY_FRAMES
+from navsim_agents.data.scene_filter import EVERY_FRAME, SceneFilter
 from navsim_agents.devkit.cache_files import list_metric_cache
 from navsim_agents.devkit.finding import Finding
 from navsim_agents.errors import NavsimDriveJepaError
 
 NUM_EXAMPLES = 3
 
+WHAT_NAVSIM_DOES = (
+    "Of NAVSIM's scripts caching stops at the first such scene, and training without a cache too; scoring and "
+    "submissions go on without it ('Agent failed'; v2.2's one-stage scoring then ends in a ValueError, without a "
+    "result); training from an unfinished cache leaves it out in silence"
+)
+
+
+@dataclass(frozen=True)
+class PictureQuery:
+    """What is asked of a split."""
+
+    cameras: Sequence[str] = ("cam_f0",)
+    check: PictureCheck = PictureCheck.ENDS
+    num_frames: Optional[int] = None  # newest history frames whose pictures an agent reads; null: all of them
+    scene_filter: SceneFilter = EVERY_FRAME
+
 
 @dataclass
 class SplitHealth:
-    """Scenes of one split and the pictures that they lack."""
+    """Scenes of one split, and what they lack."""
 
     split: str
     num_logs: int = 0
     num_scenes: int = 0
-    incomplete: dict[str, list[str]] = field(default_factory=dict)  # token -> missing files
+    incomplete: dict[str, list[str]] = field(default_factory=dict)  # token -> faults of its pictures
+    absent_logs: list[str] = field(default_factory=list)  # that the filter names and the split has not
+    absent_tokens: list[str] = field(default_factory=list)
 
     def finding(self, cameras: Sequence[str]) -> Finding:
-        """The split in one line."""
-        names, lost = ", ".join(cameras), len(self.incomplete)
+        """The pictures in one line."""
+        lost = len(self.incomplete)
         text = f"split {self.split}: {self.num_scenes - lost} of {self.num_scenes} scenes in {self.num_logs} logs"
+        text += f" have all pictures of {', '.join(cameras)}"
+        if not self.num_scenes:
+            return Finding("data", False, f"{text}: no window of frames is a scene; check split and scene filter")
         if not lost:
-            return Finding("data", self.num_scenes > 0, f"{text} have all pictures of {names}")
-        token, files = next(iter(self.incomplete.items()))
+            return Finding("data", True, text)
+        token, faults = next(iter(self.incomplete.items()))
+        files = {fault for found in self.incomplete.values() for fault in found}
+        kinds = Counter(fault.split(" (")[0].rsplit(": ", 1)[1] for fault in files)
+        counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         return Finding(
             "data",
             False,
-            f"{text} have all pictures of {names}; {lost} lack some, such as {token}: {files[0]}. NAVSIM's loaders "
-            "do not tell: download these sensor files, or leave the scenes out",
+            f"{text}; {lost} do not (pictures: {counted}), such as {token}: {faults[0]}. {WHAT_NAVSIM_DOES}: download "
+            "these sensor files, or leave the scenes out (--scene-filter examines those of one filter only)",
         )
 
 
@@ -49,41 +76,74 @@ def list_splits(root: Path) -> list[str]:
     return sorted(path.name for path in (root / "navsim_logs").glob("*") if path.is_dir())
 
 
-def examine_split(root: Path, split: str, cameras: Sequence[str], show_progress: bool = True) -> SplitHealth:
-    """Look for the pictures of every history frame of every scene, one scene a frame.
+def examine_split(root: Path, split: str, query: PictureQuery, show_progress: bool = True) -> SplitHealth:
+    """Look at the pictures of the history frames of every scene.
 
     Raises:
         WorldDataError: the split has no logs, or one of them is damaged.
     """
-    health = SplitHealth(split)
-    blobs = root / "sensor_blobs" / split
-    for path in tqdm(find_logs(root / "navsim_logs" / split), desc=split, disable=not show_progress):
+    health, chosen = SplitHealth(split), query.scene_filter
+    logs = {path.stem: path for path in find_logs(root / "navsim_logs" / split)}
+    if chosen.log_names is not None:
+        health.absent_logs = sorted(chosen.log_names - set(logs))
+        logs = {name: path for name, path in logs.items() if name in chosen.log_names}
+    found: set[str] = set()
+    for path in tqdm(logs.values(), desc=split, disable=not show_progress):
         health.num_logs += 1
-        frames = read_log(path)
-        missing = {frame["token"]: _missing_files(frame, cameras, blobs) for frame in frames}
-        for window in split_into_scenes(frames, NUM_HISTORY_FRAMES + NUM_FUTURE_FRAMES, frame_interval=1):
-            now = window[NUM_HISTORY_FRAMES - 1]
-            if not now["roadblock_ids"]:
-                continue
+        faults = _FrameFaults(query, root / "sensor_blobs" / split)
+        for window in chosen.scenes_of(read_log(path)):
+            if len(found) == chosen.max_scenes:
+                return health
+            token = window[chosen.num_history_frames - 1]["token"]
+            found.add(token)
+            seen = window[: chosen.num_history_frames][-(query.num_frames or chosen.num_history_frames) :]
             health.num_scenes += 1
-            lost = [name for frame in window[:NUM_HISTORY_FRAMES] for name in missing[frame["token"]]]
+            lost = [fault for frame in seen for fault in faults.of(frame)]
             if lost:
-                health.incomplete[now["token"]] = lost
+                health.incomplete[token] = lost
+    health.absent_tokens = sorted((chosen.tokens or frozenset()) - found)
     return health
 
 
-def check_splits(root: Path, splits: Collection[str], cameras: Sequence[str]) -> list[Finding]:
-    """One finding a split; without names, all that have logs."""
+def check_splits(root: Path, splits: Collection[str], query: PictureQuery) -> list[Finding]:
+    """Findings of each split; without names, of all that have logs."""
     chosen = sorted(splits) or list_splits(root)
     if not chosen:
         return [Finding("data", False, f"{root} has no navsim_logs/<split>; give the folder that holds them")]
-    findings = []
+    note = query.scene_filter.note
+    findings = [Finding("data", False, note)] if note else []
+    healths = []
     for split in chosen:
         try:
-            findings.append(examine_split(root, split, cameras).finding(cameras))
+            healths.append(examine_split(root, split, query))
         except NavsimDriveJepaError as error:
             findings.append(Finding("data", False, f"split {split}: {error}"))
-    return findings
+    used = [health for health in healths if health.num_scenes] or healths
+    return findings + [health.finding(query.cameras) for health in used] + _absent(healths)
+
+
+def _absent(healths: Sequence[SplitHealth]) -> list[Finding]:
+    """What the filter names and none of the splits has."""
+    if not healths:
+        return []
+    logs = set.intersection(*(set(health.absent_logs) for health in healths))
+    tokens = set.intersection(*(set(health.absent_tokens) for health in healths))
+    parts = [
+        f"{len(names)} {kind} ({', '.join(sorted(names)[:NUM_EXAMPLES])})"
+        for kind, names in (("logs", logs), ("tokens", tokens))
+        if names
+    ]
+    if not parts:
+        return []
+    where = ", ".join(health.split for health in healths)
+    return [
+        Finding(
+            "data",
+            False,
+            f"split {where}: the scene filter names {' and '.join(parts)} that are not there as scenes; NAVSIM leaves "
+            "them out in silence: download these logs, or take the filter of this split",
+        )
+    ]
 
 
 def check_metric_cache(path: Path) -> Finding:
@@ -113,18 +173,33 @@ def check_metric_cache(path: Path) -> Finding:
     )
 
 
-def _missing_files(frame: LogFrame, cameras: Sequence[str], blobs: Path) -> list[str]:
-    """Pictures that a frame names and nobody has, or that it does not name."""
-    lost = []
-    for camera in cameras:
-        entry = frame["cams"].get(camera.upper())
-        if not entry:
-            lost.append(f"{camera} is not in frame {frame['token']}")
-            continue
-        folder, name = os.path.split(entry["data_path"])
-        if name not in _names(str(blobs / folder)):
-            lost.append(entry["data_path"])
-    return lost
+class _FrameFaults:
+    """Faults of the pictures of a log's frames, each file looked at once."""
+
+    def __init__(self, query: PictureQuery, blobs: Path) -> None:
+        self._query, self._blobs = query, blobs
+        self._known: dict[str, list[str]] = {}
+
+    def of(self, frame: LogFrame) -> list[str]:
+        """``<file>: <fault>`` of each camera whose picture is not there, not whole, or not named by the frame."""
+        token = frame["token"]
+        if token not in self._known:
+            found = ((camera, frame["cams"].get(camera.upper())) for camera in self._query.cameras)
+            faults = (
+                self._fault(entry["data_path"]) if entry else f"frame {token}: {camera} not named"
+                for camera, entry in found
+            )
+            self._known[token] = [fault for fault in faults if fault]
+        return self._known[token]
+
+    def _fault(self, name: str) -> str:
+        folder, file = os.path.split(name)
+        if file not in _names(str(self._blobs / folder)):
+            return f"{name}: {MISSING}"
+        if self._query.check is PictureCheck.NAMES:
+            return ""
+        fault = picture_fault(self._blobs / name, self._query.check)
+        return f"{name}: {fault}" if fault else ""
 
 
 @lru_cache(maxsize=64)

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from navsim_agents.devkit.splits import find_split
 from navsim_agents.devkit.variant import INSTALLATION_PAGE, detect_host
 from navsim_agents.errors import DevkitError
 
-SPLIT_FOLDER = Path("planning", "script", "config", "common", "train_test_split")
 DATA_ROOT = "OPENSCENE_DATA_ROOT"
 
 
@@ -52,18 +52,8 @@ def read_split(name: str) -> tuple[str, DictConfig]:
             f"source=devkit reads the split {name} through NAVSIM, but no devkit is on the path; install it "
             f"({INSTALLATION_PAGE}), or take source=logs, which needs none"
         )
-    folder = location / SPLIT_FOLDER
-    splits = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    if name not in splits:
-        raise DevkitError(f"train_test_split is {name!r}, but the devkit has {', '.join(splits)}; choose one of them")
-    split = OmegaConf.load(splits[name])
-    assert isinstance(split, DictConfig)
-    chosen = next(entry["scene_filter"] for entry in split["defaults"] if "scene_filter" in entry)
-    scene_filter = OmegaConf.merge(
-        OmegaConf.load(folder / "scene_filter" / f"{chosen}.yaml"), split.get("scene_filter") or {}
-    )
-    assert isinstance(scene_filter, DictConfig)
-    return str(split["data_split"]), scene_filter
+    split = find_split(location, name)
+    return split.data_split, split.scene_filter()
 
 
 def _scene_loader(root: Path, data_split: str, scene_filter: Any) -> Any:

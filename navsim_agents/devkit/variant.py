@@ -5,6 +5,7 @@ The devkit's version number cannot tell: releases and forks alike say 1.1.0 or 2
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -102,7 +103,7 @@ def detect_host() -> Host:
     if location is None:
         return Host(Variant.NONE)
     marks = read_marks(location)
-    variant = Variant.V2_2 if "trajectory_sampling" in marks.agent_arguments else Variant.V1_1
+    variant = variant_of(marks.agent_arguments)
     host = Host(variant, location, api_differences(marks, RELEASES[variant]))
     if host.is_fork:
         logger.warning(
@@ -113,6 +114,22 @@ def detect_host() -> Host:
             "; ".join(host.differences),
         )
     return host
+
+
+def variant_of(agent_arguments: frozenset[str]) -> Variant:
+    """The version whose ``AbstractAgent`` takes these arguments."""
+    return Variant.V2_2 if "trajectory_sampling" in agent_arguments else Variant.V1_1
+
+
+def variant_of_source(location: Path) -> Variant:
+    """The version of the package ``navsim`` at ``location``, read from its source without an import; NONE if none."""
+    path = location / "agents" / "abstract_agent.py"
+    if not path.is_file():
+        return Variant.NONE
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            return variant_of(frozenset(argument.arg for argument in node.args.args))
+    return Variant.NONE
 
 
 def find_navsim() -> Optional[Path]:

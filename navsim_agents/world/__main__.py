@@ -7,12 +7,13 @@ import logging
 from navsim_agents.common.command import command
 from navsim_agents.world.config import WorldConfig
 from navsim_agents.world.plan import WorldIndex
-from navsim_agents.world.scoring_scenes.store import STORES_FOLDER
 from navsim_agents.world.writers.shell import SHELL_NAME
 
 
 def summary(config: WorldConfig, index: WorldIndex) -> str:
     """What was written and how to point NAVSIM's scripts at it."""
+    from navsim_agents.world.scoring_scenes.store import STORES_FOLDER  # needs the extra world
+
     output = config.output
     lines = [f"World in {output}:"]
     for split, names in index.splits.items():

@@ -47,9 +47,12 @@ def host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plan(seed: int = 0, num_poses: int = 8, interval_s: float = 0.5, scale: float = 10.0) -> Trajectory:
-    poses = scale * np.random.default_rng(seed).random((num_poses, 3), dtype=np.float32)
-    poses[:, 2] = 0.1
-    return Trajectory(poses, TrajectorySampling(num_poses, interval_s))
+    """An arc of 4 s to the left or right, at up to ``scale`` m/s."""
+    share, turn = np.random.default_rng(seed).uniform((0.5, -0.8), (1.0, 0.8))
+    heading = turn * np.arange(1, num_poses + 1) / num_poses
+    radius = share * scale * 4.0 / turn
+    poses = np.stack((radius * np.sin(heading), radius * (1.0 - np.cos(heading)), heading), axis=-1)
+    return Trajectory(poses.astype(np.float32), TrajectorySampling(num_poses, interval_s))
 
 
 def predictions() -> dict[str, Any]:
@@ -150,6 +153,50 @@ def test_implausible_plans_are_warnings(tmp_path: Path) -> None:
     assert "second_stage_predictions: is empty" in texts(check(tmp_path, empty, ExpectedTokens()))
 
 
+def test_slips_of_the_whole_set_are_warnings_of_each_list(tmp_path: Path) -> None:
+    content = v1()
+    content["predictions"].append(predictions())
+    for value in content["predictions"][1].values():
+        value.poses[:, 2] += np.pi / 2
+    report = check(tmp_path, content)
+    (problem,) = report.problems
+    assert (problem.is_error, problem.where) == (False, "predictions[1]")
+    assert "3 of 3 moving plans have headings +90° off their direction of motion" in problem.text
+
+
+def test_zeros_of_both_signs_are_the_same_plan(tmp_path: Path) -> None:
+    content = v1()
+    for sign, token in zip((1.0, -1.0, 1.0), "abc"):
+        content["predictions"][0][token] = Trajectory(sign * np.zeros((8, 3)), TrajectorySampling(8, 0.5))
+    assert "all 3 plans are zeros: the car stands in every one" in texts(check(tmp_path, content))
+
+
+def test_the_scope_says_what_is_there(tmp_path: Path) -> None:
+    content = v1()
+    assert check(tmp_path, content).scope == "all 3 scenes of the split"
+    assert check(tmp_path, content, ExpectedTokens()).scope == "completeness not checked: give tokens=…"
+    del content["predictions"][0]["b"]
+    content["predictions"][0]["x"] = plan()
+    assert check(tmp_path, content).scope == "2 of 3 scenes of the split"
+    content["predictions"].append(predictions())
+    assert check(tmp_path, content).scope == "5 of 6 scenes of the split"
+    stages = {**TEAM, "first_stage_predictions": [predictions()], "second_stage_predictions": [{}]}
+    assert check(tmp_path, stages).scope == "3 of 4 scenes of the split"
+    only_first = ExpectedTokens(EXPECTED.first_stage, None)
+    assert check(tmp_path, stages, only_first).scope == "all 3 scenes of the split; other lists not checked"
+
+
+def test_missing_tokens_that_look_like_numbers_are_pointed_out(tmp_path: Path) -> None:
+    wanted = ExpectedTokens(frozenset({"a", "b", "c", "12345678901234e5", "0123456701234567", "d"}))
+    (error, hint) = check(tmp_path, v1(), wanted).problems
+    assert "lacks 3 of 6 scenes" in error.text
+    assert (hint.is_error, "2 missing tokens look like numbers (0123456701234567, 12345678901234e5)" in hint.text) == (
+        False,
+        True,
+    )
+    assert "write them in quotes" in hint.text
+
+
 def test_files_that_are_no_submission(tmp_path: Path) -> None:
     path = tmp_path / "s.pkl"
     with pytest.raises(WorldDataError, match=r"cannot be read .* give the path of submission.pkl"):
@@ -174,7 +221,8 @@ def test_the_command(tmp_path: Path) -> None:
             [*command, *overrides], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == code, done.stderr
-        assert "format v1.1, 2 trajectories" in done.stdout
+        scope = "2 of 3 scenes of the split" if overrides else "completeness not checked: give tokens=…"
+        assert f"format v1.1, 2 trajectories ({scope})" in done.stdout
     assert "ERROR    predictions: lacks 1 of 3 scenes (b)" in done.stdout
     assert "not valid: mend the errors above" in done.stderr
 

@@ -99,5 +99,7 @@ class Devkit:
     def score(self, experiment: str, *overrides: str) -> pd.DataFrame:
         """Rows of the scenes, without the script's averages, indexed by token."""
         self.run(self.score_script, *TEST_SPLIT, f"experiment_name={experiment}", *overrides)
-        rows = pd.read_csv(self.outputs(experiment, "*.csv")[-1], index_col=0).set_index("token")
+        rows = pd.read_csv(self.outputs(experiment, "*.csv")[-1], index_col=0, converters={"token": str}).set_index(
+            "token"
+        )
         return rows[~rows.index.str.contains("average|extended_pdm_score")]

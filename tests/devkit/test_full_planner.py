@@ -17,6 +17,7 @@ from navsim_agents.devkit.variant import Variant
 from navsim_agents.distillation import save_vocabulary
 from tests.devkit.scripts import CPU_TRAINER, RAY, SEQUENTIAL, SUBMITTER, TEST_SPLIT, Devkit
 from tests.labels.tools import make_vocabulary
+from training.report.results import read_scenes
 
 AGENT = "agent=drive_jepa_small"
 FROM_CACHE = ("use_cache_without_dataset=true", "force_cache_computation=false")
@@ -141,7 +142,7 @@ def test_our_evaluation_agrees_with_the_script(
     metric = "pdms" if devkit.variant is Variant.V1_1 else "epdms"
     where = (f"output={tmp_path / 'evaluation'}", f"data_root={devkit.world}", "split=test", f"scoring_scenes={store}")
     devkit.run_module("training.evaluate", *where, f"columns=[{metric}]", "baselines=[]", "agent_name=ours", *ours)
-    rows = pd.read_csv(tmp_path / "evaluation" / f"ours.{metric}.csv").set_index("token").loc[scored_alone.index]
+    rows = read_scenes(tmp_path / "evaluation" / f"ours.{metric}.csv").set_index("token").loc[scored_alone.index]
     shared = [name for name in rows.columns if name in scored_alone.columns]
     assert {"score", "ego_progress", "no_at_fault_collisions", "drivable_area_compliance"} <= set(shared)
     if devkit.variant is Variant.V2_2:

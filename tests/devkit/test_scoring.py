@@ -54,7 +54,7 @@ def test_submission_has_every_scene(devkit: Devkit, tokens: set[str], checkpoint
     devkit.run("run_create_submission_pickle", *overrides)
     (path,) = devkit.outputs("submission", "submission.pkl")
     report = check_submission(load_submission(path), ExpectedTokens(frozenset(tokens), frozenset()))
-    assert report.problems == []
+    assert [str(problem) for problem in report.problems if problem.is_error] == []  # after one epoch, warnings are due
     assert (report.version, report.num_trajectories) == (devkit.variant.value, len(tokens))
     submission = pickle.loads(path.read_bytes())
     key = "predictions" if devkit.variant is Variant.V1_1 else "first_stage_predictions"

@@ -1,21 +1,22 @@
-"""The pseudo-inverse self-test, with a good and a bad one; the stand-ins for the devkit's classes."""
+"""The pseudo-inverse self-test, with a good and a bad one; the stand-ins for the devkit's classes; versions."""
 
 from __future__ import annotations
 
-import os
+import sys
+from importlib import metadata
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from navsim_agents.devkit.cache_files import FILE_NAME
-from navsim_agents.devkit.data_health import check_metric_cache, check_splits
-from navsim_agents.devkit.doctor import check_pseudo_inverse, is_importable, main, tracker_normal_matrix
-from navsim_agents.devkit.environment import check_environment
+from navsim_agents.devkit.data_health import check_metric_cache
+from navsim_agents.devkit.doctor import check_pseudo_inverse, main, tracker_normal_matrix, versions
+from navsim_agents.devkit.environment import DEVKIT_ROOT, FOLDERS, check_environment
 from navsim_agents.devkit.standalone import SensorConfig
-from tests.devkit_variant.logs import write_log
 
+ROOT = Path(__file__).resolve().parents[2]
 RECORDED = np.load(Path(__file__).with_name("tracker_least_squares.npz"))
 
 
@@ -35,11 +36,6 @@ def test_an_inaccurate_pseudo_inverse_is_found() -> None:
     assert not finding.is_good
     assert "numpy>=1.26" in finding.text
     assert str(finding).startswith("WRONG")
-
-
-def test_absent_modules_are_found_absent() -> None:
-    assert is_importable("navsim_configs.agent")
-    assert not is_importable("no_such_package.no_such_module")
 
 
 def test_stand_in_sensor_config_answers_like_the_devkits() -> None:
@@ -68,31 +64,18 @@ def test_environment(tmp_path: Path) -> None:
         assert part in texts
 
 
-def test_scenes_without_pictures_are_counted(tmp_path: Path) -> None:
-    """16 frames make 3 scenes; frame 4's picture is gone, which the last two scenes have in their history."""
-    logs, blobs = tmp_path / "navsim_logs" / "test", tmp_path / "sensor_blobs" / "test"
-    logs.mkdir(parents=True)
-    names = write_log(logs, "a", 16)
-    for name in names:
-        (blobs / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (4, 3)).save(blobs / name)
-    (finding,) = check_splits(tmp_path, [], ["cam_f0"])
-    assert (finding.is_good, finding.text) == (True, "split test: 3 of 3 scenes in 1 logs have all pictures of cam_f0")
-
-    from navsim_agents.devkit import data_health
-
-    os.remove(blobs / names[4])
-    data_health._names.cache_clear()
-    (finding,) = check_splits(tmp_path, ["test"], ["cam_f0"])
-    assert not finding.is_good
-    assert "1 of 3 scenes in 1 logs" in finding.text
-    assert f"2 lack some, such as a4: {names[4]}" in finding.text
-    (finding,) = check_splits(tmp_path, [], ["cam_f0", "cam_b0"])
-    assert "0 of 3 scenes" in finding.text
-    (finding,) = check_splits(tmp_path / "none", [], ["cam_f0"])
-    assert "has no navsim_logs/<split>" in finding.text
-    (finding,) = check_splits(tmp_path, ["val"], ["cam_f0"])
-    assert "is not a folder; logs lie in" in finding.text
+def test_a_package_without_a_distribution_is_found_where_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nuplan-devkit on PYTHONPATH, as `make test-devkit NUPLAN=…` has it."""
+    monkeypatch.delitem(sys.modules, "nuplan", raising=False)
+    monkeypatch.setattr(metadata, "version", Mock(side_effect=metadata.PackageNotFoundError))
+    absent = set(versions())
+    assert "nuplan-devkit not installed" in absent or any(text.startswith("nuplan-devkit found at") for text in absent)
+    (tmp_path / "nuplan").mkdir()
+    (tmp_path / "nuplan" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert f"nuplan-devkit found at {tmp_path / 'nuplan'}, no version known" in set(versions())
 
 
 def test_metric_caches(tmp_path: Path) -> None:
@@ -114,8 +97,10 @@ def test_metric_caches(tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PROGRESS_MODE", "OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT", "NODE_RANK", "NUM_NODES"):
+    for name in ("PROGRESS_MODE", *FOLDERS, DEVKIT_ROOT, "NODE_RANK", "NUM_NODES"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     assert main([]) == 0
+    assert f"{DEVKIT_ROOT} is unset" in capsys.readouterr().out
     assert main(["--metric-cache", str(tmp_path / "none")]) == 1
     assert "WRONG  metric cache" in capsys.readouterr().out

@@ -21,6 +21,8 @@ HISTORY_FILE = "history.csv"  # of trainings and of pretraining alike
 
 FloatArray = npt.NDArray[np.float64]
 
+NAME_COLUMNS = ("token", "log_name")
+
 
 @dataclass(frozen=True)
 class TrainingRecord:
@@ -77,7 +79,8 @@ def _table(path: Path) -> pd.DataFrame:
 
 def _scene_table(path: Path, summary: Mapping[str, Any]) -> pd.DataFrame:
     """A row for every scene that the summary counts."""
-    table = _table(path)
+    with reading(path):
+        table = read_scenes(path)
     lacking = {"token", "log_name", "command", "speed_mps", "valid"} - set(table)
     if lacking or len(table) != summary["scenes"]["num_scenes"]:
         raise InputError(
@@ -85,6 +88,12 @@ def _scene_table(path: Path, summary: Mapping[str, Any]) -> pd.DataFrame:
             f"{summary['scenes']['num_scenes']} scenes; run training.evaluate again"
         )
     return table
+
+
+def read_scenes(path: Path) -> pd.DataFrame:
+    """Table of ``training.evaluate`` with a row a scene; names stay text, also those like ``0123`` or ``null``."""
+    empty = {name: [""] for name in pd.read_csv(path, nrows=0).columns if name not in NAME_COLUMNS}
+    return pd.read_csv(path, dtype=dict.fromkeys(NAME_COLUMNS, str), keep_default_na=False, na_values=empty)
 
 
 def _training(folder: Path) -> TrainingRecord:

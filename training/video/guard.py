@@ -7,16 +7,15 @@ own. Only folders of training logs are let through; a list of logs to keep out c
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Optional
 
-from navsim_agents.errors import VideoError
+from navsim_agents.data.names import read_names
+from navsim_agents.errors import InputError, VideoError
 
 TRAINING_SPLITS = ("trainval", "navtrain")
 LOG_FOLDERS, PICTURE_FOLDERS = "navsim_logs", "sensor_blobs"
-LOG_NAME = re.compile(r"^\s*-\s*['\"]?([^\s'\"#:]+)['\"]?\s*$")
 
 
 def check_split(split: str) -> None:
@@ -73,28 +72,16 @@ def check_log(log_name: str, forbidden: Collection[str]) -> None:
 def read_forbidden_logs(path: Path) -> frozenset[str]:
     """Names in a text file of one log a line, or in a YAML list such as the devkit's ``scene_filter/navtest.yaml``.
 
-    Of a YAML file only the block ``log_names`` is read, so its tokens are not mistaken for logs.
+    Of a YAML file only the list ``log_names`` is read, so its tokens are not mistaken for logs.
 
     Raises:
         VideoError: no such file, or it names no log.
     """
-    if not path.is_file():
-        raise VideoError(f"forbidden_logs={path} is no file; give a text file of log names or a devkit scene filter")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    starts = [number for number, line in enumerate(lines) if line.strip().startswith("log_names:")]
-    names = _block(lines[starts[0] + 1 :]) if starts else [line.strip() for line in lines if line.strip()]
-    if not names:
+    try:
+        lists = read_names(path)
+    except InputError as error:
+        raise VideoError(f"forbidden_logs={error}") from error
+    found = next((names for key, names in lists.items() if key.split(".")[-1] in ("log_names", "")), None)
+    if found is None or not found.names:
         raise VideoError(f"forbidden_logs={path} names no log; give one name a line, or a YAML list `log_names:`")
-    return frozenset(names)
-
-
-def _block(lines: list[str]) -> list[str]:
-    """Items of the YAML list that begins at the first of ``lines``."""
-    names = []
-    for line in lines:
-        found = LOG_NAME.match(line)
-        if not found and line.strip() and not line.strip().startswith("#"):
-            break
-        if found:
-            names.append(found.group(1))
-    return names
+    return frozenset(found.names)
