@@ -209,9 +209,10 @@ def test_no_more_than_a_group_is_decoded(
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
-def test_several_frames_in_one_packet_of_a_transport_stream(tmp_path: Path, b_frames: int) -> None:
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_several_frames_in_one_packet_of_a_transport_stream(tmp_path: Path, codec: str, b_frames: int) -> None:
     """Then only the first one's time is stored."""
-    whole = write_combination(tmp_path / "whole.ts", "libx264", b_frames)
+    whole = write_combination(tmp_path / "whole.ts", codec, b_frames)
     path = tmp_path / "a.ts"
     with av.open(str(whole)) as old, av.open(str(path), "w") as new:
         stream = old.streams.video[0]
@@ -224,6 +225,36 @@ def test_several_frames_in_one_packet_of_a_transport_stream(tmp_path: Path, b_fr
             new.mux(joined)
     assert [number for _, number in decode_slowly(path)] == list(range(NUM_FRAMES))
     assert check_every_frame(path, list(range(NUM_FRAMES))).clock == COUNT
+
+
+@pytest.mark.parametrize("codec", ["mpeg1video", "mpeg2video", "libx265"])
+def test_times_of_program_streams_are_guesses_after_a_seek(tmp_path: Path, codec: str) -> None:
+    """A packet holds many small frames and one time; in a longer file, seeks do not lead back to its beginning."""
+    path = write_combination(tmp_path / "a.mpg", codec, 2, ticks=range(200))
+    video = indexed(path)
+    assert video.num_frames == 200
+    frames = list(range(0, 200, 7))
+    assert [numbers_at(path, video, [frame])[0] for frame in frames] == frames
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+@pytest.mark.parametrize("second_s", [0, 5, 50])
+def test_streams_joined_end_to_end(tmp_path: Path, codec: str, second_s: int) -> None:
+    """As recorders join their files: the times of the second, from 0, 5 or 50 s on, follow those from 5 s on."""
+    whole = write_combination(tmp_path / "whole.ts", codec, 2)
+    parts = [remux(whole, tmp_path / f"{begin}.ts", shift_s=Fraction(begin)).read_bytes() for begin in (5, second_s)]
+    path = tmp_path / "a.ts"
+    path.write_bytes(b"".join(parts))
+    shown = [number for _, number in decode_slowly(path)]
+    video = indexed(path)
+    assert shown == [*range(NUM_FRAMES)] * 2
+    assert video.num_frames == 2 * NUM_FRAMES
+    if second_s == 50:
+        pictures = read_pictures(video, [0.0, 0.6, 45.0, 46.0], tmp_path)
+        assert [number_of(picture) for picture in pictures] == [0, 15, 0, 25]
+        return
+    assert (video.clock, video.fps) == (COUNT, 25.0)
+    assert [numbers_at(path, video, [frame])[0] for frame in range(2 * NUM_FRAMES)] == shown
 
 
 def test_clips_of_files_of_all_kinds_are_all_read(tmp_path: Path) -> None:
@@ -268,6 +299,19 @@ def test_a_clock_is_trusted_where_it_holds(tmp_path: Path) -> None:
         ("g.mpg", "mpeg2video", 0, COUNT),
     ):
         assert indexed(write_combination(tmp_path / name, codec, b_frames)).clock == clock
+
+
+def test_packets_that_are_never_shown_are_no_frames(tmp_path: Path) -> None:
+    """VP8 may keep a frame for others to refer to: bit 4 of its first byte says whether it is shown (RFC 6386, 9.1)."""
+    path = write_combination(tmp_path / "a.webm", "libvpx")
+    with av.open(str(path)) as container:
+        data = bytes([packet for packet in container.demux(video=0) if packet.size][5])
+    path.write_bytes(path.read_bytes().replace(data, bytes([data[0] & ~16]) + data[1:]))
+    video = indexed(path)
+    assert video.num_frames == NUM_FRAMES - 1
+    for frame in [*range(5), *range(6, NUM_FRAMES)]:
+        pictures = read_pictures(video, [float(frame / RATE)], tmp_path)
+        assert [number_of(picture) for picture in pictures] == [frame]
 
 
 @pytest.mark.parametrize("share", [0.5, 0.63, 0.71, 0.98])

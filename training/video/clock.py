@@ -38,7 +38,7 @@ class FrameClock:
 def packets_of(container: Any, stream: Any) -> Iterator[Any]:
     """What the container gives next; the last one is empty and tells the decoder that this is all.
 
-    Other empty packets stand for frames that were dropped (AVI), and would end the decoding.
+    Other empty packets, as for a dropped frame, would end the decoding and are left out.
     """
     return (packet for packet in container.demux(stream) if packet.size or packet.dts is None)
 
