@@ -32,8 +32,9 @@ from navsim_agents.world.camera import Renderer, default_cameras
 from navsim_agents.world.drive import DriveConfig, simulate_drive
 from navsim_agents.world.towns import build_town
 from training.video.clip import read_clip
+from training.video.clock import timed_frames
 from training.video.config import ClipDataConfig, DataSetConfig
-from training.video.decode import load_av, open_video, timed_frames
+from training.video.decode import load_av, open_before
 from training.video.layouts import PictureFolders, VideoFiles
 from training.video.manifest import VIDEO_FILE, Video, write_rows
 from training.video.slots import clip_times, cut_slots
@@ -127,10 +128,10 @@ def measure(kind: str, load: Callable[[int], object], starts: Sequence[int], rep
     return statistics.median(times), max(times) / min(times)
 
 
-def decode_all(path: Path, end_s: float) -> int:
+def decode_all(video: Video, root: Path, end_s: float) -> int:
     """The alternative to seeking: decode from the beginning to ``end_s``, throwing away what is not wanted."""
-    with open_video(path) as (container, stream):
-        return sum(1 for time_s, _ in timed_frames(container, stream) if time_s <= end_s)
+    with open_before(root / video.path, video.frame_clock, 0.0) as (stream, packets):
+        return sum(1 for time_s, _ in timed_frames(stream, packets, video.frame_clock) if time_s <= end_s)
 
 
 def rows(folder: Path, options: argparse.Namespace) -> list[Row]:
@@ -151,7 +152,7 @@ def rows(folder: Path, options: argparse.Namespace) -> list[Row]:
         if video.kind == VIDEO_FILE and video.fps > 2 * config.fps:
 
             def without_seek(start: int, video: Video = video, root: Path = root) -> object:
-                return decode_all(root / video.path, clip_times(video, start, config.num_frames, config.fps)[-1])
+                return decode_all(video, root, clip_times(video, start, config.num_frames, config.fps)[-1])
 
             seconds, spread = measure(kind, without_seek, starts, options.repeats)
             result.append(Row(f"  no seek: {kind}", seconds, 1 / seconds, spread, mib_per_hour))

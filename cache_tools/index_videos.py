@@ -25,7 +25,7 @@ from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import NavsimDriveJepaError, VideoError
 from training.video.guard import read_forbidden_logs
 from training.video.layouts import CovlaVideos, DrivingDojoFolders, Layout, PictureFolders, VideoFiles
-from training.video.manifest import Row, Unreadable, Video, read_rows, row_from_json, row_line, write_rows
+from training.video.manifest import Row, Unreadable, Video, read_any_rows, row_from_json, row_line, write_rows
 from training.video.navsim_layout import NavsimLogs
 
 NUM_SHOWN = 5
@@ -111,10 +111,12 @@ def index_videos(config: IndexVideosConfig) -> list[Row]:
 
 def _known_rows(output: Path, partial: Path, layout: Layout) -> dict[str, list[Row]]:
     """Rows by source, of sources that could be read and are still what they were when they were probed."""
-    rows = read_rows(output) if output.exists() else []
+    rows = read_any_rows(output) if output.exists() else []
     known: dict[str, list[Row]] = {}
     for row in [*rows, *_whole_lines(partial)]:
-        if isinstance(row, Video) and row.data_set == layout.data_set and row.stamp == layout.stamp(row.source):
+        if not isinstance(row, Video) or row.is_outdated or row.data_set != layout.data_set:
+            continue
+        if row.stamp == layout.stamp(row.source):
             known.setdefault(row.source, []).append(row)
     return known
 

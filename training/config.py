@@ -86,9 +86,7 @@ class ReportConfig:
     agent_name: str = "drive_jepa_perception_free"  # whose plans the pictures show
     trainings: dict[str, str] = field(default_factory=dict, metadata=READS)  # agent's name -> output of training.train
     pretraining: Optional[str] = field(default=None, metadata=READS)  # output folder of training.pretrain
-    labels: Optional[str] = field(
-        default=None, metadata=READS
-    )  # of these scenes, for pseudo-teachers in the pictures
+    labels: Optional[str] = field(default=None, metadata=READS)  # of these scenes, for pseudo-teachers in the pictures
     vocabulary: Optional[str] = field(default=None, metadata=READS)  # that of the labels
     title: str = "Drive-JEPA: planning from the front camera"
     num_failures: int = field(default=8, metadata=at_least(0))

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from cache_tools.validate_submission import read_tokens
-from navsim_agents.common.settings import read_settings
+from navsim_agents.common.settings import SettingError, read_settings
 from navsim_agents.data.names import is_text, quote_hint, read_names
 from navsim_agents.data.scene_filter import read_scene_filter
 from navsim_agents.devkit.splits import FILTER_FOLDER, SPLIT_FOLDER, find_split
@@ -157,7 +157,7 @@ def test_an_override_arrives_as_it_was_written_or_is_refused(key: str, name: str
     if isinstance(parsed[0], str):
         assert OmegaConf.select(OmegaConf.structured(read_settings(Outer, composed)), key) == [name]
         return
-    with pytest.raises(InputError, match=rf"{key} holds .*but names are text.*quote it: '{key}=\[\"…\"\]'"):
+    with pytest.raises(SettingError, match=rf"{key} holds .*but names are text.*quote it: '{key}=\[\"…\"\]'"):
         read_settings(Outer, composed)
 
 

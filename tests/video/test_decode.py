@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from navsim_agents.errors import VideoError
-from tests.video.videos import number_of, write_video
+from tests.video.videos import frames_at, number_of, write_video
 from training.video.clip import fit_picture
-from training.video.decode import open_video, read_frames
+from training.video.decode import open_video
 from training.video.probe_file import probe_file
 
 NTSC = Fraction(30000, 1001)
@@ -22,7 +22,7 @@ FILM = Fraction(24000, 1001)
 
 
 def numbers_at(path: Path, times: list[float]) -> list[int]:
-    return [number_of(picture) for picture in read_frames(path, times)]
+    return [number_of(picture) for picture in frames_at(path, times)]
 
 
 def nearest(times: list[float], rate: Fraction) -> list[int]:
@@ -85,9 +85,9 @@ def turn_display_matrix(path: Path, turns: int) -> None:
 def test_turned_pictures_are_turned_back(tmp_path: Path, turns: int) -> None:
     """A matrix that turns by 90 degrees clockwise, as a phone held upright writes it."""
     path = write_video(tmp_path / "a.mp4", 6)
-    (plain,) = read_frames(path, [0.5])
+    (plain,) = frames_at(path, [0.5])
     turn_display_matrix(path, turns)
-    (turned,) = read_frames(path, [0.5])
+    (turned,) = frames_at(path, [0.5])
     assert np.abs(turned.astype(int) - np.rot90(plain, -turns)).max() <= 2
     facts = probe_file(path)
     assert (facts.height, facts.width) == turned.shape[:2]
@@ -96,7 +96,7 @@ def test_turned_pictures_are_turned_back(tmp_path: Path, turns: int) -> None:
 def test_facts_are_counted_not_believed(tmp_path: Path) -> None:
     facts = probe_file(write_video(tmp_path / "a.mkv", 33, NTSC))
     assert (facts.num_frames, facts.width, facts.height, facts.codec) == (33, 64, 48, "h264")
-    assert facts.fps == pytest.approx(29.97, abs=0.05)
+    assert facts.clock.fps == pytest.approx(29.97, abs=0.05)
 
 
 def test_cut_off_file_is_refused(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_a_torn_last_frame_is_found(tmp_path: Path) -> None:
 
 def test_files_without_a_frame_that_can_be_decoded_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", 15)
-    monkeypatch.setattr("training.video.probe_file.timed_frames", lambda *_: iter(()))
-    with pytest.raises(VideoError, match=r"the first or last frame of .*a.mp4 cannot be decoded"):
+    monkeypatch.setattr("training.video.probe_file.decode_packets", lambda *_: iter(()))
+    with pytest.raises(VideoError, match=r"no frame of .*a.mp4 can be decoded"):
         probe_file(path)
 
 
@@ -149,7 +149,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(VideoError, match=r"a.mp4 cannot be decoded .*; replace or remove the file"):
         probe_file(path)
     with pytest.raises(VideoError, match="cannot be decoded"):
-        list(read_frames(tmp_path / "missing.mp4", [0.0]))
+        list(frames_at(tmp_path / "missing.mp4", [0.0]))
 
 
 def test_pictures_and_their_resize_are_opencvs(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_pictures_and_their_resize_are_opencvs(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", 15, size=(320, 200))
     capture = cv2.VideoCapture(str(path))
     theirs = [cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB) for _ in range(15)]
-    ours = list(read_frames(path, [0.2, 0.7, 1.2]))
+    ours = list(frames_at(path, [0.2, 0.7, 1.2]))
     for picture, number in zip(ours, (2, 7, 12)):
         assert np.abs(picture.astype(int) - theirs[number]).max() <= 3
         resized = cv2.resize(picture[10:-10], (96, 48))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,24 @@ def test_video_folder_is_indexed_with_what_is_unreadable(tmp_path: Path) -> None
     assert "fps: 10 (2)" in text
     assert "duration: 1.5 … 3.0 … 3.0 s" in text
     assert "unreadable: c.mp4: " in text
+
+
+def test_manifests_of_earlier_versions_are_refused_and_indexed_anew(tmp_path: Path) -> None:
+    """They do not say what tells the frames of a file apart; those of pictures lack nothing."""
+    write_video(tmp_path / "a.mp4", 12)
+    rows = index_videos(settings(tmp_path, "videos"))
+    manifest = tmp_path / "m.jsonl"
+    values = lines_of(manifest)[0]
+    del values["clock"], values["first_tick"]
+    manifest.write_text(json.dumps(values) + "\n")
+    with pytest.raises(
+        VideoError, match=r"m.jsonl does not say what tells the frames of a.mp4 apart, .* `python -m cache_tools.index"
+    ):
+        read_rows(manifest)
+    manifest.with_name("m.jsonl.partial").write_text(manifest.read_text() * 2)
+    assert index_videos(settings(tmp_path, "videos")) == rows == read_rows(manifest)
+    write_rows(manifest, [sequence_row("dojo", "a", 3)])
+    assert "clock" not in lines_of(manifest)[0]
 
 
 def test_processes_find_the_same(tmp_path: Path) -> None:

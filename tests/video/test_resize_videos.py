@@ -11,9 +11,8 @@ import torch
 
 from cache_tools.resize_videos import ResizeVideosConfig, resize_videos
 from navsim_agents.errors import VideoError
-from tests.video.videos import number_of, picture_data, sequence_row, small_clips, with_clips, write_video
+from tests.video.videos import frames_at, number_of, picture_data, sequence_row, small_clips, with_clips, write_video
 from training.video.config import DataSetConfig
-from training.video.decode import read_frames
 from training.video.layouts import VideoFiles
 from training.video.loader import build_clip_loader
 from training.video.manifest import Video, read_rows, write_rows
@@ -30,7 +29,7 @@ def test_copies_hold_every_frame_at_their_rate(tmp_path: Path) -> None:
         ("videos/a/0000.mkv", 2.0, 6),
         ("videos/b/0000.mkv", 2.0, 3),
     ]
-    pictures = list(read_frames(tmp_path / "small" / "videos" / "a" / "0000.mkv", [0.0, 0.5, 1.0, 2.5]))
+    pictures = list(frames_at(tmp_path / "small" / "videos" / "a" / "0000.mkv", [0.0, 0.5, 1.0, 2.5]))
     assert [picture.shape for picture in pictures] == [(24, 32, 3)] * 4
     assert [number_of(picture) for picture in pictures] == [0, 2, 4, 10]
     assert (tmp_path / "small" / "skipped.csv").read_text() == "path,reason\n"
@@ -88,6 +87,6 @@ def test_colours_survive(tmp_path: Path) -> None:
     """Full-range JPEG colours must not be taken for video's limited range: black stays black and white white."""
     data = picture_data(tmp_path / "dojo", {"a": 3})
     resize_videos(copies(data, tmp_path / "small"))
-    picture = next(iter(read_frames(tmp_path / "small" / "a" / "0000.mkv", [0.5])))  # number 2
+    picture = next(iter(frames_at(tmp_path / "small" / "a" / "0000.mkv", [0.5])))  # number 2
     assert picture[:, :3].max() < 12
     assert np.abs(picture[:, 5:7].astype(int) - 255).max() < 12

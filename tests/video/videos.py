@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 from PIL import Image
 
 from training.video.config import ClipDataConfig, DataSetConfig
+from training.video.decode import Picture, read_frames
 from training.video.manifest import IMAGE_SEQUENCE, Video, write_rows
+from training.video.probe_file import probe_file
 
 BITS = 8
 WIDTH, HEIGHT = 64, 48
@@ -63,6 +66,11 @@ def write_video(
         for packet in stream.encode():
             container.mux(packet)
     return path
+
+
+def frames_at(path: Path, times_s: list[float]) -> Iterator[Picture]:
+    """Frames of a file as it is indexed."""
+    return read_frames(path, times_s, probe_file(path).clock)
 
 
 def write_pictures(folder: Path, num_frames: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:

@@ -68,7 +68,7 @@ def read_pictures(video: Video, times_s: Sequence[float], root: Path) -> Iterato
     """
     path = root / video.path
     if video.kind == VIDEO_FILE:
-        yield from read_frames(path, times_s)
+        yield from read_frames(path, times_s, video.frame_clock)
         return
     names = video.frame_names.split("\n")
     for time_s in times_s:

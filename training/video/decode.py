@@ -1,11 +1,9 @@
-"""Frames of a video file at given times: seek to the keyframe before, decode from there on (PyAV, FFmpeg)."""
+"""Frames of a video file at given times: seek to a keyframe before, decode from there on (PyAV, FFmpeg)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 from typing import Any, Optional
 
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from navsim_agents.errors import VideoError
+from training.video.clock import FrameClock, from_keyframe, packets_before, packets_of, timed_frames
 
 Picture = npt.NDArray[np.uint8]  # [H, W, 3] RGB
 
@@ -24,17 +23,20 @@ SURPRISES = (ArithmeticError, LookupError, RuntimeError, StopIteration, ValueErr
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
+def open_video(path: Path, options: Optional[dict[str, str]] = None) -> Iterator[tuple[Any, Any]]:
     """Container and first video stream of ``path``; what is wrong with the file becomes a VideoError.
 
-    Decoding uses one thread: loaders run one process a core.
+    ``options`` are FFmpeg's, for the container. Decoding uses one thread: loaders run one process a core.
     """
     av = load_av()
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:  # titles need not be UTF-8
+        # Titles need not be UTF-8.
+        with av.open(str(path), options=options or {}, metadata_errors="ignore") as container:
             if not container.streams.video:
                 raise VideoError(f"{path} has no video stream; take it out of the folder of videos")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise VideoError(f"{path} has no video that FFmpeg can decode; convert or remove the file")
             stream.codec_context.thread_count = 1
             yield container, stream
     except VideoError:
@@ -42,6 +44,22 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
     except (av.FFmpegError, *SURPRISES) as error:
         reason = str(error) or type(error).__name__
         raise VideoError(f"{path} cannot be decoded ({reason}); replace or remove the file") from error
+
+
+@contextmanager
+def open_before(path: Path, clock: FrameClock, time_s: float) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """First video stream of ``path``, and its packets from a keyframe on that is shown at or before ``time_s``.
+
+    Raises:
+        VideoError: as :func:`open_video`.
+    """
+    with open_video(path) as (container, stream):
+        packets = packets_before(container, stream, clock, time_s)
+        if packets is not None:
+            yield stream, packets
+            return
+    with open_video(path) as (container, stream):
+        yield stream, from_keyframe(packets_of(container, stream))
 
 
 def load_av() -> Any:
@@ -57,29 +75,14 @@ def load_av() -> Any:
     return av
 
 
-def read_frames(path: Path, times_s: Sequence[float]) -> Iterator[Picture]:
-    """The frame nearest to each of ``times_s``, which ascend; time 0 is the video's first frame.
+def read_frames(path: Path, times_s: Sequence[float], clock: FrameClock) -> Iterator[Picture]:
+    """The frame nearest to each of ``times_s``, which ascend; time 0 is the video's first shown frame.
 
     Raises:
-        VideoError: the file is missing or damaged, or ends before the last of ``times_s``.
+        VideoError: the file is missing or damaged, not what was indexed, or ends before the last of ``times_s``.
     """
-    with open_video(path) as (container, stream):
-        if times_s[0] > 0:
-            ticks = int(Fraction(times_s[0]) / stream.time_base)
-            container.seek((stream.start_time or 0) + ticks, stream=stream)
-        frames = timed_frames(container, stream)
-        first = next(frames, None)
-        if first is not None and (first[0] <= times_s[0] + TIE_S or times_s[0] <= 0):
-            yield from _nearest(path, chain([first], frames), times_s, _period_s(stream))
-            return
-    # Containers without an index of keyframes may seek too far; then everything before is decoded.
-    with open_video(path) as (container, stream):
-        yield from _nearest(path, timed_frames(container, stream), times_s, _period_s(stream))
-
-
-def _period_s(stream: Any) -> float:
-    rate = stream.average_rate or stream.guessed_rate
-    return 1.0 / float(rate) if rate else 0.0
+    with open_before(path, clock, times_s[0]) as (stream, packets):
+        yield from _nearest(path, timed_frames(stream, packets, clock), times_s, 1.0 / clock.fps)
 
 
 def _nearest(
@@ -102,16 +105,6 @@ def _nearest(
     if wanted:
         end = "has no frame" if before is None else f"ends at {before[0]:.2f} s"
         raise VideoError(f"{path} {end}, but a frame at {wanted[0]:.2f} s is wanted; index the videos again")
-
-
-def timed_frames(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
-    """(time [s] since the stream's first frame, frame) of what the container gives next."""
-    origin = stream.start_time or 0
-    for frame in container.decode(stream):
-        ticks = frame.pts if frame.pts is not None else frame.dts
-        if ticks is None:
-            raise VideoError(f"{container.name} has frames without a time; remux it, for example into Matroska")
-        yield float((ticks - origin) * stream.time_base), frame
 
 
 def to_picture(frame: Any) -> Picture:

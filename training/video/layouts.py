@@ -99,6 +99,7 @@ class VideoFiles(Layout):
     def probe(self, source: str) -> list[Video]:
         """The one video of the file."""
         facts = probe_file(self.root / source)
+        fps = facts.clock.fps
         return [
             Video(
                 data_set=self.data_set,
@@ -106,12 +107,14 @@ class VideoFiles(Layout):
                 stamp=self.stamp(source),
                 kind=VIDEO_FILE,
                 path=source,
-                fps=facts.fps,
+                fps=fps,
                 num_frames=facts.num_frames,
-                duration_s=round(facts.num_frames / facts.fps, 3) if facts.fps else 0.0,
+                duration_s=round(facts.num_frames / fps, 3) if fps else 0.0,
                 width=facts.width,
                 height=facts.height,
                 codec=facts.codec,
+                clock=facts.clock.kind,
+                first_tick=facts.clock.first_tick,
             )
         ]
 

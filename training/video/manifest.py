@@ -14,9 +14,12 @@ from typing import Any, Union
 
 from navsim_agents.common.files import read_text, write_text
 from navsim_agents.errors import VideoError
+from training.video.clock import KINDS_OF_CLOCK, FrameClock
 
 VIDEO_FILE, IMAGE_SEQUENCE = "video", "images"
 KINDS = (VIDEO_FILE, IMAGE_SEQUENCE)
+OF_FILES = ("clock", "first_tick")
+"""Fields of video files alone; manifests of earlier versions lack them."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Video:
     height: int
     codec: str
     frame_names: str = ""  # of a sequence: names of its pictures in order of time, one a line (a string is compact)
+    clock: str = ""  # of a file: what tells its frames apart (training/video/clock.py)
+    first_tick: int = 0  # of a file: time of its first shown frame by that clock
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -46,6 +51,16 @@ class Video:
             )
         if self.kind == IMAGE_SEQUENCE and len(self.frame_names.split("\n")) != self.num_frames:
             raise VideoError(f"{self.path} names another number of pictures than num_frames; index it again")
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether an earlier version wrote this row, which did not note what tells a file's frames apart."""
+        return self.kind == VIDEO_FILE and self.clock not in KINDS_OF_CLOCK
+
+    @property
+    def frame_clock(self) -> FrameClock:
+        """What tells the frames of a file apart."""
+        return FrameClock(self.clock, self.first_tick, self.fps)
 
     def frame_name(self, index: int) -> str:
         """Name of a sequence's picture number ``index``."""
@@ -66,10 +81,14 @@ Row = Union[Video, Unreadable]
 
 
 def row_to_json(row: Row) -> dict[str, Any]:
-    """``row`` in JSON types; pictures as a list."""
+    """``row`` in JSON types; pictures as a list, and only what its kind of row has."""
     values = asdict(row)
-    names = values.pop("frame_names", "")
-    return {**values, "frames": names.split("\n")} if names else values
+    if isinstance(row, Unreadable):
+        return values
+    names = values.pop("frame_names")
+    if row.kind == VIDEO_FILE:
+        return values
+    return {**{name: value for name, value in values.items() if name not in OF_FILES}, "frames": names.split("\n")}
 
 
 def row_from_json(values: Mapping[str, Any]) -> Row:
@@ -83,7 +102,7 @@ def row_from_json(values: Mapping[str, Any]) -> Row:
     if "frames" in settings:
         settings["frame_names"] = "\n".join(settings.pop("frames"))
     known = {item.name for item in fields(kind)}
-    wrong = sorted(set(settings) - known) + sorted(known - {"frame_names"} - set(settings))
+    wrong = sorted(set(settings) - known) + sorted(known - {"frame_names", *OF_FILES} - set(settings))
     if wrong:
         raise VideoError(f"a line of the manifest has or lacks the keys {wrong}; index the videos again")
     return kind(**settings)
@@ -91,6 +110,22 @@ def row_from_json(values: Mapping[str, Any]) -> Row:
 
 def read_rows(path: Path) -> list[Row]:
     """Every row of a manifest.
+
+    Raises:
+        VideoError: no such file, a line of it is no row, or it was written by an earlier version.
+    """
+    rows = read_any_rows(path)
+    outdated = [row.path for row in rows if isinstance(row, Video) and row.is_outdated]
+    if outdated:
+        raise VideoError(
+            f"{path} does not say what tells the frames of {outdated[0]} apart, since an earlier version wrote it; "
+            f"index again with `python -m cache_tools.index_videos output={path}`"
+        )
+    return rows
+
+
+def read_any_rows(path: Path) -> list[Row]:
+    """Every row of a manifest, also of one that an earlier version wrote.
 
     Raises:
         VideoError: no such file, or a line of it is no row.
