@@ -5,17 +5,12 @@ Files may not grow beyond a limit here, which the system reports as it reports a
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
-from functools import partial
-from pathlib import Path
-
 import pytest
 
 from navsim_agents.common.ending import FULL_DISK, is_machines_fault
-from tests.common.commands import COMMANDS, ROOT
-from tests.common.tiny_world import WORLD, build
+from tests.common.commands import COMMANDS
+from tests.common.in_one_process import Told, Work, run_all
+from tests.common.tiny_world import WORLD
 
 LIMITS = {
     "navsim_agents.world.__main__": 20_000,
@@ -24,6 +19,7 @@ LIMITS = {
     "cache_tools.score_vocabulary": 400,
     "cache_tools.label_statistics": 100,
     "cache_tools.index_videos": 50,
+    "cache_tools.resize_videos": 50,
     "training.train": 100_000,
     "training.evaluate": 500,
     "training.report.__main__": 1_000,
@@ -34,29 +30,29 @@ LIMITS = {
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return build(tmp_path_factory.mktemp("tiny"))
+def told(tiny_world: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
+    folder = tmp_path_factory.mktemp("full")
+    works = []
+    for module, limit in LIMITS.items():
+        line = COMMANDS[module].overrides({**tiny_world, "out": str(folder / module)})
+        more = WORLD if "world" in module else ()
+        works.append(Work(module, [*line, *more], limit))
+    return run_all(works, folder)
 
 
 @pytest.mark.parametrize("module", list(LIMITS))
-def test_command(module: str, where: dict[str, str], tmp_path: Path) -> None:
-    command = COMMANDS[module]
-    line = command.overrides({**where, "out": str(tmp_path / "out")})
-    if module == "navsim_agents.world.__main__":
-        line = [f"output={tmp_path / 'out'}", *WORLD]
-    done = subprocess.run(
-        [sys.executable, "-m", module.removesuffix(".__main__"), *line],
-        cwd=ROOT,
-        # Compiled modules must not be written either: what is cut off would stay and spoil later imports.
-        env={"PATH": "", "OMP_NUM_THREADS": "1", "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (LIMITS[module], LIMITS[module])),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr[-2000:]
-    assert "Traceback" not in done.stderr
-    assert done.stderr.strip().splitlines()[-1].endswith(FULL_DISK), done.stderr
+def test_command(module: str, told: dict[str, Told]) -> None:
+    code, words, printed = told[module]
+    assert code == 1, printed
+    assert "Traceback" not in printed + words
+    assert words.endswith(FULL_DISK)
+
+
+def test_nothing_unfinished_stays(told: dict[str, Told], tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.getbasetemp() / "full0"
+    assert folder.is_dir()
+    left = [path.relative_to(folder) for path in folder.rglob("*") if path.name.startswith(".") and path.is_file()]
+    assert left == []
 
 
 def test_which_faults_are_the_machines() -> None:
