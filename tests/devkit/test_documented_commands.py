@@ -43,4 +43,4 @@ def test_settings_compose(command: Documented, devkit: Devkit, exported: dict[st
     assert Path(words[1]).parent == devkit.location / "planning" / "script"
     if not Path(words[1]).exists():
         pytest.skip(f"{devkit.variant.value} has no {script[1]}")
-    assert "experiment_name" in devkit.run(script[1], *words[2:], "--cfg", "job")
+    assert "train_test_split:" in devkit.run(script[1], *words[2:], "--cfg", "job")

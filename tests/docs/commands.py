@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = re.compile(r"(python3?|torchrun|make|pip|git|cd|\S+/bin/pip) ")
-ASSIGNMENT = re.compile(r"([A-Z]+)=(.*)")
+ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)")
 SCRIPT = re.compile(r"\S*/(run_\w+)\.py")
 
 
