@@ -22,6 +22,8 @@ TEST = [
     "ruff>=0.6",
     "mypy>=1.5",
     "build",
+    "setuptools>=64",  # wheels and editable installs are made without a network
+    "wheel",
 ]
 
 setup(
@@ -32,8 +34,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.9",
+    # The namespace itself is listed too: in an editable install Hydra's scan finds nothing in one that is not.
     packages=[name for root in PACKAGES for name in [root, *(f"{root}.{sub}" for sub in find_packages(root))]]
-    + find_namespace_packages(include=["hydra_plugins.*"]),
+    + find_namespace_packages(include=["hydra_plugins", "hydra_plugins.*"]),
     package_data={"": ["*.yaml", "py.typed", "*.json"]},
     install_requires=[
         "torch>=2.0.1",

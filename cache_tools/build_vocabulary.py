@@ -9,8 +9,6 @@ and takes over a vocabulary that is there, such as the public one.
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -22,6 +20,7 @@ from omegaconf import MISSING
 from cache_tools.kmeans import Clusters, cluster, nearest
 from cache_tools.trajectory_sources import Futures, futures_of_devkit, futures_of_logs
 from navsim_agents.common.command import command
+from navsim_agents.common.files import write_json
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.distillation import Vocabulary, load_vocabulary, resample, save_vocabulary
 from navsim_agents.errors import LabelError
@@ -70,7 +69,7 @@ def build_vocabulary(config: BuildVocabularyConfig) -> dict[str, Any]:
         vocabulary, how = _cluster_futures(config, _futures(config))
     report = {"source": config.source, "digest": vocabulary.digest, "size": len(vocabulary), **how}
     save_vocabulary(vocabulary, config.output)
-    _write_json(Path(config.output).with_suffix(".json"), report)
+    write_json(Path(config.output).with_suffix(".json"), report)
     return report
 
 
@@ -123,12 +122,6 @@ def _how(config: BuildVocabularyConfig, futures: Futures, found: Clusters, offse
         "mean_offset_m": float(offsets_m.mean()),  # of a pose from the nearest centre's
         "mean_end_offset_m": float(offsets_m[:, -1].mean()),
     }
-
-
-def _write_json(path: Path, report: dict[str, Any]) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
 
 
 @command(BuildVocabularyConfig, "cache_tools.conf.build_vocabulary")

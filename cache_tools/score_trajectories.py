@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from navsim_agents.common.command import command
+from navsim_agents.common.files import whole_file
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring import ScoringScene, score_trajectories
@@ -86,11 +86,8 @@ def _load_trajectories(path: Path) -> torch.Tensor:
 
 
 def _write(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
+    with whole_file(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-    os.replace(partial, path)
 
 
 @command(ScoreTrajectoriesConfig, "cache_tools.conf.score_trajectories")

@@ -16,6 +16,8 @@ from training.evaluate import evaluate
 from training.metrics import Columns, PlannedScenes, columns
 from training.table import summary_table
 
+NAME = "drive_jepa_perception_free"
+
 
 @columns("path")
 def path(scenes: PlannedScenes) -> Columns:
@@ -31,8 +33,8 @@ def main(demo: Path) -> None:
     """Print a table with the new column."""
     config = EvaluateConfig(
         output=str(demo / "own_column"),
-        data_root=str(demo / "world"),
-        runs={"drive_jepa_perception_free": str(demo / "training")},
+        data_root=str(demo / "unseen_world"),
+        runs={NAME: str(demo / "trainings" / NAME)},
         columns=["displacement", "path"],
         max_scenes=40,
     )

@@ -17,9 +17,9 @@ from training.train import load_run
 
 
 def main(demo: Path) -> None:
-    """Print planned and driven positions of the first scene that the agent has not seen."""
-    agent = load_run(demo / "training")
-    source = LoggedScenes(str(demo / "world"), "test", sensors_of([agent]))
+    """Print planned and driven positions of the first scene of towns that the agent has not seen."""
+    agent = load_run(demo / "trainings" / "drive_jepa_perception_free")
+    source = LoggedScenes(str(demo / "unseen_world"), "test", sensors_of([agent]))
     reader = source.open(source.log_names()[0])
     scene = reader.get_scene(reader.tokens[0])
     planned = agent.compute_trajectory(scene.get_agent_input()).poses

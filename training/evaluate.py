@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from navsim_agents.common.command import command
 from navsim_agents.common.ending import is_machines_fault
-from navsim_agents.common.files import write_json, write_text
+from navsim_agents.common.files import whole_file, write_json, write_text
 from navsim_agents.data.types import DRIVING_COMMANDS
 from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError
@@ -239,15 +239,14 @@ def _counts(result: Evaluation, unscored: list[dict[str, str]]) -> dict[str, Any
 def _write_plans(output: Path, result: Evaluation) -> None:
     kinds = {"plans": result.plans, "proposals": result.proposals, "foreseen": result.foreseen}
     plans = {f"{kind}.{name}": np.stack(rows) for kind, agents in kinds.items() for name, rows in agents.items()}
-    temporary = output / f".{PLANS_FILE}.tmp.npz"
-    np.savez_compressed(
-        temporary,
-        tokens=np.array([scene["token"] for scene in result.scenes]),
-        log_names=np.array([scene["log_name"] for scene in result.scenes]),
-        human=np.stack(result.human),
-        **plans,  # type: ignore[arg-type]
-    )
-    temporary.replace(output / PLANS_FILE)
+    with whole_file(output / PLANS_FILE) as temporary:
+        np.savez_compressed(
+            temporary,
+            tokens=np.array([scene["token"] for scene in result.scenes]),
+            log_names=np.array([scene["log_name"] for scene in result.scenes]),
+            human=np.stack(result.human),
+            **plans,  # type: ignore[arg-type]
+        )
 
 
 if __name__ == "__main__":

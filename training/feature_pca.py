@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from navsim_agents.common.command import command
+from navsim_agents.common.files import whole_file
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import InputError
 from navsim_agents.models.checkpoint import load_encoder_weights
@@ -78,11 +79,8 @@ def draw(config: FeaturePcaConfig) -> None:
     for weights in config.encoders.values():
         colours = principal_colours(encode(config, weights, clip))  # [T, rows, columns, 3]
         rows.append(np.stack([enlarge(step, config.width, config.height) for step in colours]))
-    path = Path(config.output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp.png")
-    Image.fromarray(montage(rows)).save(temporary)
-    temporary.replace(path)
+    with whole_file(Path(config.output)) as temporary, temporary.open("wb") as file:
+        Image.fromarray(montage(rows)).save(file, format="png")
 
 
 def load_clip(config: FeaturePcaConfig) -> Tensor:

@@ -24,7 +24,7 @@ NEEDED = {
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
     """Inputs are missing too, so that nothing succeeds; what is said is about them, or about the extra."""
     folder = tmp_path_factory.mktemp("nothing")
-    works = [Work(name, command.overrides(places(folder))) for name, command in COMMANDS.items()]
+    works = [Work(name, command.overrides(places(folder / name))) for name, command in COMMANDS.items()]
     return run_all(works, folder, [*ALL, "navsim", "nuplan"])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from navsim_agents.devkit.variant import Host, Variant, detect_host
-from tests.devkit.scripts import CPU_TRAINER, RAY, ROOT, SEQUENTIAL, TEST_SPLIT, Devkit
+from tests.devkit.scripts import CPU_TRAINER, RAY, SEQUENTIAL, TEST_SPLIT, Devkit
 
 AGENT = "agent=drive_jepa_perception_free_small"
 
@@ -32,7 +32,7 @@ def world(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("world")
     command = [sys.executable, "-m", "navsim_agents.world", f"output={output}", "logs=4", "seed=7", "duration_s=10"]
     splits = ["splits.train=2", "splits.val=1", "splits.test=1", "cameras=[cam_f0]"]
-    subprocess.run([*command, *splits], check=True, cwd=ROOT)
+    subprocess.run([*command, *splits], check=True, cwd=output)
     return output
 
 

@@ -1,4 +1,7 @@
-"""NAVSIM's own scripts, run as a user runs them, on the built-in world."""
+"""NAVSIM's own scripts, run as a user runs them, on the built-in world.
+
+Beside the devkit nothing is put on ``PYTHONPATH``: the package has to be installed (``make test-devkit`` does it).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from pathlib import Path
 import pandas as pd
 
 from navsim_agents.devkit.variant import Variant
-
-ROOT = Path(__file__).resolve().parents[2]
 
 # Scenes start at every frame: v2.2's one-stage script needs neighbours 0.5 s apart.
 EVERY_FRAME = "train_test_split.scene_filter.frame_interval=1"
@@ -66,7 +67,6 @@ class Devkit:
             "NUPLAN_MAPS_ROOT": str(self.world / "maps"),
             "NUPLAN_MAP_VERSION": "nuplan-maps-v1.0",
             "NAVSIM_EXP_ROOT": str(self.experiments),
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
             "HYDRA_FULL_ERROR": "1",
             "RAY_raylet_start_wait_time_s": "300",  # a loaded machine starts Ray slowly
         }

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,83 +12,22 @@ from hydra import compose, initialize_config_module
 from hydra.errors import ConfigCompositionException
 
 from navsim_agents.common.settings import read_settings
+from tests.demo import DemoRun
 from training.config import TrainConfig
 from training.demo_config import DemoConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZE = [f"agent.config.{key}" for key in ("encoder=tiny", "image_width=64", "image_height=64")]
-PLANNER = [f"agent.config.{key}" for key in ("momentum=off", "model_dim=16", "num_proposals=3", "ffn_dim=24")]
-PRETRAINING = ["model.encoder=tiny", "model.predictor=tiny", "data.num_frames=4", "batch_size=1", "workers=0"]
-
-
-def listed(*settings: str) -> str:
-    return "[" + ",".join(f"'{setting}'" for setting in settings) + "]"
-
-
-SETTINGS = (
-    "train_world.logs=2",
-    "train_world.duration_s=10",
-    "test_world.logs=1",
-    "test_world.duration_s=7.5",
-    "workers=1",
-    "threads=1",
-    "vocabulary_size=6",
-    "pretraining.steps=2",
-    f"pretraining.settings={listed(*PRETRAINING)}",
-    "trainings.drive_jepa_perception_free.epochs=1",
-    "trainings.drive_jepa_perception_free.batch_size=2",
-    f"trainings.drive_jepa_perception_free.settings={listed(*SIZE, 'cache.workers=0')}",
-    "~trainings.drive_jepa_without_distillation",
-    "trainings.drive_jepa.epochs=1",
-    "trainings.drive_jepa.batch_size=2",
-    f"trainings.drive_jepa.settings={listed(*SIZE, *PLANNER, 'cache.workers=0')}",
-)
 AGENTS = ["drive_jepa_perception_free", "drive_jepa", "drive_jepa_momentum"]
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", *arguments]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # A shell's background jobs ignore Ctrl-C, and so would what they start.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def run(*arguments: str) -> tuple[int, str]:
-    process = start(*arguments)
-    output, _ = process.communicate(timeout=600)
-    return process.returncode, output
-
-
-def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 300.0) -> None:
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end, f"{path} did not come"
-        time.sleep(0.1)
-
-
 @pytest.mark.slow
-def test_interrupted_demo_goes_on_and_ends_with_its_contract(tmp_path: Path) -> None:
-    demo = ("training.demo", f"output={tmp_path}", *SETTINGS)
-    process = start(*demo)
-    wait_for(tmp_path / "stages" / "clips.json", process)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode != 0
-    assert "run the same command to go on from here" in output
-    world = (tmp_path / "world" / "world.json").stat().st_mtime_ns
-    code, output = run(*demo)
-    assert code == 0, output
+def test_interrupted_demo_goes_on_and_ends_with_its_contract(demo: DemoRun) -> None:
+    tmp_path, output = demo.output, demo.finished.stdout
+    assert demo.interrupted.returncode != 0
+    assert "run the same command to go on from here" in demo.interrupted.stdout
+    assert demo.finished.returncode == 0, output
     assert output.count("done before") == 2
-    assert (tmp_path / "world" / "world.json").stat().st_mtime_ns == world
+    assert not demo.made_world_again
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert list(summary["agents"]) == ["constant_velocity", "human", "reference_driver", *AGENTS]
     assert summary["agents"]["human"]["ade_m"] == 0.0

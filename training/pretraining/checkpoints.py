@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from navsim_agents.common.files import whole_file
 from navsim_agents.errors import CheckpointError
 from navsim_agents.models.checkpoint import load_encoder_weights
 from navsim_agents.models.checkpoint_file import read_checkpoint
@@ -81,19 +81,14 @@ def save_checkpoint(
         lr=lr,
     )
     contents[PROGRESS] = progress._asdict()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("wb") as file:
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
         torch.save(contents, file)
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut after the rename may leave a file with holes
-    os.replace(unfinished, path)
 
 
 def keep_newest(folder: Path, count: int) -> None:
     """Delete all but the newest ``count`` checkpoints, and what an interruption left unfinished."""
     outdated = checkpoints_in(folder)[: -max(1, count)]
-    for path in [*outdated, *folder.glob(".step_*.pt.unfinished")]:
+    for path in [*outdated, *folder.glob(".*.step_*.pt")]:
         path.unlink()
 
 

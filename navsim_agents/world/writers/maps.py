@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 
+from navsim_agents.common.ending import FULL_DISK
 from navsim_agents.errors import WorldDataError
 from navsim_agents.world.geography import MAP_LOCATIONS, MAP_VERSION, WGS84_EPSG
 from navsim_agents.world.types import Town
@@ -48,10 +49,13 @@ def write_map(town: Town, maps_root: Path) -> Path:
     path = map_path(maps_root, town.location)
     layers = map_layers(town)
     pyogrio.set_gdal_config_options(GDAL_OPTIONS)
-    with replacing(path) as temporary:
-        _write_meta(temporary, town.location)
-        for name, layer in layers.items():
-            _write_layer(temporary, name, layer, MAP_LOCATIONS[town.location].utm_epsg)
+    try:
+        with replacing(path) as temporary:
+            _write_meta(temporary, town.location)
+            for name, layer in layers.items():
+                _write_layer(temporary, name, layer, MAP_LOCATIONS[town.location].utm_epsg)
+    except RuntimeError as error:  # all of pyogrio's are; none says that a disk is full
+        raise WorldDataError(f"{path} could not be written ({error}); most likely {FULL_DISK}") from error
     return path
 
 

@@ -146,7 +146,7 @@ def test_a_foreign_checkpoint_is_no_run_to_go_on_with(tmp_path: Path) -> None:
 
 
 def test_keeping_the_newest_counts_whole_files_only(tmp_path: Path) -> None:
-    for name in ("step_00000002.pt", "step_00000010.pt", "step_00000030.pt", ".step_00000040.pt.unfinished", "own.pt"):
+    for name in ("step_00000002.pt", "step_00000010.pt", "step_00000030.pt", ".0a1b2c3d.step_00000040.pt", "own.pt"):
         (tmp_path / name).touch()
     keep_newest(tmp_path, 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own.pt", "step_00000010.pt", "step_00000030.pt"]

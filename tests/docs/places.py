@@ -1,0 +1,134 @@
+"""What documented commands leave to the reader: files and numbers to run them with, and the smallest settings.
+
+A command that is new in the documentation is run as it is; what it leaves open has to be named here.
+"""
+
+from __future__ import annotations
+
+from tests.demo import PLANNER, PRETRAINING, SIZE
+
+# Documented word: what is run. ``{…}`` are the places of `tests.docs.inputs`.
+WORDS = {
+    "output=…": "output=out",
+    "output=….npz": "output=out.npz",
+    "output=….npy": "output=out.npy",
+    "output=…/report.html": "output=report.html",
+    "output=/data/world": "output=world",
+    "output=/data/labels": "output=labels",
+    "output=W/videos.jsonl": "output=videos.jsonl",
+    "logs=…": "logs=1",
+    "seed=…": "seed=3",
+    "root=…": "root={world}",
+    "root=W": "root={world}",
+    "root=/data/world": "root={world}",
+    "root=$OPENSCENE_DATA_ROOT": "root={world}",
+    "split=…": "split=trainval",
+    "layout=…": "layout=navsim",
+    "data.root=…": "data.root={world}",
+    "data.root=W": "data.root={world}",
+    "data.root=world": "data.root={world}",
+    "agent.config.scene_store=…/scoring_scenes": "agent.config.scene_store={world}/scoring_scenes",
+    "agent.config.scene_store=world/scoring_scenes": "agent.config.scene_store={world}/scoring_scenes",
+    "test.root=…": "test.root={unseen}",
+    "test.root=OTHER_WORLD": "test.root={unseen}",
+    "data_root=…": "data_root={unseen}",
+    "data_root=W": "data_root={unseen}",
+    "$OPENSCENE_DATA_ROOT": "{unseen}",
+    "cam_l0": "cam_f0",
+    "$NAVSIM_EXP_ROOT/metric_cache": "{places}/metric_cache",
+    "scene=….npz": "scene={places}/scene.npz",
+    "trajectories=….npy": "trajectories={places}/plans.npy",
+    "scenes=…": "scenes={world}/scoring_scenes/trainval",
+    "scenes=STORE": "scenes={world}/scoring_scenes/trainval",
+    "scenes=/data/scenes": "scenes={world}/scoring_scenes/trainval",
+    "vocabulary=….npy": "vocabulary={vocabulary}",
+    "vocabulary=v.npy": "vocabulary={vocabulary}",
+    "vocabulary=8192.npy": "vocabulary={vocabulary}",
+    "source=public/8192.npy": "source={vocabulary}",
+    "labels=LABELS": "labels={demo}/labels",
+    "+runs.<name>=…": "+runs.mine={demo}/trainings/drive_jepa",
+    "+runs.mine=RUN": "+runs.mine={demo}/trainings/drive_jepa",
+    "evaluation=…": "evaluation={demo}/evaluation",
+    "submission=….pkl": "submission={places}/submission.pkl",
+    "submission=submission.pkl": "submission={places}/submission.pkl",
+    "tokens=….yaml": "tokens={places}/navtest.yaml",
+    "+encoders.<name>=…": "+encoders.mine={checkpoint}",
+    "+encoders.ours=RUN/checkpoints/step_00000200.pt": "+encoders.ours={checkpoint}",
+    "+encoders.ours=….pt": "+encoders.ours={checkpoint}",
+    "model.init_from=/weights/vitl.pt": "model.init_from={checkpoint}",
+    "data=…": "data=world data.data_sets.world.manifest={manifest} data.data_sets.world.root={world}",
+    "data.data_sets.world.manifest=W/videos.jsonl": "data.data_sets.world.manifest={manifest}",
+    "data.data_sets.world.root=W": "data.data_sets.world.root={world}",
+    "data.data_sets.openscene.manifest=…": "data.data_sets.openscene.manifest={places}/openscene.jsonl",
+    "data.data_sets.openscene.root=…": "data.data_sets.openscene.root={world} "
+    "~data.data_sets.covla ~data.data_sets.drivingdojo",
+    "manifest=covla.jsonl": "manifest={places}/covla.jsonl",
+    "root=COVLA": "root={places}/covla",
+    "root=DOJO": "root={places}/dojo",
+    "outputs/demo": "{demo}",
+    "run": "{demo}/trainings/drive_jepa",
+    "world": "{unseen}",
+    "[picture.png]": "picture.png",
+    "8": "1",
+    "--reference": "",
+    "VJEPA2": "",
+    "<what_the_training_step_consumes>": "2",
+    "…": "",
+}
+for _name in ("tokens", "forbidden_logs"):
+    _filter = "$NAVSIM_DEVKIT_ROOT/navsim/planning/script/config/common/train_test_split/scene_filter/navtest.yaml"
+    WORDS[f"{_name}={_filter}"] = f"{_name}={{places}}/navtest.yaml"
+
+# Words that mean something else in one command.
+WORDS_OF = {
+    ("cache_tools.index_videos", "…"): "layout=navsim root={world} output=m.jsonl",
+    ("benchmarks.pretraining", "8"): "8",
+    ("benchmarks.clip_loading", "8"): "8",
+}
+
+ENCODER = ["--preset", "tiny", "--clip", "2", "32", "64", "--batch", "1", "--repeats", "1", "--device", "cpu"]
+TRAINING = [
+    "trainer.params.max_epochs=1",
+    "trainer.params.accelerator=cpu",
+    "dataloader.params.batch_size=2",
+    "cache.workers=0",
+]
+
+# Program: further words that make it small.
+SMALLEST = {
+    "navsim_agents.world": ["logs=1", "duration_s=6", "cameras=[]"],
+    "cache_tools.build_vocabulary": ["k=5"],
+    "cache_tools.score_vocabulary": ["workers=0"],
+    "cache_tools.index_videos": ["workers=0"],
+    "cache_tools.resize_videos": ["workers=0", "height=32", "width=64"],
+    "training.pretrain": [*PRETRAINING, "precision=float32", "schedule.epochs=1", "schedule.iterations_per_epoch=2"],
+    "training.probe": [*SIZE, *TRAINING, "seeds=[0]"],
+    "training.train": [*SIZE, *PLANNER, *TRAINING],
+    "training.evaluate": ["max_scenes=2"],
+    "training.report": ["num_failures=1"],
+    "training.feature_pca": ["encoder=tiny", "num_frames=4", "height=32", "width=64"],
+    "benchmarks.encoder": ENCODER,
+    "benchmarks.pretraining": [*ENCODER, "--clip", "4", "32", "64"],
+    "benchmarks.scoring": ["--parts", "vocabulary", "--vocabulary", "{vocabulary}", "--repeats", "1"],
+    "benchmarks.training_step": ["--batch", "2", "--repeats", "1"],
+    "benchmarks.latency": ["--agent", "drive_jepa_small", "--frames", "1"],
+    "benchmarks.labels": ["--vocabulary", "{vocabulary}", "--count", "2", "--workers", "1"],
+    "benchmarks.clip_loading": ["--seconds", "5", "--clips", "1", "--repeats", "1"],
+    "venv": ["--without-pip"],
+}
+
+# Part of a command: why it is not run here.
+NOT_RUN = {
+    "git clone <this repository>": "needs a network",
+    "cd navsim-drive-jepa": "follows the clone",
+    "pip install": "needs a network; tests/test_installation.py installs in each way without one",
+    "--device cuda": "needs a GPU",
+    "benchmarks.scoring --parts devkit": "needs a devkit's metric cache; measured by hand",
+    "benchmarks.training_step --metric-cache": "needs a devkit's metric cache; measured by hand",
+    "training.demo output=": "the demo of tests/demo.py, which every other command here reads",
+}
+# Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.
+WITH_DEVKIT = ("/run_", "cache_tools.export_scenes", "cache_tools.compare_with_devkit", "source=devkit")
+
+# Lines of code blocks that are no commands, by how they begin.
+NO_COMMANDS = (". /data/world/devkit.env", "from navsim", "store = ", "rows = ", "queries = ", "4 times", "answer: ")
