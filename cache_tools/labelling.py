@@ -1,4 +1,4 @@
-"""Labels one shard of scenes: every trajectory of the vocabulary, every sub-score; a bad scene costs itself."""
+"""Labels one shard of scenes: every trajectory of the vocabulary, every sub-score; a bad scene is left out and named."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class DevkitScorer:
 def build_shard(job: ShardJob) -> ShardResult:
     """Label the scenes of a shard and put it in place.
 
-    A scene that breaks a rule costs itself; its reason goes into the store. Any other error ends the run, which goes on
+    A scene that breaks a rule is left out; its reason goes into the store. Any other error ends the run, which goes on
     from the last shard when it is started again: it may be the machine's fault, and no scene must pay for that.
     """
     torch.set_num_threads(job.settings.threads)

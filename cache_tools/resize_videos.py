@@ -71,7 +71,7 @@ def main(config: ResizeVideosConfig) -> None:
 def resize_videos(config: ResizeVideosConfig) -> list[Row]:
     """Write the copies that are missing and ``<output>/manifest.jsonl``; return its rows.
 
-    A video that cannot be read costs itself and is named in ``<output>/skipped.csv``.
+    A video that cannot be read is left out and named in ``<output>/skipped.csv``.
 
     Raises:
         VideoError: the manifest is unfit or of several data sets, or no video could be copied.

@@ -102,7 +102,7 @@ def label_scenes(config: ScoreVocabularyConfig) -> dict[str, Any]:
 
 
 def plan_run(config: ScoreVocabularyConfig) -> tuple[LabelStoreWriter, list[ShardJob]]:
-    """The store, begun or gone on with, and this run's shards that are still to be made.
+    """The store, new or continued, and this run's shards that are still to be made.
 
     Raises:
         NavsimDriveJepaError: as :func:`label_scenes`.

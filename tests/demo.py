@@ -1,4 +1,4 @@
-"""The demo of a tiny world, interrupted once and gone on with. Its output serves every test that needs some of it."""
+"""The demo of a tiny world, interrupted once and continued. Its output serves every test that needs some of it."""
 
 from __future__ import annotations
 

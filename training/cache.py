@@ -109,7 +109,7 @@ def cache_log(folder: Path, source: SceneSource, builders: Builders, log_name: s
     try:
         reader = source.open(log_name)
         tokens, skipped = _write_scenes(temporary, reader, builders)
-    except Exception as error:  # the log itself is unreadable: it costs itself, and is named
+    except Exception as error:  # the log itself is unreadable: it alone is left out, and named
         shutil.rmtree(temporary)
         if is_machines_fault(error):
             raise

@@ -125,7 +125,7 @@ def choose_scenes(config: EvaluateConfig, source: SceneSource) -> dict[str, list
 
 
 def plan_scenes(agents: Mapping[str, Any], source: SceneSource, tokens: Mapping[str, Sequence[str]]) -> Evaluation:
-    """Ask every agent about every scene, one at a time, as NAVSIM does; what fails is recorded and costs itself."""
+    """Ask every agent about every scene, one at a time, as NAVSIM does; what fails is recorded and left out."""
     result = Evaluation([], [], {name: [] for name in agents}, [])
     progress = tqdm(total=sum(map(len, tokens.values())), desc="planning", unit="scene")
     for log_name, log_tokens in tokens.items():

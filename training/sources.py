@@ -1,4 +1,4 @@
-"""Where scenes come from: one log at a time, so that processes share the work and a broken log costs itself."""
+"""Where scenes come from: one log at a time, so that processes share the work and a broken log spoils no other."""
 
 from __future__ import annotations
 

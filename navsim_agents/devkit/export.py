@@ -1,7 +1,7 @@
 """Exports a metric cache to scoring scenes through the devkit's own worker pools.
 
 Scenes go out in waves: each worker writes a part of its own, the parts are joined to the store when the wave is over,
-and what an interruption leaves behind is joined at the next start. A scene that fails costs itself and is reported.
+and what an interruption leaves behind is joined at the next start. A scene that fails is left out and reported.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ CONFIG_ROOT = ("planning", "script", "config")
 SCRIPT_CONFIGS = (("training", "default_training"), ("pdm_scoring", "default_run_pdm_score"))
 SMALL_SPLIT = "test"
 TIMEOUT_S = 120.0
-WAY_OUT = "install it into this environment with `pip install --no-deps .`, run in navsim-drive-jepa's folder"
+WAY_OUT = "install it into this environment with `pip install --no-deps -e .`, run in navsim-drive-jepa's folder"
 
 
 def check_configs(location: Optional[Path]) -> Finding:
@@ -101,7 +101,7 @@ def _problem(answer: dict[str, Any], agents: list[str]) -> str:
     if missing and not answer["scanned"]:
         return (
             f"agent={missing[0]} is unknown to Hydra: Python can import hydra_plugins.navsim_drive_jepa, but Hydra's "
-            f"scan of hydra_plugins does not see it, as after an editable installation by an import hook; {WAY_OUT}"
+            f"scan of hydra_plugins does not see it, as after an editable installation of an earlier release; {WAY_OUT}"
         )
     if missing:
         return f"Hydra finds {answer['agents']}, but not {missing}: another version is installed; {WAY_OUT}"

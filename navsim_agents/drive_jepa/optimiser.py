@@ -78,7 +78,7 @@ def check_length(config: OptimiserConfig, total_steps: Optional[int]) -> None:
     """Refuse a cosine schedule that does not know its end, or has none left after the warm-up.
 
     Raises:
-        InputError: so.
+        InputError: the number of steps is unknown, or not larger than that of the warm-up.
     """
     if total_steps is None:
         raise InputError(

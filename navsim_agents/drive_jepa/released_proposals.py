@@ -103,7 +103,7 @@ def require_released_settings(config: Any) -> None:
     """Refuse settings under which the released weights would load and plan wrongly.
 
     Raises:
-        CheckpointError: so.
+        CheckpointError: a setting is not what the released weights were trained with; names each.
     """
     wanted = SEEN_BY.get(getattr(config, "backbone", ""), {})
     others = {key: value for key, value in wanted.items() if getattr(config, key) != value}

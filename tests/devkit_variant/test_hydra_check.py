@@ -58,7 +58,7 @@ def test_a_checkout_in_the_working_directory_is_no_installation(
     finding = check_configs(None)
     assert not finding.is_good
     assert "is unknown to Hydra outside of this directory, since navsim-drive-jepa is not installed" in finding.text
-    assert "`pip install --no-deps .`" in finding.text
+    assert "`pip install --no-deps -e .`" in finding.text
 
 
 def block_installed() -> str:
@@ -88,7 +88,7 @@ def test_an_editable_installation_that_hydras_scan_does_not_see(
     assert (
         "Python can import hydra_plugins.navsim_drive_jepa, but Hydra's scan of hydra_plugins does not" in finding.text
     )
-    assert "`pip install --no-deps .`" in finding.text
+    assert "`pip install --no-deps -e .`" in finding.text
 
 
 def fake_scripts(root: Path, agent_group: bool = True) -> Path:

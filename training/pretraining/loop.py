@@ -176,7 +176,7 @@ class Pretrainer:
                 self.save()
 
     def _recorder(self) -> Optional[Recorder]:
-        """Of the first process; files of an earlier run that is not gone on with are replaced.
+        """Of the first process; files of an earlier run that is not continued are replaced.
 
         Where it goes on, checkpoints beyond its step are those that cannot be read.
         """

@@ -83,7 +83,7 @@ class Processes:
             distributed.barrier()
 
     def leave(self) -> None:
-        """Take leave of the others."""
+        """Leave the group of processes."""
         if self.world_size > 1:
             distributed.destroy_process_group()
 

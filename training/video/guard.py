@@ -22,7 +22,7 @@ def check_split(split: str) -> None:
     """Refuse a folder of ``navsim_logs`` that is not one of training logs.
 
     Raises:
-        VideoError: so.
+        VideoError: the split is none of those.
     """
     if split not in TRAINING_SPLITS:
         raise VideoError(
@@ -38,7 +38,7 @@ def check_path(path: str, root: Optional[Path] = None) -> None:
     ``navsim_logs`` or ``sensor_blobs`` stand, also above the root or behind a link, a training split must follow.
 
     Raises:
-        VideoError: so.
+        VideoError: the path leads to such a folder.
     """
     _check_splits(PurePosixPath(path))
     for part in PurePosixPath(path).parts:
@@ -60,7 +60,7 @@ def check_log(log_name: str, forbidden: Collection[str]) -> None:
     """Refuse a log that ``forbidden`` names, wherever it lies.
 
     Raises:
-        VideoError: so.
+        VideoError: ``forbidden`` holds its name.
     """
     if log_name in forbidden:
         raise VideoError(
