@@ -1,4 +1,4 @@
-"""Labels one shard of scenes: every trajectory of the vocabulary, every sub-score; a bad scene is left out and named."""
+"""Labels one shard: every sub-score of every trajectory of the vocabulary in every scene; a bad scene is left out."""
 
 from __future__ import annotations
 
