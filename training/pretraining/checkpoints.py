@@ -25,6 +25,8 @@ PARTS = ("encoder", "predictor", "target_encoder")
 PROGRESS = "navsim_drive_jepa"
 """Our entry; V-JEPA 2's loaders pass over it."""
 UNREADABLE_SUFFIX = ".unreadable"
+UNFINISHED = (".*.step_*.pt", ".step_*.pt.unfinished")
+"""What a killed run leaves: of ``whole_file``, and of the first release."""
 SCALER_STATE = {
     "scale": 65536.0,
     "growth_factor": 2.0,
@@ -88,7 +90,8 @@ def save_checkpoint(
 def keep_newest(folder: Path, count: int) -> None:
     """Delete all but the newest ``count`` checkpoints, and what an interruption left unfinished."""
     outdated = checkpoints_in(folder)[: -max(1, count)]
-    for path in [*outdated, *folder.glob(".*.step_*.pt")]:
+    unfinished = [path for pattern in UNFINISHED for path in folder.glob(pattern)]
+    for path in [*outdated, *unfinished]:
         path.unlink()
 
 
