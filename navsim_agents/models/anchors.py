@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-HALF_LENGTH_M = 2.588 + 0.25
-HALF_WIDTH_M = 1.1485 + 0.1
+from navsim_agents.common.conventions import CAMERA_WIDTH_PX, EGO_LENGTH_M, EGO_REAR_AXLE_TO_CENTER_M, EGO_WIDTH_M
+
+HALF_LENGTH_M = EGO_LENGTH_M / 2 + 0.25
+HALF_WIDTH_M = EGO_WIDTH_M / 2 + 0.1
 """Released code: half the car's box, with a small margin."""
-REAR_AXLE_TO_CENTRE_M = 1.461
 LOWEST_M, HIGHEST_M = -2.0, 6.0
 NUM_CORNERS = 4
 NUM_HEIGHTS = 4
@@ -37,8 +38,7 @@ class PictureRegion(NamedTuple):
     height: float
 
 
-CAMERA_WIDTH_PX, CAMERA_HEIGHT_PX = 1920, 1080
-PADDED_PICTURE = PictureRegion(0.0, 0.0, 1920.0, 1120.0)
+PADDED_PICTURE = PictureRegion(0.0, 0.0, float(CAMERA_WIDTH_PX), 1120.0)
 """Released code: the uncropped picture scaled by 0.4 and padded below to whole multiples of 32 px (768 x 448)."""
 
 
@@ -54,7 +54,7 @@ def box_corners(poses: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 4 2"]
     cos, sin = poses[..., 2].cos().unsqueeze(-1), poses[..., 2].sin().unsqueeze(-1)  # [*batch, 1]
     signs = torch.tensor(CORNER_SIGNS, dtype=poses.dtype, device=poses.device)
     ahead, left = signs[:, 0] * HALF_LENGTH_M, signs[:, 1] * HALF_WIDTH_M
-    centre = poses[..., :2] + REAR_AXLE_TO_CENTRE_M * torch.cat((cos, sin), dim=-1)
+    centre = poses[..., :2] + EGO_REAR_AXLE_TO_CENTER_M * torch.cat((cos, sin), dim=-1)
     turned = torch.stack((cos * ahead - sin * left, sin * ahead + cos * left), dim=-1)  # [*batch, 4, 2]
     return turned + centre.unsqueeze(-2)
 

@@ -10,8 +10,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from navsim_agents.common.conventions import CAMERA_WIDTH_PX
 from navsim_agents.errors import InputError
-from navsim_agents.models.anchors import CAMERA_WIDTH_PX, PictureRegion
+from navsim_agents.models.anchors import PictureRegion
 from navsim_agents.models.grid_mask import GridMask
 from navsim_agents.models.picture_backbone import PictureBackbone
 from navsim_agents.models.pixels import PixelNormalize
