@@ -151,7 +151,6 @@ class ProposalAgentConfig(
     grid_mask_ratio: float = 0.5  # part of the pictures' stripes that is kept in training
     grid_mask_probability: float = 0.7  # of a batch to be masked; released code
     encoder_lr_factor: float = 0.1  # of the whole backbone: released code
-    padded_reference_picture: bool = False  # a slip of the released code, which its weights depend on
 
     def __post_init__(self) -> None:
         super().__post_init__()

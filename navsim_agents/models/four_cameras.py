@@ -49,10 +49,10 @@ class FourCameraBackbone(PictureBackbone):
         model_dim: int,
         grid_mask: GridMask,
         *,
+        swapped_channels: bool,
         network: str = "resnet34",
         pretrained: bool = False,
         checkpoint_path: Optional[Union[str, Path]] = None,
-        swapped_channels: bool = True,
     ) -> None:
         """Build the network.
 
@@ -61,11 +61,11 @@ class FourCameraBackbone(PictureBackbone):
                 they are padded with the mean colour to whole strides of the network.
             model_dim: channels of the features.
             grid_mask: what is hidden of the pictures in training.
+            swapped_channels: hand the network (blue, green, red), normalised by the statistics of (red, green, blue),
+                as the released code does: it converts "to RGB" what is RGB already.
             network: timm's name of it.
             pretrained: let timm download its weights.
             checkpoint_path: a file of timm's weights for ``network``.
-            swapped_channels: hand the network (blue, green, red), normalised by the statistics of (red, green, blue),
-                as the released code does: it converts "to RGB" what is RGB already.
 
         Raises:
             InputError: no such network.

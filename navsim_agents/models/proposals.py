@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Optional
 
 import torch
@@ -46,8 +46,8 @@ class ProposalConfig(RefinerConfig):
         return self.num_poses * self.steps_per_pose
 
 
-RELEASED_VIT_L = ProposalConfig()
-RELEASED_RESNET34 = ProposalConfig(num_proposals=64, skip_when_invisible=False)
+RELEASED_VIT_L = ProposalConfig(padded_reference_picture=True)
+RELEASED_RESNET34 = replace(RELEASED_VIT_L, num_proposals=64, skip_when_invisible=False)
 """What the released checkpoints of NAVSIM v1 were trained with; of v2, ResNet34 has 32 proposals."""
 
 

@@ -43,7 +43,7 @@ class RefinerConfig:
     num_proposals: int = 32
     num_poses: int = NUM_POSES
     tiled_pillar: bool = True  # corner i at height i only, as released weights saw it; false: 4 corners x 4 heights
-    padded_reference_picture: bool = True  # as released weights saw it: points lie in the uncropped, padded picture
+    padded_reference_picture: bool = False  # as released weights saw it: points lie in the uncropped, padded picture
     metres_per_unit: float = 1.0  # of the decoder's answer; more lets short trainings reach far poses, released: 1
     radians_per_unit: float = 1.0  # as metres_per_unit, of headings
     decodes_steps: bool = False  # the decoder answers with steps from pose to pose; released: with poses

@@ -39,6 +39,7 @@ DEFINITIONS = {
     "the vehicle": (r"\b(5\.176|2\.588|2\.297|1\.1485|1\.777|1\.461|3\.089|4\.049|1\.127)\b", {HERE}),
     "driving commands": (r"[\"']left[\"'], [\"']straight[\"']|\bNUM_COMMANDS = 4", {HERE}),
     "the size of a picture": (r"\b(1920|1080)\b", {HERE}),
+    "a cosine schedule": (r"cos\(math\.pi \*", {"navsim_agents/common/annealing.py"}),
     # Beside the definition: where the world's cameras sit, and which of them are looked at.
     "camera names": (
         r"[\"']cam_[flrb]\d[\"']",
