@@ -28,9 +28,10 @@ from navsim_agents.drive_jepa import ProposalAgent, proposal_agent
 from navsim_agents.drive_jepa.features import FRONT_VIDEO
 from navsim_agents.drive_jepa.proposal_features import EGO, PROJECTION
 from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE
-from navsim_agents.drive_jepa.selection import MOTION
 from navsim_agents.drive_jepa.targets import TRAJECTORY
+from navsim_agents.models.proposals import EGO_MOTION
 from navsim_agents.scoring import PackedText, ScoringScene, pack_scene, stack_texts
+from navsim_agents.scoring.axes import MOTION
 from navsim_agents.world.camera.calibration import FOCAL_LENGTH_PX, PRINCIPAL_POINT_PX
 
 
@@ -81,7 +82,7 @@ def make_batch(agent: ProposalAgent, scenes: list[ScoringScene]) -> tuple[dict[s
     config, generator = agent.config, torch.Generator().manual_seed(0)
     shape = (len(scenes), 2, 3, config.image_height, config.image_width)
     ego = torch.zeros(len(scenes), 11)
-    ego[:, MOTION] = torch.stack([scene.ego_state[MOTION] for scene in scenes]).float()
+    ego[:, EGO_MOTION] = torch.stack([scene.ego_state[MOTION] for scene in scenes]).float()
     ego[:, 8] = 1.0
     u, v = PRINCIPAL_POINT_PX
     ahead = torch.tensor([[u, -FOCAL_LENGTH_PX, 0, 0], [v, 0, -FOCAL_LENGTH_PX, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])

@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from navsim_agents.common.command import command
+from navsim_agents.common.conventions import NUM_STEPS
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.devkit.variant import Variant, detect_host
 from navsim_agents.errors import DevkitError, TrajectoryError
 
-VOCABULARY_SHAPE = (40, 3)
+VOCABULARY_SHAPE = (NUM_STEPS, 3)
 
 
 @dataclass(frozen=True)

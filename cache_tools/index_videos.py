@@ -21,6 +21,7 @@ from typing import Callable, Optional
 from tqdm import tqdm
 
 from navsim_agents.common.command import command
+from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import NavsimDriveJepaError, VideoError
 from training.video.guard import read_forbidden_logs
@@ -43,7 +44,7 @@ class IndexVideosConfig:
     data_set: Optional[str] = None  # name in the manifest; the layout's by default
     fps: Optional[float] = None  # layouts of picture folders: pictures a second
     split: str = "trainval"  # layout navsim: folder of navsim_logs
-    camera: str = "cam_f0"  # layout navsim
+    camera: str = FRONT_CAMERA  # layout navsim
     forbidden_logs: Optional[str] = field(
         default=None, metadata=READS
     )  # layout navsim: file of log names to refuse, e.g. the devkit's navtest.yaml

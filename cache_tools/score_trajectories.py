@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from navsim_agents.common.command import command
+from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME, POSE_INTERVAL_S
 from navsim_agents.common.files import whole_file
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import TrajectoryError
@@ -32,8 +33,8 @@ class ScoreTrajectoriesConfig:
     scene: str = field(metadata=READS)
     trajectories: str = field(metadata=READS)
     output: str = field(metadata=writes_file(".npz"))
-    interval_length: float = 0.5  # s
-    metric: str = "epdms"
+    interval_length: float = POSE_INTERVAL_S
+    metric: str = EPDMS_NAME
     human_penalty_filter: bool = False
     device: str = "cpu"
     dtype: str = "float64"
@@ -94,7 +95,7 @@ def _write(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
 def main(config: ScoreTrajectoriesConfig) -> None:
     """Score as configured and say the mean."""
     scores = score_file(config)
-    final = scores["score" if config.metric == "pdms" else "pdm_score"]
+    final = scores["score" if config.metric == PDMS_NAME else "pdm_score"]
     print(f"scored {len(final)} trajectories with {config.metric}, mean {final.mean():.4f}: {config.output}")
 
 

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from cache_tools.labelling import BACKENDS, DTYPES, LabelSettings, ShardJob, ShardResult, build_shard, build_shards
 from cache_tools.processes import run_jobs
 from navsim_agents.common.command import command
+from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.distillation import LabelStamp, LabelStoreWriter, Vocabulary, load_vocabulary, scenes_digest
 from navsim_agents.errors import LabelError, SceneError
@@ -28,7 +29,6 @@ from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.scene_batch import refuse_unknown_inputs
 
 DISTRIBUTION = "navsim-drive-jepa"
-SCORED_INTERVAL_S = 0.5  # labels are of the eight poses that planners learn from
 MAX_LISTED = 10
 
 
@@ -40,7 +40,7 @@ class ScoreVocabularyConfig:
     output: str = field(metadata=WRITES_FOLDER)
     scenes: Optional[str] = field(default=None, metadata=READS)
     metric_cache_path: Optional[str] = field(default=None, metadata=READS)
-    metric: str = "epdms"
+    metric: str = EPDMS_NAME
     backend: str = "batched"
     verify: int = 0
     seed: int = field(default=0, metadata=at_least(0))
@@ -171,7 +171,7 @@ def _stamp(config: ScoreVocabularyConfig, vocabulary: Vocabulary, scenes: _Scene
         dtype=config.dtype,
         vocabulary_digest=vocabulary.digest,
         num_trajectories=len(vocabulary),
-        interval_s=SCORED_INTERVAL_S,
+        interval_s=POSE_INTERVAL_S,  # labels are of the poses that planners learn from
         threshold=config.threshold,
         package_version=_package_version(),
         scenes_digest=scenes_digest(scenes.tokens, scenes.checksums),

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.data.logs import SceneLoader, find_logs
 from navsim_agents.errors import LabelError, WorldDataError
-
-NUM_POSES = 8  # human poses at 0.5 s that make 4 s
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from navsim_agents.data.types import CAMERA_NAMES, FRAME_INTERVAL_S, AgentInput, Trajectory
+from navsim_agents.common.conventions import CAMERA_NAMES, NUM_POSES, POSE_INTERVAL_S, STEPS_PER_POSE
+from navsim_agents.data.types import AgentInput, Trajectory
 from navsim_agents.scoring import ScoringScene
-from navsim_agents.scoring.config import STEP_S
-
-NUM_POSES = 8
-STATES_PER_POSE = round(FRAME_INTERVAL_S / STEP_S)
 
 
 class ConstantVelocity:
@@ -27,7 +24,7 @@ class ConstantVelocity:
     def compute_trajectory(self, agent_input: AgentInput) -> Trajectory:
         """Poses [8, 3] along the ego's x axis."""
         speed = float(np.hypot(*agent_input.ego_statuses[-1].ego_velocity))
-        times = FRAME_INTERVAL_S * np.arange(1, NUM_POSES + 1)
+        times = POSE_INTERVAL_S * np.arange(1, NUM_POSES + 1)
         poses = np.stack((speed * times, np.zeros(NUM_POSES), np.zeros(NUM_POSES)), axis=-1)
         return Trajectory(poses.astype(np.float32))
 
@@ -59,7 +56,7 @@ class ReferenceDriver:
 
     def compute_trajectory(self, agent_input: AgentInput, scene: Any, scoring_scene: ScoringScene) -> Trajectory:
         """Every fifth of its states, poses [8, 3]."""
-        return Trajectory(scoring_scene.pdm_trajectory[STATES_PER_POSE::STATES_PER_POSE, :3].cpu().numpy())
+        return Trajectory(scoring_scene.pdm_trajectory[STEPS_PER_POSE::STEPS_PER_POSE, :3].cpu().numpy())
 
 
 BASELINES = {"constant_velocity": ConstantVelocity, "human": Human, "reference_driver": ReferenceDriver}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from navsim_agents.common.conventions import EPDMS_NAME, FRONT_CAMERA
 from training.demo_config import DemoConfig, TrainingRun, WorldSize
 from training.pretraining.checkpoints import checkpoint_path
 from training.pretraining.loop import CHECKPOINT_FOLDER
@@ -18,7 +19,7 @@ TRAIN_FOLDER, TEST_FOLDER = "trainval", "test"  # of a world's logs and scoring 
 MANIFEST, PRETRAINING = "clips", "pretraining"
 VOCABULARY, LABELS, TEST_LABELS = "vocabulary", "labels", "unseen_labels"
 TRAININGS, EVALUATION, REPORT = "trainings", "evaluation", "report"
-LABELLED_METRIC = "epdms"
+LABELLED_METRIC = EPDMS_NAME
 NOTE = (
     "Neither the drives nor the towns are those of the training: the built-in world was made twice, with two seeds. "
     "Style, traffic rules and the driver who is imitated are the same."
@@ -58,7 +59,7 @@ def _world_stage(config: DemoConfig, name: str, size: WorldSize, seed: int, spli
         f"seed={seed}",
         f"duration_s={size.duration_s:g}",
         f"splits={in_hydra(shares)}",
-        "cameras=[cam_f0]",
+        f"cameras=[{FRONT_CAMERA}]",
         "skip_unseen_frames=true",
     )
     purpose = f"drive {size.logs} times {size.duration_s:g} s through towns of seed {seed}, rendering the front camera"

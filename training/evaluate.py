@@ -14,15 +14,15 @@ import torch
 from tqdm import tqdm
 
 from navsim_agents.common.command import command
+from navsim_agents.common.conventions import DRIVING_COMMANDS, METRIC_NAMES, NUM_POSES
 from navsim_agents.common.ending import is_machines_fault
 from navsim_agents.common.files import whole_file, write_json, write_text
-from navsim_agents.data.types import DRIVING_COMMANDS
 from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError
-from training.baselines import BASELINES, NUM_POSES
+from training.baselines import BASELINES
 from training.config import EvaluateConfig
 from training.metrics import PlannedScenes, compute_columns
-from training.plan_scores import METRICS, PlanScorer
+from training.plan_scores import PlanScorer
 from training.seeds import spread_table, spreads
 from training.sources import LoggedScenes, SceneSource, choose_logs, sensors_of
 from training.table import summary_table
@@ -196,7 +196,7 @@ def _plan_scorer(config: EvaluateConfig, source: SceneSource, result: Evaluation
     """Scores nothing until a column group asks."""
     frame = pd.DataFrame(result.scenes)
     plans = {name: np.stack(poses) for name, poses in result.plans.items()}
-    metrics = [name for name in METRICS if name in config.columns]
+    metrics = [name for name in METRIC_NAMES if name in config.columns]
     return PlanScorer(source, metrics, list(frame["token"]), list(frame["log_name"]), plans)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
 from navsim_agents.errors import InputError
 from navsim_agents.poses import wrap_angle
 from navsim_agents.scoring.diversity import diversity
@@ -71,16 +72,16 @@ def displacement(scenes: PlannedScenes) -> Columns:
     }
 
 
-@columns("pdms")
+@columns(PDMS_NAME)
 def pdms(scenes: PlannedScenes) -> Columns:
     """PDMS of NAVSIM v1.1 as ``pdms``, its sub-scores as ``pdms.<devkit's name>``."""
-    return _scored(scenes, "pdms")
+    return _scored(scenes, PDMS_NAME)
 
 
-@columns("epdms")
+@columns(EPDMS_NAME)
 def epdms(scenes: PlannedScenes) -> Columns:
     """EPDMS of NAVSIM v2.2 (one stage) as ``epdms``, ``epdms_star``, ``extended_comfort`` and ``epdms.<sub-score>``."""
-    return _scored(scenes, "epdms")
+    return _scored(scenes, EPDMS_NAME)
 
 
 @columns("diversity")

@@ -17,16 +17,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from navsim_agents.common.conventions import POSE_INTERVAL_S, STEP_S
 from navsim_agents.errors import InputError, SceneError
 from navsim_agents.poses import FloatArray
 from navsim_agents.scoring import ScoringScene, epdms, excuse_by_human, extended_comfort, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT
-from navsim_agents.scoring.config import EPDMS, PDMS, STEP_S
+from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.rules.extended_comfort import MAX_INTERVAL_S
 from training.sources import SceneSource
 
-METRICS = (PDMS.name, EPDMS.name)
-PLAN_INTERVAL_S = 0.5
 SCENES_AT_ONCE = 16
 EPDMS_STAR = "epdms_star"
 SUMMARY_EXTENDED_COMFORT = "extended_comfort"
@@ -45,7 +44,7 @@ class PlanScorer:
     """
 
     source: SceneSource
-    metrics: Sequence[str]  # of METRICS
+    metrics: Sequence[str]  # of METRIC_NAMES
     tokens: Sequence[str]
     log_names: Sequence[str]
     plans: Mapping[str, FloatArray]  # agent -> [B, 8, 3] in the ego frame, m and rad
@@ -126,12 +125,12 @@ class _Scored:
 
 def _score(scenes: list[ScoringScene], plans: Tensor, metric: str) -> tuple[dict[str, Tensor], Tensor]:
     """Columns [B, N] and simulated states; of EPDMS both excused and unexcused columns."""
-    scores = score_scenes(scenes, plans, PLAN_INTERVAL_S, metric)
+    scores = score_scenes(scenes, plans, POSE_INTERVAL_S, metric)
     columns = {name: scores.columns[name] for name in COLUMNS[metric]}
     if metric != EPDMS.name:
         return columns, scores.simulated_states
     human = torch.stack([scene.human_trajectory.nan_to_num() for scene in scenes])[:, None]
-    alone = score_scenes(scenes, human, PLAN_INTERVAL_S, metric, human_penalty_filter=True).human_columns
+    alone = score_scenes(scenes, human, POSE_INTERVAL_S, metric, human_penalty_filter=True).human_columns
     may_excuse = torch.tensor([scene.scene_type == "original" for scene in scenes])[:, None]
     excused = excuse_by_human(columns, {name: value[:, None] for name, value in alone.items()}, may_excuse)
     return {**excused, **{_UNEXCUSED + name: value for name, value in columns.items()}}, scores.simulated_states

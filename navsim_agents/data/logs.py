@@ -12,6 +12,7 @@ from typing import Optional, Union
 
 import numpy as np
 
+from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.data.restricted_pickle import load_plain_file
 from navsim_agents.data.scene import LogFrame, Scene
 from navsim_agents.data.types import (
@@ -122,7 +123,7 @@ class SceneLoader:
         self,
         root: Union[str, Path],
         split: str,
-        sensors: Sensors = ("cam_f0",),
+        sensors: Sensors = (FRONT_CAMERA,),
         log_names: Optional[Collection[str]] = None,
         num_history_frames: int = NUM_HISTORY_FRAMES,
         num_future_frames: int = NUM_FUTURE_FRAMES,

@@ -23,8 +23,8 @@ from navsim_agents.poses import FloatArray, wrap_angle
 
 BoolArray = npt.NDArray[np.bool_]
 
-STEP_S = 0.5  # directions of motion are taken over such steps: over 0.1 s they are mostly noise
-MOVING_M = 0.5  # a step's length from which it has a direction; 1 m/s
+STRIDE_S = 0.5  # directions of motion are taken over such strides: over 0.1 s they are mostly noise
+MOVING_M = 0.5  # a stride's length from which it has a direction; 1 m/s
 TRAVEL_M = 2.0  # from start to end, from which a plan goes anywhere; shorter ones are noise about a standing car
 HALF_PATH_M = 3.0  # length of half a path, from which two halves show a turn in spite of noise
 TURN_RAD = 0.15  # between the halves of a path, from which it counts as a turn: half of the turn of an arc
@@ -65,14 +65,14 @@ def likely_slips(plans: Sequence[npt.NDArray[np.floating]], intervals_s: Sequenc
 
 def motion_of(plans: npt.NDArray[np.floating], interval_s: float) -> Motion:
     """Features of ``plans`` [N, P, 3] with the same interval."""
-    every = max(1, round(STEP_S / interval_s))
+    every = max(1, round(STRIDE_S / interval_s))
     own = _steps(plans.astype(np.float64))
     poses = plans[:, every - 1 :: every].astype(np.float64)
     steps = _steps(poses)
     lengths = np.linalg.norm(steps, axis=-1)  # [N, T]
     directions = np.arctan2(steps[..., 1], steps[..., 0])
     travels = np.linalg.norm(poses[:, -1, :2], axis=-1) > TRAVEL_M  # [N]
-    moving = travels[:, None] & (lengths > MOVING_M * (every * interval_s / STEP_S))
+    moving = travels[:, None] & (lengths > MOVING_M * (every * interval_s / STRIDE_S))
     middles = _middles(poses[..., 2])  # [N, T - 1] heading in the middle of all steps but the first
     path_turn, heading_turn = _turns(poses)
     return Motion(

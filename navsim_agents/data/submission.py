@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Optional
 
 import numpy as np
 
+from navsim_agents.common.conventions import HORIZON_S, NUM_POSES, NUM_STEPS, POSE_INTERVAL_S, STEP_S
 from navsim_agents.data.names import WAY_OUT, is_text
 from navsim_agents.data.plan_slips import likely_slips
 from navsim_agents.data.restricted_pickle import RestrictedUnpickler, plain_value
@@ -22,7 +23,6 @@ from navsim_agents.errors import WorldDataError
 V1_KEY = "predictions"
 V2_KEYS = ("first_stage_predictions", "second_stage_predictions")
 TEXT_KEYS = ("team_name", "email", "institution", "country / region")
-HORIZON_S = 4.0
 MAX_DISTANCE_M = 300.0  # 75 m/s over 4 s: no plan in metres of the ego frame goes further
 NUM_EXAMPLES = 3
 
@@ -265,7 +265,8 @@ def _faults(token: Any, value: Any) -> Iterator[str]:
     if num_poses != len(poses) or not interval_s or abs(num_poses * interval_s - HORIZON_S) > 1e-6:
         yield (
             f"{len(poses)} poses with sampling num_poses={num_poses}, interval_length={interval_s}, but they must be "
-            f"as many and cover {HORIZON_S:g} s; plan 8 poses at 0.5 s or 40 at 0.1 s"
+            f"as many and cover {HORIZON_S:g} s; plan {NUM_POSES} poses at {POSE_INTERVAL_S} s or "
+            f"{NUM_STEPS} at {STEP_S} s"
         )
     if not np.isfinite(poses).all():
         yield "poses are not finite; clean the plans"

@@ -13,12 +13,12 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
-CAMERA_NAMES = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
-DRIVING_COMMANDS = ("left", "straight", "right", "unknown")
-
-NUM_HISTORY_FRAMES = 4
-NUM_FUTURE_FRAMES = 10
-FRAME_INTERVAL_S = 0.5
+from navsim_agents.common.conventions import CAMERA_NAMES as CAMERA_NAMES
+from navsim_agents.common.conventions import DRIVING_COMMANDS as DRIVING_COMMANDS
+from navsim_agents.common.conventions import FRAME_INTERVAL_S as FRAME_INTERVAL_S
+from navsim_agents.common.conventions import NUM_FUTURE_FRAMES as NUM_FUTURE_FRAMES
+from navsim_agents.common.conventions import NUM_HISTORY_FRAMES as NUM_HISTORY_FRAMES
+from navsim_agents.common.conventions import POSE_INTERVAL_S
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Trajectory:
     """Planned or driven poses [T, 3] in the ego frame of now, the first one interval after it."""
 
     poses: npt.NDArray[np.floating]
-    interval_length: float = FRAME_INTERVAL_S
+    interval_length: float = POSE_INTERVAL_S
 
 
 @dataclass(frozen=True)

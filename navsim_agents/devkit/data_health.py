@@ -12,6 +12,7 @@ from typing import Optional
 
 from tqdm import tqdm
 
+from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.data.logs import find_logs, read_log
 from navsim_agents.data.pictures import MISSING, PictureCheck, picture_fault
 from navsim_agents.data.scene import LogFrame
@@ -33,7 +34,7 @@ WHAT_NAVSIM_DOES = (
 class PictureQuery:
     """What is asked of a split."""
 
-    cameras: Sequence[str] = ("cam_f0",)
+    cameras: Sequence[str] = (FRONT_CAMERA,)
     check: PictureCheck = PictureCheck.ENDS
     num_frames: Optional[int] = None  # newest history frames whose pictures an agent reads; null: all of them
     scene_filter: SceneFilter = EVERY_FRAME

@@ -15,6 +15,7 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import FRONT_CAMERA, NUM_STEPS
 from navsim_agents.data.names import YAML_SUFFIXES
 from navsim_agents.data.pictures import PictureCheck
 from navsim_agents.data.scene_filter import EVERY_FRAME, SceneFilter, read_scene_filter
@@ -37,10 +38,9 @@ DISTRIBUTIONS = {  # and the package that each brings
     "nuplan-devkit": "nuplan",
 }
 
-NUM_SAMPLES = 40
 KNOWN_SPEED_MPS = 12.5
 PINV_TOLERANCE = 1e-8
-DEFAULT_CAMERAS = ("cam_f0",)
+DEFAULT_CAMERAS = (FRONT_CAMERA,)
 
 
 def check_devkit() -> tuple[Finding, Host]:
@@ -62,11 +62,11 @@ def tracker_normal_matrix() -> npt.NDArray[np.float64]:
     It is the same for every trajectory of constant speed or not: an initial velocity and 39 accelerations, integrated
     twice, with the tracker's jerk penalty, whose difference matrix the devkit builds with one band cut short.
     """
-    integrate = np.tril(np.full((NUM_SAMPLES, NUM_SAMPLES), STEP_S))
+    integrate = np.tril(np.full((NUM_STEPS, NUM_STEPS), STEP_S))
     integrate[:, 0] = 1.0
     displace = integrate * STEP_S
-    penalty = np.zeros((NUM_SAMPLES - 2, NUM_SAMPLES))
-    penalty[:, 1:-1] = -np.eye(NUM_SAMPLES - 2)
+    penalty = np.zeros((NUM_STEPS - 2, NUM_STEPS))
+    penalty[:, 1:-1] = -np.eye(NUM_STEPS - 2)
     penalty[-1, -1] = 1.0
     return displace.T @ displace + TrackerConfig().jerk_penalty * penalty.T @ penalty
 
@@ -74,7 +74,7 @@ def tracker_normal_matrix() -> npt.NDArray[np.float64]:
 def check_pseudo_inverse(pinv: Callable[..., npt.NDArray[np.float64]]) -> Finding:
     """Whether ``pinv`` solves the tracker's own least squares for a known answer."""
     normal = tracker_normal_matrix()
-    known = np.concatenate(([KNOWN_SPEED_MPS], np.sin(np.arange(1.0, NUM_SAMPLES))))
+    known = np.concatenate(([KNOWN_SPEED_MPS], np.sin(np.arange(1.0, NUM_STEPS))))
     error = float(np.abs(pinv(normal) @ (normal @ known) - known).max())
     if error < PINV_TOLERANCE:
         return Finding("pinv", True, f"the tracker's least squares are solved to {error:.1e}")
@@ -108,7 +108,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         "--scene-filter",
         help="which scenes: a devkit's split such as navtrain, or a scene filter in YAML; default: one at every frame",
     )
-    parser.add_argument("--camera", action="append", choices=CAMERA_NAMES, help="may be repeated; default: cam_f0")
+    parser.add_argument(
+        "--camera", action="append", choices=CAMERA_NAMES, help=f"may be repeated; default: {FRONT_CAMERA}"
+    )
     parser.add_argument(
         "--frames",
         type=int,

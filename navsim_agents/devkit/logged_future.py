@@ -8,12 +8,12 @@ from typing import Union
 
 import numpy as np
 
+from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.data.logs import read_log
 from navsim_agents.data.scene import LogFrame, global_ego_pose
 from navsim_agents.errors import WorldDataError
 from navsim_agents.poses import FloatArray, poses_to_local
 
-NUM_FUTURE_FRAMES = 8  # 4 s at 2 Hz
 MAX_OPEN_LOGS = 2
 
 
@@ -32,13 +32,13 @@ class LoggedFutures:
         """
         frames = self._frames(log_name)
         row = next((index for index, frame in enumerate(frames) if frame["token"] == token), None)
-        if row is None or row + NUM_FUTURE_FRAMES >= len(frames):
+        if row is None or row + NUM_POSES >= len(frames):
             found = "no such frame" if row is None else f"only {len(frames) - row - 1} frames after it"
             raise WorldDataError(
                 f"log {log_name} in {self.folder} has {found} for scene {token}, but the human's future takes "
-                f"{NUM_FUTURE_FRAMES}; give the logs of the split that the cache was made from"
+                f"{NUM_POSES}; give the logs of the split that the cache was made from"
             )
-        poses = np.stack([global_ego_pose(frame) for frame in frames[row : row + NUM_FUTURE_FRAMES + 1]])
+        poses = np.stack([global_ego_pose(frame) for frame in frames[row : row + NUM_POSES + 1]])
         return poses_to_local(poses[1:], poses[0]), str(frames[row]["map_location"])
 
     def _frames(self, log_name: str) -> list[LogFrame]:

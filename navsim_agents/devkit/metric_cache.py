@@ -13,6 +13,7 @@ from typing import Any, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, POSE_INTERVAL_S, STEP_S, STEP_US
 from navsim_agents.devkit.cache_files import CacheEntry, CacheListing, list_metric_cache
 from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.logged_future import LoggedFutures
@@ -20,14 +21,10 @@ from navsim_agents.devkit.variant import Variant
 from navsim_agents.errors import DevkitError
 from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
 from navsim_agents.scoring import ScoringScene
-from navsim_agents.scoring.config import NUM_STATES, STEP_S
+from navsim_agents.scoring.axes import State
 from navsim_agents.scoring.scene import SCHEMA_VERSION
 from navsim_agents.scoring.simulation.reference import knot_times_us, sample_times_us
 
-NUM_POSES = 8
-INTERVAL_S = 0.5
-NUM_COLUMNS = 11
-HISTORY_STEP_US = 100_000
 UNKNOWN_MAP = "unknown"
 
 
@@ -71,7 +68,7 @@ def scoring_scene_of(metric_cache: Any, futures: Optional[LoggedFutures] = None)
         "human_trajectory": human,
         "pdm_trajectory": _sampled_states(metric_cache.trajectory, time_us, origin),
         "centerline": points_to_local(np.asarray(metric_cache.centerline.linestring.coords)[:, :2], origin),
-        "model_knots_us": knot_times_us(NUM_POSES, INTERVAL_S, time_us).numpy(),
+        "model_knots_us": knot_times_us(NUM_POSES, POSE_INTERVAL_S, time_us).numpy(),
         "sample_times_us": sample_times_us(time_us).numpy(),
         **drivable_arrays(metric_cache.drivable_area_map, metric_cache.route_lane_ids, origin),
         **track_arrays(metric_cache.observation, _ignored_box(metric_cache, variant), origin),
@@ -129,7 +126,7 @@ def _local_states(ego_states: list[Any], origin: FloatArray) -> FloatArray:
     """States [S, 11] of the devkit's ``EgoState``s; positions and headings in the frame of ``origin``."""
     from navsim.planning.simulation.planner.pdm_planner.utils.pdm_array_representation import ego_states_to_state_array
 
-    states = np.array(ego_states_to_state_array(ego_states), dtype=np.float64).reshape(-1, NUM_COLUMNS)
+    states = np.array(ego_states_to_state_array(ego_states), dtype=np.float64).reshape(-1, len(State))
     return np.concatenate((poses_to_local(states[:, :3], origin), states[:, 3:]), axis=1)
 
 
@@ -150,6 +147,6 @@ def _history_states(metric_cache: Any, origin: FloatArray) -> FloatArray:
 
     past = getattr(metric_cache, "past_human_trajectory", None)
     if past is None:
-        return np.zeros((0, NUM_COLUMNS))
-    times_us = np.arange(past.start_time.time_us, past.end_time.time_us, HISTORY_STEP_US, dtype=np.int64)[:-1]
+        return np.zeros((0, len(State)))
+    times_us = np.arange(past.start_time.time_us, past.end_time.time_us, STEP_US, dtype=np.int64)[:-1]
     return _local_states(past.get_state_at_times([TimePoint(int(time)) for time in times_us]), origin)

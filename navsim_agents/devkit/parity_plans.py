@@ -8,11 +8,10 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S, STEPS_PER_POSE
+
 FloatArray = npt.NDArray[np.float64]
 
-NUM_POSES = 8
-INTERVAL_S = 0.5
-VOCABULARY_STRIDE = 5  # 0.1 s to 0.5 s
 SPEEDS_MPS = (0.0, 40.0)
 ACCELERATIONS_MPSS = (-6.0, 6.0)
 CURVATURES_PM = (-0.25, 0.25)
@@ -23,7 +22,7 @@ JUMP = np.array([30.0, 30.0, np.pi])
 def arcs(speed: FloatArray, acceleration: FloatArray, curvature: FloatArray) -> FloatArray:
     """Poses [N, 8, 3] along circles at constant acceleration; what would drive backwards stands (m/s, m/s^2, 1/m)."""
     fine = 50
-    time = np.linspace(0.0, NUM_POSES * INTERVAL_S, NUM_POSES * fine + 1)
+    time = np.linspace(0.0, NUM_POSES * POSE_INTERVAL_S, NUM_POSES * fine + 1)
     pace = np.maximum(speed[:, None] + acceleration[:, None] * time, 0.0)
     way = np.cumsum((pace[:, 1:] + pace[:, :-1]) / 2.0 * np.diff(time), axis=1)
     heading = curvature[:, None] * way
@@ -48,7 +47,7 @@ def parity_plans(
     parts = list(_special_plans(human, speed_mps, generator, max(1, count // 8)))
     if vocabulary is not None:
         rows = generator.choice(len(vocabulary), size=min(count // 2, len(vocabulary)), replace=False)
-        parts.append(np.asarray(vocabulary[rows, VOCABULARY_STRIDE - 1 :: VOCABULARY_STRIDE], dtype=np.float64))
+        parts.append(np.asarray(vocabulary[rows, STEPS_PER_POSE - 1 :: STEPS_PER_POSE], dtype=np.float64))
     rest = max(count - sum(len(part) for part in parts), 0)
     speeds, accelerations = _uniform(generator, SPEEDS_MPS, rest), _uniform(generator, ACCELERATIONS_MPSS, rest)
     parts.append(arcs(speeds, accelerations, _uniform(generator, CURVATURES_PM, rest) * generator.random(rest) ** 3))

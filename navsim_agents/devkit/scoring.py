@@ -8,16 +8,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import (
+    EPDMS_NAME,
+    HORIZON_S,
+    NUM_POSES,
+    NUM_STATES,
+    NUM_STEPS,
+    PDMS_NAME,
+    POSE_INTERVAL_S,
+    STEP_S,
+)
 from navsim_agents.devkit.metric_cache import cache_variant
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.aggregate import COLUMNS
-from navsim_agents.scoring.config import HORIZON_S, NUM_STATES, STEP_S
 
 FloatArray = npt.NDArray[np.float64]
 Columns = dict[str, FloatArray]
 
-METRIC = {Variant.V1_1: "pdms", Variant.V2_2: "epdms"}
+METRIC = {Variant.V1_1: PDMS_NAME, Variant.V2_2: EPDMS_NAME}
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ class _Judge:
 def score_with_devkit(
     metric_cache: Any,
     trajectories: npt.NDArray[np.floating[Any]],
-    interval_s: float = 0.5,
+    interval_s: float = POSE_INTERVAL_S,
     human_penalty_filter: bool = False,
 ) -> Columns:
     """Score each of [N, P, 3] trajectories alone against PDM-Closed, by the devkit's ``pdm_score``.
@@ -98,7 +107,7 @@ def score_with_devkit(
 
 
 def score_jointly_with_devkit(
-    metric_cache: Any, trajectories: npt.NDArray[np.floating[Any]], interval_s: float = 0.5
+    metric_cache: Any, trajectories: npt.NDArray[np.floating[Any]], interval_s: float = POSE_INTERVAL_S
 ) -> JointScores:
     """The same scores by one call of the devkit's simulator and scorer, five to ten times as fast.
 
@@ -141,7 +150,7 @@ def _check(trajectories: npt.NDArray[np.floating[Any]], interval_s: float) -> No
     if len(shape) != 3 or shape[2] != 3 or abs(shape[1] * interval_s - HORIZON_S) > 1e-6:
         raise TrajectoryError(
             f"trajectories has shape {shape} with interval_s={interval_s}, but the devkit scores [N, P, 3] poses over "
-            f"{HORIZON_S} s; sample them with 8 poses and 0.5 s, or 40 and 0.1 s"
+            f"{HORIZON_S} s; sample them with {NUM_POSES} poses and {POSE_INTERVAL_S} s, or {NUM_STEPS} and {STEP_S} s"
         )
 
 

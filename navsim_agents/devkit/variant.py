@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Optional
 
+from navsim_agents.common.conventions import CAMERA_NAMES
 from navsim_agents.errors import DevkitError
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Host:
         return bool(self.differences)
 
 
-SENSORS = frozenset({"cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0", "lidar_pc"})
+SENSORS = frozenset({*CAMERA_NAMES, "lidar_pc"})
 SENSOR_METHODS = frozenset({"get_sensors_at_iteration", "build_all_sensors", "build_no_sensors"})
 COMMON_SCRIPTS = frozenset(
     {

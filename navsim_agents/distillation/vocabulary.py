@@ -15,11 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from navsim_agents.common.conventions import NUM_POSES, NUM_STEPS, POSE_INTERVAL_S, STEP_S
 from navsim_agents.errors import LabelError
 
-STEP_S = 0.1
-NUM_STEPS = 40  # poses of one trajectory, the first at 0.1 s
-PLANNED_POSES, PLANNED_INTERVAL_S = 8, 0.5  # what the planners plan
 TOLERANCE_S = 1e-6
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -52,7 +50,7 @@ class Vocabulary:
         """SHA-256 (hexadecimal) of the numbers as little-endian float32; names this vocabulary in label stores."""
         return hashlib.sha256(self.poses.cpu().contiguous().numpy().astype("<f4").tobytes()).hexdigest()
 
-    def planned(self, num_poses: int = PLANNED_POSES, interval_s: float = PLANNED_INTERVAL_S) -> Float[Tensor, "V P 3"]:
+    def planned(self, num_poses: int = NUM_POSES, interval_s: float = POSE_INTERVAL_S) -> Float[Tensor, "V P 3"]:
         """The form that planners use: ``num_poses`` poses, the first one ``interval_s`` after t0.
 
         Raises:
@@ -95,7 +93,7 @@ def save_vocabulary(vocabulary: Vocabulary, path: PathLike) -> None:
     os.replace(partial, target)
 
 
-def resample(poses: npt.NDArray[np.floating], interval_s: float = PLANNED_INTERVAL_S) -> npt.NDArray[np.float64]:
+def resample(poses: npt.NDArray[np.floating], interval_s: float = POSE_INTERVAL_S) -> npt.NDArray[np.float64]:
     """Futures [N, P, 3], poses ``interval_s`` apart over 4 s, as [N, 40, 3] every 0.1 s.
 
     Linear in x, y and the unwrapped heading, with the pose of now (0, 0, 0) in front, as the devkit samples a model's
@@ -109,7 +107,7 @@ def resample(poses: npt.NDArray[np.floating], interval_s: float = PLANNED_INTERV
     if futures.ndim != 3 or futures.shape[2] != 3 or abs(futures.shape[1] * interval_s - horizon_s) > TOLERANCE_S:
         raise LabelError(
             f"futures have shape {futures.shape} with poses {interval_s} s apart, but must be [N, P, 3] over "
-            f"{horizon_s:g} s; take 8 poses at 0.5 s"
+            f"{horizon_s:g} s; take {NUM_POSES} poses at {POSE_INTERVAL_S} s"
         )
     knots = np.concatenate((np.zeros_like(futures[:, :1]), futures), axis=1)  # [N, P + 1, 3]
     knots[..., 2] = np.unwrap(knots[..., 2], axis=1)

@@ -10,7 +10,7 @@ from typing import Any, Optional, TypeVar, Union, cast
 import torch
 from torch import Tensor, nn
 
-from navsim_agents.data.types import FRAME_INTERVAL_S
+from navsim_agents.common.conventions import POSE_INTERVAL_S
 from navsim_agents.devkit.bases import AgentBase, make_trajectory
 from navsim_agents.drive_jepa.callbacks import LossTermLogger, TrainingLength, checkpoint_callbacks
 from navsim_agents.drive_jepa.checkpoints import load_agent_weights
@@ -57,7 +57,7 @@ class DriveJepaAgent(AgentBase):
         encoder_checkpoint_path: OptionalPath,
         device: str,
     ) -> None:
-        super().__init__(num_poses=num_poses, interval_s=FRAME_INTERVAL_S)
+        super().__init__(num_poses=num_poses, interval_s=POSE_INTERVAL_S)
         self.planner = planner
         self.encoder.requires_grad_(not optimiser.freeze_encoder)
         if optimiser.freeze_encoder:
@@ -137,7 +137,7 @@ class DriveJepaAgent(AgentBase):
         batch = {name: value.unsqueeze(0).to(device) for name, value in self.build_features(agent_input).items()}
         with torch.inference_mode():
             poses = self.forward(batch)[TRAJECTORY].squeeze(0)
-        return make_trajectory(poses.float().cpu().numpy(), FRAME_INTERVAL_S)
+        return make_trajectory(poses.float().cpu().numpy(), POSE_INTERVAL_S)
 
     def build_features(self, agent_input: Any) -> dict[str, Tensor]:
         """What :meth:`get_feature_builders` make of one scene, without batch axis.

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX, DRIVING_COMMANDS
 from navsim_agents.errors import InputError
 
-CAMERA_SHAPE = (1080, 1920, 3)
+CAMERA_SHAPE = (CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX, 3)
 """NAVSIM's cameras: rows, columns, RGB."""
-NUM_COMMANDS = 4
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -45,9 +45,9 @@ def checked_command(status: Any) -> FloatArray:
         InputError: it is not one-hot.
     """
     command = np.asarray(status.driving_command, dtype=np.float32)
-    if command.shape != (NUM_COMMANDS,) or set(command.tolist()) != {0.0, 1.0} or command.sum() != 1.0:
+    if command.shape != (len(DRIVING_COMMANDS),) or set(command.tolist()) != {0.0, 1.0} or command.sum() != 1.0:
         raise InputError(
-            f"driving_command is {command.tolist()}, but must be one-hot over (left, straight, right, unknown); "
+            f"driving_command is {command.tolist()}, but must be one-hot over ({', '.join(DRIVING_COMMANDS)}); "
             "check the log that this frame comes from"
         )
     return command

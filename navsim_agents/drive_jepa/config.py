@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from navsim_agents.data.types import FRAME_INTERVAL_S, NUM_FUTURE_FRAMES
+from navsim_agents.common.conventions import FRAME_INTERVAL_S, NUM_FUTURE_FRAMES
 from navsim_agents.errors import InputError
 from navsim_agents.models.encoders import TIMM_PREFIX
 from navsim_agents.models.losses import TRAJECTORY_LOSSES

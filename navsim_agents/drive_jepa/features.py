@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from navsim_agents.common.conventions import FRONT_CAMERA, NUM_HISTORY_FRAMES
 from navsim_agents.devkit.bases import AbstractFeatureBuilder
 from navsim_agents.drive_jepa.checks import checked_command, checked_image, checked_vector
 from navsim_agents.drive_jepa.config import ImageConfig
 from navsim_agents.drive_jepa.resize import Image, resize_bilinear
 from navsim_agents.models.picture_backbone import CROPPED_ROWS
 
-FRONT_CAMERA = "cam_f0"
-HISTORY_FRAMES = (2, 3)
-"""Indices of t - 0.5 s and t in NAVSIM's four history frames."""
 FRAMES_FROM_NOW = {-2: "the frame 0.5 s ago", -1: "the current frame"}
+HISTORY_FRAMES = tuple(NUM_HISTORY_FRAMES + frame for frame in FRAMES_FROM_NOW)
+"""Indices of t - 0.5 s and t in NAVSIM's four history frames."""
 
 FRONT_VIDEO = "front_video"
 STATUS = "status"

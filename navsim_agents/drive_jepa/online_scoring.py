@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from navsim_agents.common.boxes import box_corners
 from navsim_agents.scoring.aggregate import COLUMNS
 from navsim_agents.scoring.axes import EgoArea
-from navsim_agents.scoring.geometry.boxes import box_corners
 from navsim_agents.scoring.packed import unpack_scenes
 from navsim_agents.scoring.scene_batch import SceneBatch
 from navsim_agents.scoring.score import Scores, score_batch

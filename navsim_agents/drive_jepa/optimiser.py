@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any, Optional, Union
 
@@ -10,6 +9,7 @@ from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from navsim_agents.common.annealing import cosine
 from navsim_agents.drive_jepa.config import OptimiserConfig
 from navsim_agents.errors import InputError
 
@@ -43,8 +43,7 @@ def lr_factor(step: int, config: OptimiserConfig, total_steps: Optional[int]) ->
     if config.schedule == "constant" or total_steps is None:
         return 1.0
     progress = (step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)
-    wave = 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
-    return config.final_lr_factor + (1.0 - config.final_lr_factor) * wave
+    return cosine(1.0, config.final_lr_factor, progress)
 
 
 def build_optimiser(

@@ -7,11 +7,11 @@ from typing import Any, Optional, Union
 
 from torch import Tensor
 
+from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.devkit.bases import sensor_config
 from navsim_agents.drive_jepa.agent import DriveJepaAgent, OptionalPath
 from navsim_agents.drive_jepa.config import PerceptionFreeConfig
 from navsim_agents.drive_jepa.features import (
-    FRONT_CAMERA,
     FRONT_VIDEO,
     HISTORY_FRAMES,
     STATUS,

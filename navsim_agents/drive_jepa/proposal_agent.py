@@ -9,11 +9,11 @@ from typing import Any, Optional, Union
 import torch
 from torch import Tensor
 
-from navsim_agents.data.types import FRAME_INTERVAL_S
+from navsim_agents.common.conventions import FRONT_CAMERA, POSE_INTERVAL_S
 from navsim_agents.devkit.bases import make_trajectory, sensor_config
 from navsim_agents.distillation.teachers import scenes_without_teachers
 from navsim_agents.drive_jepa.agent import DriveJepaAgent, OptionalPath, resolve_device
-from navsim_agents.drive_jepa.features import FRONT_CAMERA, FRONT_VIDEO, FrontVideoBuilder
+from navsim_agents.drive_jepa.features import FRONT_VIDEO, FrontVideoBuilder
 from navsim_agents.drive_jepa.label_source import LabelSource
 from navsim_agents.drive_jepa.memory import ContentMemory, content_key
 from navsim_agents.drive_jepa.online_scoring import label_proposals
@@ -137,7 +137,7 @@ class ProposalAgent(DriveJepaAgent):
         output = ProposalOutput(**{name: predictions.get(name) for name in ProposalOutput._fields})  # type: ignore[arg-type]
         human = targets[TRAJECTORY]
         scenes = packed_batch(targets[SCORING_SCENE], output.final.device)
-        labels = label_proposals(scenes, output.final, self.config.scored_metric, FRAME_INTERVAL_S)
+        labels = label_proposals(scenes, output.final, self.config.scored_metric, POSE_INTERVAL_S)
         teachers = None
         if self.config.distils:
             self.scenes_without_teachers = scenes_without_teachers(targets[TEACHERS])
@@ -161,7 +161,7 @@ class ProposalAgent(DriveJepaAgent):
             InputError: the scene lacks a camera, or its values break a rule.
         """
         choice = self.choose(agent_input, self.config.depth)
-        return make_trajectory(choice.plan.numpy(), FRAME_INTERVAL_S)
+        return make_trajectory(choice.plan.numpy(), POSE_INTERVAL_S)
 
     def choose(self, agent_input: Any, depth: int = 0) -> Choice:
         """The proposal to drive, with the frames before it replanned ``depth`` deep.

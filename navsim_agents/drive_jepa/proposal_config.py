@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Optional, TypeVar
 
-from navsim_agents.data.types import FRAME_INTERVAL_S, NUM_HISTORY_FRAMES
+from navsim_agents.common.conventions import (
+    CAMERA_HEIGHT_PX,
+    CAMERA_WIDTH_PX,
+    EPDMS_NAME,
+    HORIZON_S,
+    METRIC_NAMES,
+    NUM_CLIP_FRAMES,
+    NUM_HISTORY_FRAMES,
+    NUM_STEPS,
+    PDMS_NAME,
+    POSE_INTERVAL_S,
+    STEPS_PER_POSE,
+)
 from navsim_agents.devkit.bases import VARIANT
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.drive_jepa.config import (
@@ -17,18 +29,16 @@ from navsim_agents.drive_jepa.config import (
     require,
     require_choice,
 )
-from navsim_agents.models.anchors import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX
 from navsim_agents.models.encoders import TIMM_PREFIX
 from navsim_agents.models.proposal_losses import ProposalLossConfig
 from navsim_agents.models.proposals import ProposalConfig
-from navsim_agents.scoring.config import HORIZON_S, NUM_STATES
 from navsim_agents.scoring.packed_layout import ALIGNMENT
 
 AUTO = "auto"
 ON, OFF = "on", "off"
-METRICS = (AUTO, "pdms", "epdms")
+METRIC_CHOICES = (AUTO, *METRIC_NAMES)
 FRONT_VIDEO_BACKBONE, FOUR_CAMERAS_BACKBONE = "front_video", "four_cameras"
-FRAMES_OF_BACKBONE = {FRONT_VIDEO_BACKBONE: 2, FOUR_CAMERAS_BACKBONE: 1}
+FRAMES_OF_BACKBONE = {FRONT_VIDEO_BACKBONE: NUM_CLIP_FRAMES, FOUR_CAMERAS_BACKBONE: 1}
 PER_STAGE, PER_STEP = "per_stage", "per_step"
 
 
@@ -56,14 +66,14 @@ class ScoringConfig(CheckedConfig):
             f"scene_bytes={self.scene_bytes}",
             f"must be a multiple of {ALIGNMENT}, or 0 for scenes as long as they are",
         )
-        require_choice("metric", self.metric, METRICS)
+        require_choice("metric", self.metric, METRIC_CHOICES)
 
     @property
     def scored_metric(self) -> str:
         """The metric with ``auto`` resolved."""
         if self.metric != AUTO:
             return self.metric
-        return "pdms" if VARIANT is Variant.V1_1 else "epdms"
+        return PDMS_NAME if VARIANT is Variant.V1_1 else EPDMS_NAME
 
 
 @dataclass(frozen=True)
@@ -141,7 +151,6 @@ class ProposalAgentConfig(
     grid_mask_ratio: float = 0.5  # part of the pictures' stripes that is kept in training
     grid_mask_probability: float = 0.7  # of a batch to be masked; released code
     encoder_lr_factor: float = 0.1  # of the whole backbone: released code
-    padded_reference_picture: bool = False  # a slip of the released code, which its weights depend on
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -149,15 +158,14 @@ class ProposalAgentConfig(
         subset(self, ProposalLossConfig)
         require_choice("backbone", self.backbone, tuple(FRAMES_OF_BACKBONE))
         require(
-            self.num_poses * FRAME_INTERVAL_S == HORIZON_S,
+            self.num_poses * POSE_INTERVAL_S == HORIZON_S,
             f"num_poses={self.num_poses}",
-            f"must be {HORIZON_S / FRAME_INTERVAL_S:g}: the scorer judges plans of {HORIZON_S:g} s",
+            f"must be {HORIZON_S / POSE_INTERVAL_S:g}: the scorer judges plans of {HORIZON_S:g} s",
         )
-        states_per_pose = (NUM_STATES - 1) // self.num_poses
         require(
-            self.steps_per_pose == states_per_pose,
+            self.steps_per_pose == STEPS_PER_POSE,
             f"steps_per_pose={self.steps_per_pose}",
-            f"must be {states_per_pose}: labels are of the {NUM_STATES - 1} simulated states of {self.num_poses} poses",
+            f"must be {STEPS_PER_POSE}: labels are of the {NUM_STEPS} simulated states of {self.num_poses} poses",
         )
         if self.backbone == FOUR_CAMERAS_BACKBONE:
             self._check_four_cameras()

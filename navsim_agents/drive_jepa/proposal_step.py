@@ -7,7 +7,7 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 
-from navsim_agents.data.types import FRAME_INTERVAL_S
+from navsim_agents.common.conventions import POSE_INTERVAL_S
 from navsim_agents.distillation.teachers import (
     sample_teachers,
     sample_teachers_per_stage,
@@ -51,7 +51,7 @@ def draw_teachers(rows: Tensor, config: ProposalAgentConfig, key: Key) -> tuple[
         drawn = drawn.transpose(0, 1)  # [B, L, M]
     else:
         drawn = sample_teachers(rows_cpu, config.num_teachers, generator)  # [B, M]
-    planned = open_vocabulary(str(config.vocabulary)).planned(config.num_poses, FRAME_INTERVAL_S)
+    planned = open_vocabulary(str(config.vocabulary)).planned(config.num_poses, POSE_INTERVAL_S)
     poses, is_real = teacher_poses(planned, drawn)
     return poses.to(rows.device), is_real.to(rows.device)
 

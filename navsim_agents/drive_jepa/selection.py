@@ -12,17 +12,13 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from navsim_agents.data.types import FRAME_INTERVAL_S
-from navsim_agents.scoring.config import EPDMS, NUM_STATES, STEP_S
+from navsim_agents.common.conventions import EGO_MEASURES_M, FRAME_INTERVAL_S, NUM_STATES, POSE_INTERVAL_S, STEP_S
+from navsim_agents.models.proposals import EGO_MOTION
+from navsim_agents.scoring.axes import MOTION, State
+from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.rules.extended_comfort import MAX_INTERVAL_S, extended_comfort
 from navsim_agents.scoring.simulation.reference import exact_times_us, reference_poses
 from navsim_agents.scoring.simulation.simulate import simulate
-
-VEHICLE_M = (2.588, 1.1485, 1.461, 3.089)
-"""Half length, half width, rear axle to centre, wheel base of nuPlan's Pacifica, which NAVSIM simulates."""
-NUM_STATE_COLUMNS = 11
-# Columns of the ego feature: pose 3, velocity 2, acceleration 2, command 4.
-MOTION = slice(3, 7)
 
 
 @dataclass(frozen=True)
@@ -79,9 +75,9 @@ def simulated_states(plans: Tensor, ego: Tensor) -> Tensor:
     The scorer's initial state, too, has no steering angle: NAVSIM's logs do not tell it.
     """
     plans, ego = plans.double().cpu(), ego.double().cpu()
-    start = torch.zeros(1, NUM_STATE_COLUMNS, dtype=torch.float64)
-    start[0, MOTION] = ego[MOTION]
+    start = torch.zeros(1, len(State), dtype=torch.float64)
+    start[0, MOTION] = ego[EGO_MOTION]
     origin = torch.zeros(1, 3, dtype=torch.float64)
-    knots = exact_times_us(plans.shape[1] + 1, FRAME_INTERVAL_S)[None]
+    knots = exact_times_us(plans.shape[1] + 1, POSE_INTERVAL_S)[None]
     reference = reference_poses(plans[None], origin, origin, knots, exact_times_us(NUM_STATES, STEP_S)[None])
-    return simulate(reference, start, torch.tensor([VEHICLE_M], dtype=torch.float64), EPDMS.tracker)[0]
+    return simulate(reference, start, torch.tensor([EGO_MEASURES_M], dtype=torch.float64), EPDMS.tracker)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional
 
-from navsim_agents.data.types import FRAME_INTERVAL_S
+from navsim_agents.common.conventions import POSE_INTERVAL_S
 from navsim_agents.devkit.bases import make_trajectory
 from navsim_agents.drive_jepa.proposal_agent import ProposalAgent
 from navsim_agents.drive_jepa.selection import Choice, choose
@@ -38,7 +38,7 @@ class SequentialPlanner:
         Raises:
             InputError: the scene lacks a camera, or its values break a rule.
         """
-        return make_trajectory(self.choose(agent_input, log_name, timestamp_us).plan.numpy(), FRAME_INTERVAL_S)
+        return make_trajectory(self.choose(agent_input, log_name, timestamp_us).plan.numpy(), POSE_INTERVAL_S)
 
     def choose(self, agent_input: Any, log_name: str, timestamp_us: int) -> Choice:
         """The same, with what the plan was chosen from and by.

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from navsim_agents.data.types import FRAME_INTERVAL_S
+from navsim_agents.common.conventions import FRAME_INTERVAL_S
 from navsim_agents.devkit.bases import AbstractTargetBuilder
 from navsim_agents.drive_jepa.checks import checked_future
 

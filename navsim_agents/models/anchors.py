@@ -13,19 +13,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-HALF_LENGTH_M = 2.588 + 0.25
-HALF_WIDTH_M = 1.1485 + 0.1
+from navsim_agents.common.boxes import box_corners
+from navsim_agents.common.conventions import CAMERA_WIDTH_PX, EGO_LENGTH_M, EGO_REAR_AXLE_TO_CENTER_M, EGO_WIDTH_M
+
+HALF_LENGTH_M = EGO_LENGTH_M / 2 + 0.25
+HALF_WIDTH_M = EGO_WIDTH_M / 2 + 0.1
 """Released code: half the car's box, with a small margin."""
-REAR_AXLE_TO_CENTRE_M = 1.461
 LOWEST_M, HIGHEST_M = -2.0, 6.0
 NUM_CORNERS = 4
 NUM_HEIGHTS = 4
 POINTS_PER_PILLAR = NUM_CORNERS * NUM_HEIGHTS
 MIN_DEPTH_M = 1e-5
 """Released code: nearer points count as behind the camera."""
-
-CORNER_SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (-1.0, 1.0))
-"""Front left, front right, rear right, rear left, as (ahead, left)."""
 
 
 class PictureRegion(NamedTuple):
@@ -37,8 +36,7 @@ class PictureRegion(NamedTuple):
     height: float
 
 
-CAMERA_WIDTH_PX, CAMERA_HEIGHT_PX = 1920, 1080
-PADDED_PICTURE = PictureRegion(0.0, 0.0, 1920.0, 1120.0)
+PADDED_PICTURE = PictureRegion(0.0, 0.0, float(CAMERA_WIDTH_PX), 1120.0)
 """Released code: the uncropped picture scaled by 0.4 and padded below to whole multiples of 32 px (768 x 448)."""
 
 
@@ -49,14 +47,15 @@ class Anchors(NamedTuple):
     is_visible: Bool[Tensor, "B C Q"]  # at least one point of the pillar falls into the picture
 
 
-def box_corners(poses: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 4 2"]:
-    """Corners (x, y) [m] of the ego's box with its rear axle at ``poses``, clockwise from front left, same frame."""
-    cos, sin = poses[..., 2].cos().unsqueeze(-1), poses[..., 2].sin().unsqueeze(-1)  # [*batch, 1]
-    signs = torch.tensor(CORNER_SIGNS, dtype=poses.dtype, device=poses.device)
-    ahead, left = signs[:, 0] * HALF_LENGTH_M, signs[:, 1] * HALF_WIDTH_M
-    centre = poses[..., :2] + REAR_AXLE_TO_CENTRE_M * torch.cat((cos, sin), dim=-1)
-    turned = torch.stack((cos * ahead - sin * left, sin * ahead + cos * left), dim=-1)  # [*batch, 4, 2]
-    return turned + centre.unsqueeze(-2)
+def ego_corners(poses: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 4 2"]:
+    """Corners (x, y) [m] of the ego's box with its rear axle at ``poses``, clockwise from front left, same frame.
+
+    That is the released code's order, in which the pillar's heights are dealt to the corners.
+    """
+    direction = torch.stack((poses[..., 2].cos(), poses[..., 2].sin()), dim=-1)
+    centre = poses[..., :2] + EGO_REAR_AXLE_TO_CENTER_M * direction
+    half_size = poses.new_tensor((HALF_LENGTH_M, HALF_WIDTH_M)).expand_as(centre)
+    return box_corners(centre, direction, half_size).flip(-2).roll(1, -2)
 
 
 def pillar_points(poses: Float[Tensor, "*batch 3"], *, tiled: bool) -> Float[Tensor, "*batch P 3"]:
@@ -67,7 +66,7 @@ def pillar_points(poses: Float[Tensor, "*batch 3"], *, tiled: bool) -> Float[Ten
         tiled: as the released code has it: corner i at height i only, those four points four times over. Otherwise
             every corner at every height, as the paper means it; corners change fastest.
     """
-    corners = torch.cat((box_corners(poses),) * NUM_HEIGHTS, dim=-2)  # [*batch, P, 2]
+    corners = torch.cat((ego_corners(poses),) * NUM_HEIGHTS, dim=-2)  # [*batch, P, 2]
     heights = torch.linspace(LOWEST_M, HIGHEST_M, NUM_HEIGHTS, dtype=poses.dtype, device=poses.device)
     heights = heights.repeat(NUM_CORNERS) if tiled else heights.repeat_interleave(NUM_CORNERS)
     return torch.cat((corners, heights.expand(*corners.shape[:-2], -1).unsqueeze(-1)), dim=-1)

@@ -48,7 +48,17 @@ def load_encoder_weights(encoder: VideoEncoder, path: Union[str, Path], entry: O
     Raises:
         CheckpointError: the file is not such a checkpoint or not of this size; says what differs first, and a way out.
     """
-    contents = read_checkpoint(path)
+    return load_encoder_contents(encoder, read_checkpoint(path), path, entry)
+
+
+def load_encoder_contents(
+    encoder: VideoEncoder, contents: Mapping[str, Any], path: Union[str, Path], entry: Optional[str] = None
+) -> str:
+    """As :func:`load_encoder_weights`, from the ``contents`` of a file that was read already; ``path`` names it.
+
+    Raises:
+        CheckpointError: they are of no such checkpoint or not of this size.
+    """
     try:
         entry = entry or ENCODER_KEYS.choose_entry(contents)
         tensors = ENCODER_KEYS.translate(_tensors(contents, entry))

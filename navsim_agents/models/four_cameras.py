@@ -10,8 +10,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from navsim_agents.common.conventions import CAMERA_WIDTH_PX
 from navsim_agents.errors import InputError
-from navsim_agents.models.anchors import CAMERA_WIDTH_PX, PictureRegion
+from navsim_agents.models.anchors import PictureRegion
 from navsim_agents.models.grid_mask import GridMask
 from navsim_agents.models.picture_backbone import PictureBackbone
 from navsim_agents.models.pixels import PixelNormalize
@@ -48,10 +49,10 @@ class FourCameraBackbone(PictureBackbone):
         model_dim: int,
         grid_mask: GridMask,
         *,
+        swapped_channels: bool,
         network: str = "resnet34",
         pretrained: bool = False,
         checkpoint_path: Optional[Union[str, Path]] = None,
-        swapped_channels: bool = True,
     ) -> None:
         """Build the network.
 
@@ -60,11 +61,11 @@ class FourCameraBackbone(PictureBackbone):
                 they are padded with the mean colour to whole strides of the network.
             model_dim: channels of the features.
             grid_mask: what is hidden of the pictures in training.
+            swapped_channels: hand the network (blue, green, red), normalised by the statistics of (red, green, blue),
+                as the released code does: it converts "to RGB" what is RGB already.
             network: timm's name of it.
             pretrained: let timm download its weights.
             checkpoint_path: a file of timm's weights for ``network``.
-            swapped_channels: hand the network (blue, green, red), normalised by the statistics of (red, green, blue),
-                as the released code does: it converts "to RGB" what is RGB already.
 
         Raises:
             InputError: no such network.

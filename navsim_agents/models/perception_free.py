@@ -12,14 +12,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from navsim_agents.common.conventions import DRIVING_COMMANDS, NUM_CLIP_FRAMES, NUM_POSES
 from navsim_agents.errors import InputError
 from navsim_agents.models.encoders import AnyEncoder
 from navsim_agents.models.pixels import PixelNormalize
-from navsim_agents.models.timm_encoder import NUM_FRAMES
 
-STATUS_DIM = 8
+STATUS_DIM = len(DRIVING_COMMANDS) + 4
 """Driving command 4 (one-hot), velocity 2 [m/s], acceleration 2 [m/s^2]."""
-COMMAND_DIM = 4
+COMMAND_DIM = len(DRIVING_COMMANDS)
 POSE_DIM = 3
 POOL = 2
 """Tokens are averaged over POOL x POOL patches."""
@@ -34,7 +34,7 @@ class PlannerConfig:
     ffn_dim: int = 1024
     num_layers: int = 3  # of the transformer's encoder and of its decoder
     dropout: float = 0.0
-    num_poses: int = 8
+    num_poses: int = NUM_POSES
     sees_motion: bool = True  # false: of the status the command alone, so that pictures must tell how the ego moves
 
     def __post_init__(self) -> None:
@@ -133,7 +133,7 @@ def pooled_grid_source(encoder: AnyEncoder, image_size: tuple[int, int]) -> tupl
     Raises:
         InputError: the image has no whole patches, or an odd number of them on a side.
     """
-    grid = encoder.config.grid(NUM_FRAMES, *image_size)
+    grid = encoder.config.grid(NUM_CLIP_FRAMES, *image_size)
     if grid.rows % POOL or grid.columns % POOL:
         raise InputError(
             f"an image of {image_size[0]}x{image_size[1]} px has {grid.rows}x{grid.columns} patches; to be pooled "

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from navsim_agents.models.anchors import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX, PictureRegion
+from navsim_agents.common.conventions import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX, NUM_CLIP_FRAMES
+from navsim_agents.models.anchors import PictureRegion
 from navsim_agents.models.encoders import AnyEncoder
 from navsim_agents.models.grid_mask import GridMask
 from navsim_agents.models.pixels import PixelNormalize
-from navsim_agents.models.timm_encoder import NUM_FRAMES
 
 CROPPED_ROWS = 28
 """Cut from the front camera's picture at the top and at the bottom, before it is scaled."""
@@ -45,7 +45,7 @@ class PictureBackbone(nn.Module):
 class FrontVideoBackbone(PictureBackbone):
     """Two frames of the front camera through the video encoder, and a linear projector."""
 
-    num_pictures = NUM_FRAMES
+    num_pictures = NUM_CLIP_FRAMES
     num_cameras = 1
     region = FRONT_REGION
 
@@ -62,7 +62,7 @@ class FrontVideoBackbone(PictureBackbone):
             InputError: the frames cannot be cut into whole patches.
         """
         super().__init__()
-        grid = encoder.config.grid(NUM_FRAMES, *image_size)
+        grid = encoder.config.grid(NUM_CLIP_FRAMES, *image_size)
         self.grid_size = (grid.rows, grid.columns)
         self.pixel_normalize = PixelNormalize()
         self.grid_mask = grid_mask

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Optional
 
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
+from navsim_agents.common.conventions import STEPS_PER_POSE
 from navsim_agents.errors import InputError
 from navsim_agents.models.anchors import NUM_CORNERS
 from navsim_agents.models.picture_backbone import PictureBackbone
@@ -17,6 +18,8 @@ from navsim_agents.models.refiner import Refiner, RefinerConfig, normalised_mlp,
 
 EGO_DIM = 11
 """Pose 3 (x, y, heading; 0 now), velocity 2 [m/s], acceleration 2 [m/s^2], one-hot driving command 4."""
+EGO_MOTION = slice(3, 7)
+"""Velocity and acceleration among them."""
 NUM_SCORES = 6
 """Released code: logits of sub-scores, of which only the last, the whole score, is trained."""
 NUM_AREAS = 2
@@ -31,7 +34,7 @@ class ProposalConfig(RefinerConfig):
 
     num_stages: int = 4  # refinements by one and the same refiner
     related_queries: bool = False  # queries start as code of proposal + code of waypoint; released: independent
-    steps_per_pose: int = 5  # simulated states that the auxiliary heads foresee for every pose
+    steps_per_pose: int = STEPS_PER_POSE  # simulated states that the auxiliary heads foresee for every pose
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,8 +46,8 @@ class ProposalConfig(RefinerConfig):
         return self.num_poses * self.steps_per_pose
 
 
-RELEASED_VIT_L = ProposalConfig()
-RELEASED_RESNET34 = ProposalConfig(num_proposals=64, skip_when_invisible=False)
+RELEASED_VIT_L = ProposalConfig(padded_reference_picture=True)
+RELEASED_RESNET34 = replace(RELEASED_VIT_L, num_proposals=64, skip_when_invisible=False)
 """What the released checkpoints of NAVSIM v1 were trained with; of v2, ResNet34 has 32 proposals."""
 
 

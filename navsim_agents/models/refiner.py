@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.errors import InputError
 from navsim_agents.models.anchors import PADDED_PICTURE, Anchors, PictureRegion, find_anchors, pillar_points
 from navsim_agents.models.deformable import GridSelfAttention, PictureCrossAttention
@@ -40,9 +41,9 @@ class RefinerConfig:
     ffn_dim: int = 1024
     dropout: float = 0.0
     num_proposals: int = 32
-    num_poses: int = 8
+    num_poses: int = NUM_POSES
     tiled_pillar: bool = True  # corner i at height i only, as released weights saw it; false: 4 corners x 4 heights
-    padded_reference_picture: bool = True  # as released weights saw it: points lie in the uncropped, padded picture
+    padded_reference_picture: bool = False  # as released weights saw it: points lie in the uncropped, padded picture
     metres_per_unit: float = 1.0  # of the decoder's answer; more lets short trainings reach far poses, released: 1
     radians_per_unit: float = 1.0  # as metres_per_unit, of headings
     decodes_steps: bool = False  # the decoder answers with steps from pose to pose; released: with poses

@@ -14,14 +14,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from navsim_agents.common.conventions import NUM_CLIP_FRAMES
 from navsim_agents.errors import InputError
 from navsim_agents.models.grid import TokenGrid
 from navsim_agents.models.pixels import IMAGENET_MEAN, IMAGENET_STD
 from navsim_agents.models.timm_weights import create_timm_model
 from navsim_agents.models.video_encoder import NUM_CHANNELS
-
-NUM_FRAMES = 2
-"""Frames that the planners hand to an encoder: half a second ago, and now."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,10 @@ class TimmEncoderConfig:
         Raises:
             InputError: not two frames, or they cannot be cut into whole patches.
         """
-        if num_frames != NUM_FRAMES or height % self.patch_size or width % self.patch_size:
+        if num_frames != NUM_CLIP_FRAMES or height % self.patch_size or width % self.patch_size:
             raise InputError(
-                f"a clip of {num_frames} frames of {height}x{width} px: this encoder takes {NUM_FRAMES} frames whose "
-                f"sides are multiples of {self.patch_size} px; choose image_height and image_width so"
+                f"a clip of {num_frames} frames of {height}x{width} px: this encoder takes {NUM_CLIP_FRAMES} frames "
+                f"whose sides are multiples of {self.patch_size} px; choose image_height and image_width so"
             )
         return TokenGrid(1, height // self.patch_size, width // self.patch_size)
 
@@ -76,8 +74,8 @@ class TimmVideoEncoder(nn.Module):
             network = create_timm_model(name, pretrained=False, num_classes=0)
         if not hasattr(network, "patch_embed") or not hasattr(network, "num_prefix_tokens"):
             raise InputError(f"encoder=timm:{name} is no vision transformer; choose one of timm.list_models('vit_*')")
-        self.config = TimmEncoderConfig(NUM_FRAMES * network.num_features, network.patch_embed.patch_size[0])
-        self.config.grid(NUM_FRAMES, *image_size)
+        self.config = TimmEncoderConfig(NUM_CLIP_FRAMES * network.num_features, network.patch_embed.patch_size[0])
+        self.config.grid(NUM_CLIP_FRAMES, *image_size)
         # Without pooling, so that no weight is left without a gradient (SigLIP pools by attention).
         self.network: Any = create_timm_model(
             name, pretrained=pretrained, num_classes=0, global_pool="", img_size=image_size
@@ -96,4 +94,4 @@ class TimmVideoEncoder(nn.Module):
         frames = (clip * self.scale + self.shift).to(clip.dtype).transpose(1, 2)  # [B, 2, 3, H, W]
         tokens = self.network.forward_features(frames.flatten(0, 1))
         patches = tokens[:, self.network.num_prefix_tokens :]
-        return patches.unflatten(0, (-1, NUM_FRAMES)).transpose(1, 2).flatten(2)
+        return patches.unflatten(0, (-1, NUM_CLIP_FRAMES)).transpose(1, 2).flatten(2)

@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
 from navsim_agents.scoring.config import EPDMS, MetricConfig, Weights
 
 Columns = dict[str, Tensor]
 
 GATES = {
-    "pdms": ("no_at_fault_collisions", "drivable_area_compliance"),
-    "epdms": (
+    PDMS_NAME: ("no_at_fault_collisions", "drivable_area_compliance"),
+    EPDMS_NAME: (
         "no_at_fault_collisions",
         "drivable_area_compliance",
         "driving_direction_compliance",
@@ -22,7 +23,7 @@ GATES = {
     ),
 }
 COLUMNS = {
-    "pdms": (
+    PDMS_NAME: (
         "no_at_fault_collisions",
         "drivable_area_compliance",
         "ego_progress",
@@ -31,7 +32,7 @@ COLUMNS = {
         "driving_direction_compliance",
         "score",
     ),
-    "epdms": (
+    EPDMS_NAME: (
         "no_at_fault_collisions",
         "drivable_area_compliance",
         "driving_direction_compliance",
@@ -92,7 +93,7 @@ def excuse_by_human(columns: Columns, human: Columns, may_excuse: Bool[Tensor, "
 
     ``pdm_score`` stays as it is, as in the devkit, which recomputes the final score from the columns.
     """
-    sub_scores = [name for name in columns if name in human and name in COLUMNS["epdms"] and name != "pdm_score"]
+    sub_scores = [name for name in columns if name in human and name in COLUMNS[EPDMS_NAME] and name != "pdm_score"]
     return {
         name: torch.where((human[name] == 0) & may_excuse, 1.0, value) if name in sub_scores else value
         for name, value in columns.items()

@@ -21,6 +21,10 @@ class State(IntEnum):
     ANGULAR_ACCELERATION = 10
 
 
+MOTION = [State.VELOCITY_X, State.VELOCITY_Y, State.ACCELERATION_X, State.ACCELERATION_Y]
+"""What logs tell of a state beside its pose; an index into its columns."""
+
+
 class Vehicle(IntEnum):
     """Columns of the ego vehicle's measures [m]."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-STEP_S = 0.1  # s between simulated states
-NUM_STATES = 41  # simulated states, 4 s
-HORIZON_S = 4.0
+from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
+from navsim_agents.common.conventions import HORIZON_S as HORIZON_S
+from navsim_agents.common.conventions import NUM_STATES as NUM_STATES
+from navsim_agents.common.conventions import STEP_S as STEP_S
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class MetricConfig:
 
 
 PDMS = MetricConfig(
-    name="pdms",
+    name=PDMS_NAME,
     weights=Weights(),
     ttc_steps=NUM_STATES,
     uses_history=False,
@@ -105,7 +106,7 @@ PDMS = MetricConfig(
     normalizes_gated_progress=True,
 )
 EPDMS = MetricConfig(
-    name="epdms",
+    name=EPDMS_NAME,
     weights=Weights(lane_keeping=2.0, extended_comfort=2.0),
     ttc_steps=NUM_STATES - 9,
     uses_history=True,

@@ -9,11 +9,12 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.packed_layout import ALIGNMENT, HEADER_LENGTH, SECTIONS_AT, header_of, place, sections_of
 from navsim_agents.scoring.packed_reader import PackedReader
 from navsim_agents.scoring.scene import ScoringScene
-from navsim_agents.scoring.scene_batch import MODEL_INTERVAL_S, MODEL_POSES, SceneBatch
+from navsim_agents.scoring.scene_batch import SceneBatch
 from navsim_agents.scoring.score import metric_config
 
 
@@ -55,8 +56,8 @@ def pack_scene(scene: ScoringScene, num_bytes: Optional[int] = None) -> UInt8[Te
 def unpack_scenes(
     packed: UInt8[Tensor, "B num_bytes"],
     metric: str,
-    num_poses: int = MODEL_POSES,
-    interval_s: float = MODEL_INTERVAL_S,
+    num_poses: int = NUM_POSES,
+    interval_s: float = POSE_INTERVAL_S,
     dtype: torch.dtype = torch.float64,
 ) -> SceneBatch:
     """A batch of packed scenes for plans of ``num_poses`` poses ``interval_s`` apart, on the device of ``packed``.

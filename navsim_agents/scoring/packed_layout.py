@@ -11,11 +11,12 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.scoring.config import METRICS, NUM_STATES
 from navsim_agents.scoring.geometry.cells import Cells
 from navsim_agents.scoring.geometry.near_segments import NearSegments
 from navsim_agents.scoring.scene import ScoringScene
-from navsim_agents.scoring.scene_batch import MODEL_INTERVAL_S, MODEL_POSES, plan_times_us, sample_times_of
+from navsim_agents.scoring.scene_batch import plan_times_us, sample_times_of
 
 MAGIC = 0x3143534A44  # "DJSC1"
 ALIGNMENT = 64  # bytes; a multiple of the longest row, an edge
@@ -41,14 +42,14 @@ class Head(IntEnum):
 
 
 KNOTS_AT = len(Head)
-SAMPLES_AT = KNOTS_AT + MODEL_POSES + 1
+SAMPLES_AT = KNOTS_AT + NUM_POSES + 1
 SHAPES_AT = SAMPLES_AT + NUM_STATES  # columns, rows and plain entries of each grid
 SECTIONS_AT = SHAPES_AT + 3 * len(GRIDS)
 NUMBERS: dict[str, tuple[int, ...]] = {  # the section of float64 whose count is fixed
     "ego_pose": (3,),
     "ego_state": (11,),
     "vehicle": (4,),
-    "human_trajectory": (MODEL_POSES, 3),
+    "human_trajectory": (NUM_POSES, 3),
     "pdm_trajectory": (NUM_STATES, 3),
     "origins": (len(GRIDS), 2),
     "inverse_sizes": (len(GRIDS),),
@@ -80,7 +81,7 @@ def header_of(scene: ScoringScene) -> npt.NDArray[np.int64]:
         *patterns.shape[1:],
     )
     header[KNOTS_AT:SAMPLES_AT] = plan_times_us(
-        scene.model_knots_us, scene.timestamp_us, MODEL_POSES, MODEL_INTERVAL_S
+        scene.model_knots_us, scene.timestamp_us, NUM_POSES, POSE_INTERVAL_S
     ).cpu()
     header[SAMPLES_AT:SHAPES_AT] = sample_times_of(scene).cpu()
     grids = grids_of(scene)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.geometry.areas import Areas
@@ -33,8 +34,6 @@ from navsim_agents.scoring.packed_layout import (
     Head,
 )
 from navsim_agents.scoring.scene_batch import (
-    MODEL_INTERVAL_S,
-    MODEL_POSES,
     SceneBatch,
     plan_times_us,
     refuse_too_few_columns,
@@ -142,7 +141,7 @@ class PackedReader:
 
     def _knots(self, num_poses: int, interval_s: float) -> Tensor:
         """Times of the knots of a plan [B, P + 1]."""
-        if (num_poses, interval_s) == (MODEL_POSES, MODEL_INTERVAL_S):
+        if (num_poses, interval_s) == (NUM_POSES, POSE_INTERVAL_S):
             return self._header[:, KNOTS_AT:SAMPLES_AT]
         times = []
         for head in self.host:

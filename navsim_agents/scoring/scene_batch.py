@@ -10,14 +10,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from navsim_agents.common.conventions import NUM_POSES, PDMS_NAME, POSE_INTERVAL_S
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.config import NUM_STATES, STEP_S, MetricConfig
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_index import SceneIndex
 from navsim_agents.scoring.simulation.reference import exact_times_us, knot_times_us
-
-MODEL_POSES = 8
-MODEL_INTERVAL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def collate_scenes(
         track_valid=pad("track_valid", columns),
         red_light_active=pad("red_light_active", columns),
         model_knots_us=torch.stack([knots(scene, num_poses, interval_s) for scene in scenes]),
-        human_knots_us=torch.stack([knots(scene, MODEL_POSES, MODEL_INTERVAL_S) for scene in scenes]),
+        human_knots_us=torch.stack([knots(scene, NUM_POSES, POSE_INTERVAL_S) for scene in scenes]),
         sample_times_us=torch.stack([sample_times_of(scene) for scene in scenes]),
         index=scenes[0].index if len(scenes) == 1 else SceneIndex.concatenate([scene.index for scene in scenes]),
     )
@@ -138,7 +136,7 @@ def refuse_too_few_columns(name: str, found: int, metric: MetricConfig) -> None:
     if found < metric.track_steps:
         raise SceneError(
             f"scene {name} has {found} track columns, but {metric.name} looks at {metric.track_steps}; "
-            f"export it with devkit {'v1.1' if metric.name == 'pdms' else 'v2.2'}, or choose the other metric"
+            f"export it with devkit {'v1.1' if metric.name == PDMS_NAME else 'v2.2'}, or choose the other metric"
         )
 
 
@@ -148,7 +146,7 @@ def plan_times_us(
     """Times of a plan's knots: the recorded ones, the same truncation for another sampling, or the exact grid."""
     if recorded is None:
         return exact_times_us(num_poses + 1, interval_s)
-    if (num_poses, interval_s) == (MODEL_POSES, MODEL_INTERVAL_S):
+    if (num_poses, interval_s) == (NUM_POSES, POSE_INTERVAL_S):
         return recorded
     return knot_times_us(num_poses, interval_s, timestamp_us)
 

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from navsim_agents.common.conventions import EPDMS_NAME, HORIZON_S, NUM_POSES, NUM_STEPS, POSE_INTERVAL_S, STEP_S
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.aggregate import COLUMNS, excuse_by_human, gate_product, weighted_score
-from navsim_agents.scoring.config import HORIZON_S, METRICS, MetricConfig
+from navsim_agents.scoring.config import METRICS, MetricConfig
 from navsim_agents.scoring.rules.comfort import comfort
 from navsim_agents.scoring.rules.contacts import track_contacts
 from navsim_agents.scoring.rules.drivable_area import drivable_area
@@ -52,8 +53,8 @@ class Scores:
 def score_trajectories(
     scene: ScoringScene,
     trajectories: Tensor,
-    interval_length: float = 0.5,
-    metric: str = "epdms",
+    interval_length: float = POSE_INTERVAL_S,
+    metric: str = EPDMS_NAME,
     human_penalty_filter: bool = False,
     dtype: torch.dtype = torch.float64,
     chunk: int = CHUNK,
@@ -88,8 +89,8 @@ def score_trajectories(
 def score_scenes(
     scenes: Sequence[ScoringScene],
     trajectories: Tensor,
-    interval_length: float = 0.5,
-    metric: str = "epdms",
+    interval_length: float = POSE_INTERVAL_S,
+    metric: str = EPDMS_NAME,
     human_penalty_filter: bool = False,
     dtype: torch.dtype = torch.float64,
     chunk: int = CHUNK,
@@ -109,7 +110,7 @@ def score_scenes(
 def score_batch(
     batch: SceneBatch,
     trajectories: Tensor,
-    metric: str = "epdms",
+    metric: str = EPDMS_NAME,
     human_penalty_filter: bool = False,
     chunk: int = CHUNK,
 ) -> Scores:
@@ -153,7 +154,8 @@ def _check_interval(trajectories: Tensor, num_scenes: int, interval_s: float) ->
     if not abs(shape[2] * interval_s - HORIZON_S) <= 1e-6:
         raise TrajectoryError(
             f"trajectories has {shape[2]} poses {interval_s} s apart, which cover {shape[2] * interval_s:g} s, but the "
-            f"metric needs {HORIZON_S} s; sample it with num_poses=8 and interval_length=0.5, or 40 and 0.1"
+            f"metric needs {HORIZON_S} s; sample it with num_poses={NUM_POSES} and interval_length={POSE_INTERVAL_S}, "
+            f"or {NUM_STEPS} and {STEP_S}"
         )
 
 

@@ -1,11 +1,11 @@
-"""Oriented boxes as arrays [..., 5]: centre x, y, heading, length, width."""
+"""Oriented boxes as NumPy arrays [..., 5]: centre x, y [m], heading [rad], length, width [m]."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from navsim_agents.world.curves import FloatArray, left_normal, unit
-from navsim_agents.world.fleet import BoolArray
 
 
 def corners(boxes: FloatArray) -> FloatArray:
@@ -16,7 +16,12 @@ def corners(boxes: FloatArray) -> FloatArray:
     return boxes[..., None, :2] + offsets
 
 
-def overlaps(first: FloatArray, second: FloatArray) -> BoolArray:
+def box_outline(center: FloatArray, heading: float, length_m: float, width_m: float) -> FloatArray:
+    """Corners [4, 2] of one box around ``center`` [2], counter-clockwise from front left."""
+    return corners(np.array([*center, heading, length_m, width_m]))
+
+
+def overlaps(first: FloatArray, second: FloatArray) -> npt.NDArray[np.bool_]:
     """Whether boxes [..., 5] share a point, pair by pair (separating axes)."""
     points = corners(first), corners(second)
     is_apart = np.zeros(first.shape[:-1], dtype=bool)

@@ -74,12 +74,6 @@ def cut_curve(curve: FloatArray, start_m: float, end_m: float) -> FloatArray:
     return np.concatenate((ends[:1], curve[inside], ends[1:]))
 
 
-def box_outline(center: FloatArray, heading: float, length_m: float, width_m: float) -> FloatArray:
-    """Corners [4, 2] of a rectangle around ``center`` [2], counter-clockwise from front left."""
-    along, across = unit(heading) * length_m / 2, left_normal(heading) * width_m / 2
-    return center + np.stack((along + across, across - along, -along - across, along - across))
-
-
 def connect_poses(
     start: FloatArray, end: FloatArray, spacing_m: float, roundness: Optional[float] = None
 ) -> FloatArray:

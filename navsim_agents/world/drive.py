@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from navsim_agents.common.conventions import WORLD_STEP_S
 from navsim_agents.errors import InputError
 from navsim_agents.world.curves import FloatArray, interpolate_curve
 from navsim_agents.world.expert import Expert, ExpertRule
@@ -16,7 +17,7 @@ from navsim_agents.world.log import ego_states, event_steps, route_per_step
 from navsim_agents.world.pedestrians import People
 from navsim_agents.world.right_of_way import RightOfWay, YieldRule
 from navsim_agents.world.signals import LIGHTS, SignalPlan, SignalTiming
-from navsim_agents.world.simulation import STEP_S, Simulation
+from navsim_agents.world.simulation import Simulation
 from navsim_agents.world.still_objects import StillConfig, StillScene, place_still_objects
 from navsim_agents.world.towns import TOWN_LOCATIONS
 from navsim_agents.world.tracks import build_tracks
@@ -44,14 +45,14 @@ class DriveConfig:
     yielding: YieldRule = field(default_factory=YieldRule)
 
     def __post_init__(self) -> None:
-        if self.duration_s < STEP_S or self.duration_s > 90.0:
-            raise InputError(f"duration_s={self.duration_s}, but a drive lasts between {STEP_S} and 90 s")
+        if self.duration_s < WORLD_STEP_S or self.duration_s > 90.0:
+            raise InputError(f"duration_s={self.duration_s}, but a drive lasts between {WORLD_STEP_S} and 90 s")
 
 
 def simulate_drive(town: Town, log_index: int, seed: int, config: DriveConfig) -> Drive:
     """Drive number ``log_index`` through ``town``: the same for the same town, index, seed and configuration."""
     rng = np.random.default_rng([seed, log_index, TOWN_LOCATIONS.index(town.location)])
-    num_steps, num_warmup = round(config.duration_s / STEP_S) + 1, round(config.warmup_s / STEP_S)
+    num_steps, num_warmup = round(config.duration_s / WORLD_STEP_S) + 1, round(config.warmup_s / WORLD_STEP_S)
     graph = LaneGraph(town)
     simulation, signals, movers = _prepare(graph, num_steps + num_warmup, config, rng)
     record = simulation.run(num_warmup, num_steps)
@@ -81,13 +82,13 @@ def _prepare(
     start_lane, station = _start(graph, still, rng)
     expert = Expert(graph, still, start_lane, rng, config.expert)
     route = _route_points(graph, expert.route)
-    total_s = num_steps * STEP_S
+    total_s = num_steps * WORLD_STEP_S
     ego = interpolate_curve(graph.town.lanes[start_lane].centerline, np.array([station]))[0]
     movers = place_movers(graph, still, ego, route, total_s * _TOP_SPEED_MPS + 80.0, config.traffic, rng)
     fleet = assemble_fleet(movers, rng)
     expert.begin(fleet, start_lane, station)
     fleet.speed[EGO] = float(rng.uniform(0.0, 0.9)) * fleet.profile_at(fleet.station)[EGO]
-    signals = SignalPlan(graph.town, num_steps, STEP_S, rng, config.signals)
+    signals = SignalPlan(graph.town, num_steps, WORLD_STEP_S, rng, config.signals)
     people = People(graph, signals, place_people(graph, route, total_s, config.traffic, rng))
     ways = RightOfWay(graph, signals.connector_codes(), len(fleet), config.yielding)
     return Simulation(fleet, expert, ways, people, still, config.following), signals, movers

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import EGO_HEIGHT_M, EGO_LENGTH_M, EGO_REAR_AXLE_TO_CENTER_M, EGO_WIDTH_M
 from navsim_agents.world.curves import FloatArray, unit
 from navsim_agents.world.motion import PATH_SPACING_M, MotionPlan, PathCrossing, PathGate
 
@@ -34,9 +35,7 @@ class Body:
         return self.length_m / 2 - self.center_m
 
 
-# NAVSIM's ego: half length 2.588, half width 1.1485, rear axle to centre 1.461 (design facts of the devkit).
-EGO_BODY = Body(length_m=5.176, width_m=2.297, height_m=1.777, center_m=1.461)
-EGO_WHEEL_BASE_M = 3.089
+EGO_BODY = Body(EGO_LENGTH_M, EGO_WIDTH_M, EGO_HEIGHT_M, EGO_REAR_AXLE_TO_CENTER_M)
 
 
 class Fleet:

@@ -10,10 +10,10 @@ from shapely.geometry import Polygon
 from shapely.ops import unary_union
 
 from navsim_agents.poses import wrap_angle
+from navsim_agents.world.boxes import box_outline
 from navsim_agents.world.curves import (
     CIRCLE_HANDLE,
     FloatArray,
-    box_outline,
     connect_poses,
     left_normal,
     offset_curve,

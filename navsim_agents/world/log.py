@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from navsim_agents.data.types import DRIVING_COMMANDS
+from navsim_agents.common.conventions import DRIVING_COMMANDS, EGO_WHEEL_BASE_M
 from navsim_agents.poses import wrap_angle
-from navsim_agents.world.fleet import EGO_WHEEL_BASE_M
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.simulation import Record
 from navsim_agents.world.types import EgoStates, Turn

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from navsim_agents.common.conventions import NUM_FUTURE_FRAMES, NUM_HISTORY_FRAMES
 from navsim_agents.errors import WorldDataError
 from navsim_agents.world.config import SPLIT_FOLDERS, WorldConfig
 from navsim_agents.world.geography import MAP_LOCATIONS
@@ -42,7 +43,7 @@ class LogEntry:
     location: str
     num_frames: int
 
-    def num_scenes(self, num_frames: int = 14, frame_interval: int = 1) -> int:
+    def num_scenes(self, num_frames: int = NUM_HISTORY_FRAMES + NUM_FUTURE_FRAMES, frame_interval: int = 1) -> int:
         """Scenes of ``num_frames`` frames in it, by default NAVSIM's 4 + 10, overlapping."""
         return len(range(0, self.num_frames - num_frames + 1, frame_interval))
 

@@ -9,10 +9,10 @@ from shapely.geometry import Polygon
 from shapely.ops import unary_union
 from shapely.prepared import prep
 
+from navsim_agents.world.boxes import box_outline
 from navsim_agents.world.curves import (
     FloatArray,
     arc_lengths,
-    box_outline,
     interpolate_curve,
     left_normal,
     offset_curve,

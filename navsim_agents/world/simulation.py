@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from navsim_agents.common.conventions import WORLD_STEP_S
 from navsim_agents.world.curves import FloatArray, unit
 from navsim_agents.world.expert import Expert, Whereabouts
 from navsim_agents.world.fleet import EGO, BoolArray, Fleet
@@ -14,7 +15,6 @@ from navsim_agents.world.pedestrians import PEDESTRIAN_SIZE, People
 from navsim_agents.world.right_of_way import RightOfWay
 from navsim_agents.world.still_objects import StillScene
 
-STEP_S = 0.1
 _AWAKE_M = 150.0  # vehicles farther from the expert stand still, unseen
 _STANDING_MPS = 0.1
 
@@ -61,18 +61,18 @@ class Simulation:
         fleet.is_active = self._awake(poses)
         obstacles = self._obstacles(poses)
         lead = find_leads(fleet, poses, obstacles, self.rule)
-        self.expert.update(fleet, poses, lead, self.ways, STEP_S)
+        self.expert.update(fleet, poses, lead, self.ways, WORLD_STEP_S)
         gates, reasons = self.ways.walls(fleet, lead, step)
         crosswalks, yielding = self.people.walls(fleet)
         walls = np.minimum(gates, crosswalks)
         walls[EGO] = min(walls[EGO], self.expert.wall_m(fleet))
         wanted = wanted_accel(fleet, lead, walls, self.rule)
-        accel = limit_accel(fleet, wanted, lead, walls, self.rule, STEP_S)
+        accel = limit_accel(fleet, wanted, lead, walls, self.rule, WORLD_STEP_S)
         if recorded >= 0:
             self._remember(fleet.poses(), accel)
             self._note_events(recorded, lead, reasons, yielding)
-        fleet.advance(accel, STEP_S)
-        self.people.step(fleet, step, STEP_S)
+        fleet.advance(accel, WORLD_STEP_S)
+        self.people.step(fleet, step, WORLD_STEP_S)
 
     def _awake(self, poses: FloatArray) -> BoolArray:
         distance = np.hypot(*(poses[:, :2] - poses[EGO, :2]).T)

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.drive_jepa import ProposalAgent, ProposalAgentConfig, proposal_config
+from navsim_agents.drive_jepa.config import PerceptionFreeConfig
 from navsim_agents.drive_jepa.proposal_config import subset
 from navsim_agents.errors import InputError
 from navsim_agents.models.proposal_losses import ProposalLossConfig
@@ -49,6 +50,14 @@ def test_defaults_are_the_released_codes(foreign: Path) -> None:
     assert (config.num_proposals, config.num_stages, config.num_teachers, config.teacher_cap) == (32, 4, 4, 256)
     assert (config.lr, config.encoder_lr_factor, config.weight_decay, config.schedule) == (1e-4, 0.1, 0.0, "constant")
     assert config.losses == ProposalLossConfig()
+
+
+def test_a_default_is_said_once() -> None:
+    """A config that joins others repeats none of their fields, but where its agent was released with another value."""
+    for config, others in ((ProposalAgentConfig, {"encoder_lr_factor"}), (PerceptionFreeConfig, set())):
+        own = set(config.__annotations__)
+        inherited = {item.name for base in config.__mro__[1:-1] for item in fields(base)}
+        assert own & inherited == others
 
 
 def test_presets_differ_in_what_they_are_for(foreign: Path) -> None:

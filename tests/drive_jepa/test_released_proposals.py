@@ -60,7 +60,7 @@ def test_resnet34_layout(num_proposals: int) -> None:
     sizes = Sizes(proposals=num_proposals)
     layout = resnet34(sizes) | planner(sizes)
     with torch.device("meta"):
-        backbone = FourCameraBackbone((432, 768), 256, GridMask(0.5, 0.7))
+        backbone = FourCameraBackbone((432, 768), 256, GridMask(0.5, 0.7), swapped_channels=True)
         agent = Agent(backbone, ProposalConfig(num_proposals=num_proposals, skip_when_invisible=False))
     assert translated(layout) == own_shapes(agent)
     assert RELEASED_RESNET34.num_proposals == 64

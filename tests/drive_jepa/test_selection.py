@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from navsim_agents.drive_jepa import ProposalAgent
+from navsim_agents.drive_jepa.proposal_features import EgoBuilder
 from navsim_agents.drive_jepa.selection import Choice, Proposals, choose, continues, simulated_states
 from navsim_agents.drive_jepa.sequential import SequentialAgent, SequentialPlanner
 from navsim_agents.errors import InputError
+from navsim_agents.models.proposals import EGO_MOTION
+from navsim_agents.scoring.axes import MOTION, State
 from tests.drive_jepa.planner_scenes import Drive
 from tests.scoring.tiny import plan
 
@@ -50,6 +53,21 @@ def test_comfort_of_pairs_is_the_devkits(path: Path) -> None:
     for row in rows:
         found = continues(frame("now", row), Choice(0, frame("previous", row), torch.ones(1)), gap_s)
         assert found.tolist() == [wanted[row]]
+
+
+def test_motion_lies_where_each_layout_has_it() -> None:
+    """In the ego feature and in the simulator's states, which are two layouts though the columns are the same today."""
+    drive = Drive()
+    feature = EgoBuilder().compute_features(drive.agent_input(4))["ego"]
+    now = drive.agent_input(4).ego_statuses[-1]
+    assert feature[EGO_MOTION].tolist() == [*now.ego_velocity.tolist(), *now.ego_acceleration.tolist()]
+    state = torch.arange(len(State))
+    assert [State(column).name for column in state[MOTION].tolist()] == [
+        "VELOCITY_X",
+        "VELOCITY_Y",
+        "ACCELERATION_X",
+        "ACCELERATION_Y",
+    ]
 
 
 def test_simulation_starts_from_the_ego_feature() -> None:

@@ -16,7 +16,14 @@ from navsim_agents.models.proposals import ProposalConfig, ProposalPlanner
 
 IMAGE_SIZE = (32, 96)
 CONFIG = ProposalConfig(
-    model_dim=24, num_heads=2, ffn_dim=40, num_proposals=5, num_poses=3, num_stages=4, steps_per_pose=2
+    model_dim=24,
+    num_heads=2,
+    ffn_dim=40,
+    num_proposals=5,
+    num_poses=3,
+    num_stages=4,
+    steps_per_pose=2,
+    padded_reference_picture=True,
 )
 
 

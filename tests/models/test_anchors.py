@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from navsim_agents.models.anchors import PADDED_PICTURE, PictureRegion, box_corners, find_anchors, pillar_points
+from navsim_agents.models.anchors import PADDED_PICTURE, PictureRegion, ego_corners, find_anchors, pillar_points
 
 HALF_LENGTH, HALF_WIDTH, TO_CENTRE = 2.838, 1.2485, 1.461
 
@@ -19,11 +19,11 @@ def test_corners_of_a_box_straight_ahead() -> None:
         [10 + TO_CENTRE - HALF_LENGTH, 2 - HALF_WIDTH],
         [10 + TO_CENTRE - HALF_LENGTH, 2 + HALF_WIDTH],
     ]
-    torch.testing.assert_close(box_corners(torch.tensor([10.0, 2.0, 0.0])), torch.tensor(expected))
+    torch.testing.assert_close(ego_corners(torch.tensor([10.0, 2.0, 0.0])), torch.tensor(expected))
 
 
 def test_corners_of_a_box_turned_by_a_quarter() -> None:
-    corners = box_corners(torch.tensor([[10.0, 2.0, math.pi / 2]]))
+    corners = ego_corners(torch.tensor([[10.0, 2.0, math.pi / 2]]))
     front = 2 + TO_CENTRE + HALF_LENGTH
     expected = [[10 - HALF_WIDTH, front], [10 + HALF_WIDTH, front]]
     torch.testing.assert_close(corners[0, :2], torch.tensor(expected))
@@ -31,7 +31,7 @@ def test_corners_of_a_box_turned_by_a_quarter() -> None:
 
 def test_tiled_pillar_has_four_points_four_times_over() -> None:
     pose = torch.tensor([4.0, -1.0, 0.3])
-    points, corners = pillar_points(pose, tiled=True), box_corners(pose)
+    points, corners = pillar_points(pose, tiled=True), ego_corners(pose)
     heights = [-2.0, 2 / 3, 10 / 3, 6.0]
     for place, point in enumerate(points):
         torch.testing.assert_close(point[:2], corners[place % 4])
@@ -43,7 +43,7 @@ def test_whole_pillar_has_every_corner_at_every_height() -> None:
     points = pillar_points(pose, tiled=False)
     wanted = {
         (round(x, 3), round(y, 3), round(height, 3))
-        for x, y in box_corners(pose).tolist()
+        for x, y in ego_corners(pose).tolist()
         for height in (-2.0, 2 / 3, 10 / 3, 6.0)
     }
     assert {tuple(round(value, 3) for value in point) for point in points.tolist()} == wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,9 +22,13 @@ NETWORK = "resnet10t"
 SIZE = (54, 96)  # 1080 x 1920 px by 1/20
 
 
-def make_backbone(**settings: object) -> FourCameraBackbone:
+def make_backbone(
+    size: tuple[int, int] = SIZE, network: str = NETWORK, swapped_channels: bool = True, **settings: Any
+) -> FourCameraBackbone:
     torch.manual_seed(0)
-    return FourCameraBackbone(SIZE, 24, GridMask(0.5, 0.7), network=NETWORK, **settings).eval()
+    return FourCameraBackbone(
+        size, 24, GridMask(0.5, 0.7), network=network, swapped_channels=swapped_channels, **settings
+    ).eval()
 
 
 def make_pictures(batch_size: int = 2) -> torch.Tensor:
@@ -53,7 +58,7 @@ def test_pictures_are_padded_below_with_the_mean_colour() -> None:
 
 
 def test_released_size_covers_the_padded_picture() -> None:
-    backbone = FourCameraBackbone((432, 768), 24, GridMask(0.5, 0.7), network=NETWORK)
+    backbone = make_backbone((432, 768))
     assert backbone.region == pytest.approx((0, 0, 1920, 1120))
 
 
@@ -113,6 +118,6 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 
 def test_unknown_networks_and_widths_are_refused() -> None:
     with pytest.raises(InputError, match="no network called 'resnet3'; choose one of its names, such as"):
-        FourCameraBackbone(SIZE, 24, GridMask(0.5, 0.7), network="resnet3")
+        make_backbone(network="resnet3")
     with pytest.raises(InputError, match="image_width=100 must be a multiple of the 32 px of resnet10t"):
-        FourCameraBackbone((54, 100), 24, GridMask(0.5, 0.7), network=NETWORK)
+        make_backbone((54, 100))

@@ -113,7 +113,7 @@ def test_options_change_the_plan() -> None:
 
 
 def test_released_presets_say_what_the_weights_saw() -> None:
-    assert ProposalConfig() == RELEASED_VIT_L
+    assert replace(ProposalConfig(), padded_reference_picture=True) == RELEASED_VIT_L
     assert (RELEASED_VIT_L.num_proposals, RELEASED_VIT_L.num_poses, RELEASED_VIT_L.num_stages) == (32, 8, 4)
     assert (RELEASED_VIT_L.model_dim, RELEASED_VIT_L.ffn_dim, RELEASED_VIT_L.num_steps) == (256, 1024, 40)
     assert replace(RELEASED_VIT_L, num_proposals=64, skip_when_invisible=False) == RELEASED_RESNET34

@@ -80,8 +80,8 @@ def test_queries_look_where_their_proposals_are() -> None:
     assert not references.requires_grad
 
 
-def test_reference_picture_is_padded_unless_told_otherwise() -> None:
-    assert Refiner(CONFIG, REGION).region == PADDED_PICTURE
+def test_reference_picture_is_padded_where_asked_for() -> None:
+    assert Refiner(replace(CONFIG, padded_reference_picture=True), REGION).region == PADDED_PICTURE
     assert Refiner(replace(CONFIG, padded_reference_picture=False), REGION).region == REGION
 
 

@@ -6,8 +6,9 @@ import shapely
 import torch
 from shapely.geometry import LineString, Point, Polygon
 
+from navsim_agents.common.boxes import box_corners
 from navsim_agents.scoring.geometry.areas import Areas
-from navsim_agents.scoring.geometry.boxes import box_corners, boxes_intersect, segment_intersects_box
+from navsim_agents.scoring.geometry.boxes import boxes_intersect, segment_intersects_box
 from navsim_agents.scoring.geometry.near_segments import NearSegments
 from navsim_agents.scoring.geometry.polyline import project_on_polyline, squared_distance_to_segment
 

@@ -5,18 +5,12 @@ import pytest
 
 from navsim_agents.world.curves import (
     arc_lengths,
-    box_outline,
     connect_poses,
     cut_curve,
     offset_curve,
     resample_curve,
     reverse_curve,
 )
-
-
-def test_box_outline_turned_by_a_quarter():
-    corners = box_outline(np.array([10.0, 5.0]), np.pi / 2, 4.0, 2.0)
-    assert np.allclose(corners, [[9, 7], [9, 3], [11, 3], [11, 7]])
 
 
 def test_quarter_turn_is_nearly_a_circle():

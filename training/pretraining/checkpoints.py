@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from navsim_agents.common.files import whole_file
 from navsim_agents.errors import CheckpointError
-from navsim_agents.models.checkpoint import load_encoder_weights
+from navsim_agents.models.checkpoint import load_encoder_contents
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.key_table import KeyTable, load_strictly
 from navsim_agents.models.video_jepa import VideoJepa
@@ -159,8 +159,8 @@ def load_initial_weights(jepa: VideoJepa, path: Union[str, Path], *, predictor: 
     """
     contents = read_checkpoint(path)
     entries = [entry for entry in ("encoder", "target_encoder") if entry in contents]
-    online = load_encoder_weights(jepa.encoder, path, next(iter(entries), None))
-    average = load_encoder_weights(jepa.target_encoder, path, next(reversed(entries), None))
+    online = load_encoder_contents(jepa.encoder, contents, path, next(iter(entries), None))
+    average = load_encoder_contents(jepa.target_encoder, contents, path, next(reversed(entries), None))
     if predictor:
         _load_part(jepa.predictor, contents, "predictor", Path(path))
     return f"encoder from {online}, moving average from {average}, predictor {'too' if predictor else 'fresh'}"

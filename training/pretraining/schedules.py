@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from navsim_agents.common.annealing import cosine
 from navsim_agents.errors import InputError
 
 
@@ -61,7 +61,7 @@ def settings_at(config: ScheduleConfig, step: int) -> StepSettings:
     progress = step / config.horizon
     return StepSettings(
         lr=_learning_rate(config, step),
-        weight_decay=_cosine(config.weight_decay, config.weight_decay_end, progress),
+        weight_decay=cosine(config.weight_decay, config.weight_decay_end, progress),
         ema=config.ema_start + (config.ema_end - config.ema_start) * (step - 1) / config.horizon,
     )
 
@@ -70,9 +70,4 @@ def _learning_rate(config: ScheduleConfig, step: int) -> float:
     warmup_steps = int(config.warmup_epochs * config.iterations_per_epoch)
     if step < warmup_steps:
         return config.lr_start + (config.lr - config.lr_start) * step / warmup_steps
-    return _cosine(config.lr, config.lr_end, (step - warmup_steps) / max(1, config.horizon - warmup_steps))
-
-
-def _cosine(start: float, end: float, progress: float) -> float:
-    """Half a wave from ``start`` to ``end``, which it keeps."""
-    return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+    return cosine(config.lr, config.lr_end, (step - warmup_steps) / max(1, config.horizon - warmup_steps))

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from navsim_agents.common.conventions import DRIVING_COMMANDS
+
 MOVING_MPS = 2.0
-COMMANDS = ("left", "straight", "right")
+COMMANDS = tuple(name for name in DRIVING_COMMANDS if name != "unknown")
 
 
 @dataclass(frozen=True)

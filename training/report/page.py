@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional
 
+from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.common.files import write_text
 from training.config import ReportConfig
 from training.report import html
@@ -18,7 +19,7 @@ from training.report.results_section import headline, results_table
 from training.report.scenes_section import ReadView, failures, gallery
 from training.report.style import figure_style
 from training.report.teachers import SceneTeachers
-from training.report.views import FRONT_CAMERA, NOW, open_world, view_scene
+from training.report.views import NOW, open_world, view_scene
 from training.sources import LoggedScenes
 
 

@@ -8,7 +8,9 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from navsim_agents.poses import FloatArray, points_to_global
+from navsim_agents.common.conventions import EGO_HEIGHT_M, EGO_LENGTH_M, EGO_REAR_AXLE_TO_CENTER_M, EGO_WIDTH_M
+from navsim_agents.poses import FloatArray
+from navsim_agents.world.boxes import corners
 from training.report.fan import draw_fan_from_above, draw_fan_on_camera
 from training.report.style import agent_style, new_figure
 from training.report.views import Road, SceneView, project_ground, ribbon, smooth_path, upwards
@@ -20,8 +22,8 @@ BEV_SIDE_M = (BEV_AHEAD_M + BEV_BEHIND_M) * BEV_PX[0] / BEV_PX[1] / 2.0
 SMALL_BOX_M = 1.6  # people and cones are drawn without outline, which would hide them
 SHORTEST_PATH_M = 1.0  # a shorter plan is a standing car: its ribbon would be a blot
 
-# Rear axle to front, rear and side of the ego's box (Pacifica), m.
-EGO_FRONT_M, EGO_REAR_M, EGO_HALF_WIDTH_M = 4.049, 1.127, 1.1485
+FRONT_FIRST = [0, 3, 2, 1]  # both front corners, then the rear
+EGO_BOX = np.array([EGO_REAR_AXLE_TO_CENTER_M, 0.0, 0.0, EGO_LENGTH_M, EGO_WIDTH_M, EGO_HEIGHT_M, 0.0])
 
 GROUND, SURFACE, INTERSECTION, WALKWAY = "#eef0ea", "#d5d9dd", "#cbd0d5", "#e3e0d6"
 CARPARK, BUILDING, CROSSWALK, CENTERLINE = "#dcdfe6", "#c9bfb2", "#ffffff", "#aab2ba"
@@ -71,9 +73,8 @@ def bev_picture(view: SceneView) -> Figure:
 
 
 def box_outline(box: FloatArray) -> FloatArray:
-    """Corners [4, 2] of a box (x, y, z, length, width, height, heading)."""
-    half = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * box[3:5] / 2.0
-    return points_to_global(half, box[[0, 1, 6]])
+    """Corners [4, 2] of a box (x, y, z, length, width, height, heading), clockwise from front left."""
+    return corners(box[[0, 1, 6, 3, 4]])[FRONT_FIRST]
 
 
 def _draw_on_road(axes: Axes, view: SceneView, name: str, poses: FloatArray) -> None:
@@ -113,15 +114,7 @@ def _draw_boxes(axes: Axes, view: SceneView) -> None:
     for box, name in zip(view.boxes, view.box_names):
         color = BOX_COLORS.get(name, OTHER_BOX)
         _draw_box(axes, box_outline(box), color, 3)
-    ego = np.array(
-        [
-            [EGO_FRONT_M, EGO_HALF_WIDTH_M],
-            [EGO_FRONT_M, -EGO_HALF_WIDTH_M],
-            [-EGO_REAR_M, -EGO_HALF_WIDTH_M],
-            [-EGO_REAR_M, EGO_HALF_WIDTH_M],
-        ]
-    )
-    _draw_box(axes, ego, "#20262d", 4)
+    _draw_box(axes, box_outline(EGO_BOX), "#20262d", 4)
 
 
 def _draw_box(axes: Axes, outline: FloatArray, color: str, order: int) -> None:

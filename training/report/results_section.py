@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
 from training.config import ReportConfig
 from training.report import html
 from training.report.charts import error_charts
@@ -17,8 +18,8 @@ METRIC_LABELS = {
     "ade_m": "ADE, 4 s [m]",
     "fde_m": "FDE at 4 s [m]",
     "heading_error_rad": "heading error [rad]",
-    "pdms": "PDMS",
-    "epdms": "EPDMS",
+    PDMS_NAME: "PDMS",
+    EPDMS_NAME: "EPDMS",
     "epdms_star": "EPDMS*",
     "extended_comfort": "EC",
     "diversity": "diversity",
@@ -55,8 +56,8 @@ def headline(config: ReportConfig, results: Results) -> Iterator[str]:
             (INK, f"{ours['ade_m'] / baseline['ade_m']:.2f}", "ratio of the two; 1 would be no gain, 0 is the human"),
             (INK, f"{100 * better:.0f} %", "of the scenes are planned better than at constant velocity"),
         ]
-    if "epdms" in ours:
-        entries.append((OURS, f"{100 * ours['epdms']:.1f}", "EPDMS of the trained agent, of 100"))
+    if EPDMS_NAME in ours:
+        entries.append((OURS, f"{100 * ours[EPDMS_NAME]:.1f}", "EPDMS of the trained agent, of 100"))
     yield html.key_figures(entries)
     for note in config.notes:
         yield html.paragraph(note)

@@ -10,6 +10,7 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import FRONT_CAMERA, NUM_HISTORY_FRAMES
 from navsim_agents.errors import NavsimDriveJepaError
 from navsim_agents.poses import FloatArray, points_to_local
 from navsim_agents.world.camera.model import CameraModel
@@ -18,10 +19,9 @@ from navsim_agents.world.types import Town
 from training.report.teachers import SceneTeachers
 from training.sources import LoggedScenes
 
-FRONT_CAMERA = "cam_f0"
-NOW = 3  # index of the current frame in NAVSIM's four history frames
+NOW = NUM_HISTORY_FRAMES - 1  # index of the current frame in NAVSIM's four history frames
 VIEW_RADIUS_M = 90.0
-NUM_STEPS_PER_POSE = 5
+PIECES_PER_POSE = 5  # of a plan's curve as it is drawn
 NEAREST_DEPTH_M = 1.5
 
 
@@ -73,7 +73,7 @@ def view_scene(
 ) -> SceneView:
     """Read one scene for its pictures."""
     scene: Any = source.open(log_name).get_scene(token)
-    camera = scene.get_agent_input().cameras[NOW].cam_f0
+    camera = getattr(scene.get_agent_input().cameras[NOW], FRONT_CAMERA)
     frame = scene.frames[NOW]
     town = world.town(scene.scene_metadata.map_name) if world else None
     red = {str(connector) for connector, is_red in frame.traffic_lights if is_red}
@@ -130,7 +130,7 @@ def smooth_path(poses: FloatArray) -> FloatArray:
     poses = np.concatenate((np.zeros((1, 3)), poses))
     steps = np.linalg.norm(np.diff(poses[:, :2], axis=0), axis=1, keepdims=True)
     ahead = np.stack((np.cos(poses[:, 2]), np.sin(poses[:, 2])), axis=-1)
-    share = np.linspace(0.0, 1.0, NUM_STEPS_PER_POSE, endpoint=False)[:, None]
+    share = np.linspace(0.0, 1.0, PIECES_PER_POSE, endpoint=False)[:, None]
     pieces = [
         _hermite(share, poses[i, :2], poses[i + 1, :2], ahead[i] * steps[i], ahead[i + 1] * steps[i])
         for i in range(len(steps))

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from navsim_agents.common.conventions import FRAME_INTERVAL_S, FRONT_CAMERA
 from navsim_agents.data.logs import find_logs, read_log
 from navsim_agents.data.scene import LogFrame
-from navsim_agents.data.types import FRAME_INTERVAL_S
 from navsim_agents.errors import VideoError
 from training.video.guard import LOG_FOLDERS, PICTURE_FOLDERS, check_log, check_path, check_split
 from training.video.layouts import Layout, sequence, stamp_of
@@ -29,7 +29,7 @@ class NavsimLogs(Layout):
     """Logs of one split of training data."""
 
     split: str = "trainval"
-    camera: str = "cam_f0"
+    camera: str = FRONT_CAMERA
     forbidden_logs: frozenset[str] = frozenset()
 
     def sources(self) -> list[str]:

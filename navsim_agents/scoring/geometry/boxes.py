@@ -1,24 +1,9 @@
-"""Oriented boxes: corners and closed intersection tests (touching counts), by separating axes."""
+"""Oriented boxes: closed intersection tests (touching counts), by separating axes."""
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-
-
-def box_corners(
-    center: Float[Tensor, "*batch 2"], direction: Float[Tensor, "*batch 2"], half_size: Float[Tensor, "*batch 2"]
-) -> Float[Tensor, "*batch 4 2"]:
-    """Corners (x, y) [m] in the frame of ``center``: front left, rear left, rear right, front right.
-
-    ``direction`` is (cos, sin) of the heading.
-    """
-    cos, sin = direction.unbind(-1)
-    along = direction[..., None, :] * half_size[..., None, :1]  # [*batch, 1, 2]
-    left = torch.stack((-sin, cos), dim=-1)[..., None, :] * half_size[..., None, 1:]
-    signs = center.new_tensor([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
-    return center[..., None, :] + signs[:, :1] * along + signs[:, 1:] * left
 
 
 def boxes_intersect(

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from navsim_agents.common.boxes import corner_coordinates
 from navsim_agents.scoring.axes import State, Vehicle
 
 
@@ -51,14 +52,7 @@ class Motion:
     def corners(self) -> tuple[Float[Tensor, "4 B N S"], Float[Tensor, "4 B N S"]]:
         """x and y of the corners: front left, rear left, rear right, front right."""
         length, width = (half[:, None, None] for half in self.half_size.unbind(-1))
-        along_x, along_y = length * self.cos, length * self.sin
-        left_x, left_y = -width * self.sin, width * self.cos
-        front_x, front_y = self.center_x + along_x, self.center_y + along_y
-        rear_x, rear_y = self.center_x - along_x, self.center_y - along_y
-        return (
-            torch.stack((front_x + left_x, rear_x + left_x, rear_x - left_x, front_x - left_x)),
-            torch.stack((front_y + left_y, rear_y + left_y, rear_y - left_y, front_y - left_y)),
-        )
+        return corner_coordinates(self.center_x, self.center_y, self.cos, self.sin, length, width)
 
     def scene_of(self, trajectory: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
         """Scene of each flat trajectory number b * N + i."""

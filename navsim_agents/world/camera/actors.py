@@ -7,13 +7,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from navsim_agents.common.conventions import WORLD_STEP_S
 from navsim_agents.world.camera.figures import barrier, cone, cyclist, pedestrian, plain_box, work_sign
 from navsim_agents.world.camera.mesh import Colour, Mesh, rectangle
 from navsim_agents.world.camera.solids import Solid, placed_solid
 from navsim_agents.world.camera.vehicles import LORRY_CAB_M, vehicle_meshes
 from navsim_agents.world.types import AgentType, Drive, Track
 
-STEP_S = 0.1
 BRAKE_MPS2 = 0.7  # slowing down by more lights the lamps
 STANDING_MPS = 0.3
 SHADE_SHARE = 0.85  # of a vehicle's height: its roof is smaller than its footprint
@@ -79,7 +79,7 @@ def is_braking(track: Track, step: int) -> bool:
     """Slowing down, or standing between two stretches of driving; what is parked all along shows no brake lamps."""
     speeds = np.linalg.norm(track.velocities, axis=1)
     before, after = max(step - 2, 0), min(step + 2, len(speeds) - 1)
-    slowing = (speeds[before] - speeds[after]) / max((after - before) * STEP_S, STEP_S)
+    slowing = (speeds[before] - speeds[after]) / max((after - before) * WORLD_STEP_S, WORLD_STEP_S)
     is_driven = bool((speeds[track.valid] > STANDING_MPS).any())
     return bool(slowing > BRAKE_MPS2 or (is_driven and speeds[step] < STANDING_MPS))
 
@@ -87,4 +87,4 @@ def is_braking(track: Track, step: int) -> bool:
 def travelled(track: Track, step: int) -> float:
     """Distance [m] covered until ``step``."""
     speeds = np.linalg.norm(track.velocities[:step], axis=1)
-    return float(speeds[track.valid[:step]].sum() * STEP_S)
+    return float(speeds[track.valid[:step]].sum() * WORLD_STEP_S)

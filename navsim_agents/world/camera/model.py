@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX
 from navsim_agents.errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -24,8 +25,8 @@ class CameraModel:
     intrinsics: FloatArray  # [3, 3] pixels
     sensor2lidar_rotation: FloatArray  # [3, 3]
     sensor2lidar_translation: FloatArray  # [3] m: where the camera sits in the lidar frame
-    width: int = 1920
-    height: int = 1080
+    width: int = CAMERA_WIDTH_PX
+    height: int = CAMERA_HEIGHT_PX
 
     def __post_init__(self) -> None:
         _check_calibration(self)

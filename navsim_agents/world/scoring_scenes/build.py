@@ -13,11 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from navsim_agents.common.conventions import (
+    EGO_MEASURES_M,
+    NUM_FUTURE_FRAMES,
+    NUM_HISTORY_FRAMES,
+    NUM_POSES,
+    NUM_STATES,
+    POSE_INTERVAL_S,
+)
 from navsim_agents.data.logs import split_into_scenes
 from navsim_agents.data.scene import LogFrame
-from navsim_agents.data.types import NUM_FUTURE_FRAMES, NUM_HISTORY_FRAMES
 from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
-from navsim_agents.scoring.config import NUM_STATES
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.simulation.reference import knot_times_us, sample_times_us
 from navsim_agents.world.fleet import EGO_BODY
@@ -36,7 +42,6 @@ from navsim_agents.world.scoring_scenes.tracks import (
 DEVKIT = "v2.2"
 REFERENCE_DRIVER = "navsim_agents.world"  # who plays PDM-Closed's role in these scenes
 NOW = NUM_HISTORY_FRAMES - 1
-NUM_PLANNED, PLAN_INTERVAL_S = 8, 0.5
 
 
 class SceneBuilder:
@@ -74,7 +79,7 @@ class SceneBuilder:
         lights = red_lights(self._frames[future], lanes_of_route(self._map, frame["roadblock_ids"]))
         past = slice(first, index + 1)
         history = ego.history_states(self._states[past], self._times[past])
-        human = self._states[index + 1 : index + 1 + NUM_PLANNED, :3]
+        human = self._states[index + 1 : index + 1 + NUM_POSES, :3]
         timestamp_us = int(self._times[index])
         return ScoringScene(
             devkit=DEVKIT,
@@ -85,7 +90,7 @@ class SceneBuilder:
             timestamp_us=timestamp_us,
             ego_pose=_tensor(pose),
             ego_state=_tensor(ego.local_states(self._states[index], pose)),
-            vehicle=_tensor(ego.VEHICLE),
+            vehicle=torch.tensor(EGO_MEASURES_M, dtype=torch.float64),
             history_states=_tensor(ego.local_states(history, pose)),
             human_trajectory=_tensor(poses_to_local(human, pose)),
             pdm_trajectory=torch.zeros(NUM_STATES, ego.NUM_STATE_COLUMNS, dtype=torch.float64),
@@ -93,7 +98,7 @@ class SceneBuilder:
             **_area_fields(area, frozenset(lanes_of_route(self._map, route)), pose),
             **_track_fields(scene_tracks(self._boxes[future], pose)),
             **_light_fields(lights, self._map, pose),
-            model_knots_us=knot_times_us(NUM_PLANNED, PLAN_INTERVAL_S, timestamp_us),
+            model_knots_us=knot_times_us(NUM_POSES, POSE_INTERVAL_S, timestamp_us),
             sample_times_us=sample_times_us(timestamp_us),
             reference_driver=REFERENCE_DRIVER,
         )

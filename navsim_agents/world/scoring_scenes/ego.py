@@ -7,22 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import STEP_US
 from navsim_agents.data.scene import LogFrame, global_ego_pose
 from navsim_agents.poses import FloatArray, poses_to_local
-from navsim_agents.scoring.axes import State
-from navsim_agents.world.fleet import EGO_BODY, EGO_WHEEL_BASE_M
+from navsim_agents.scoring.axes import MOTION, State
 
-HISTORY_STEP_US = 100_000
 NUM_STATE_COLUMNS = len(State)
-VEHICLE = np.array([EGO_BODY.length_m / 2, EGO_BODY.width_m / 2, EGO_BODY.center_m, EGO_WHEEL_BASE_M])
-_MOTION = [State.VELOCITY_X, State.VELOCITY_Y, State.ACCELERATION_X, State.ACCELERATION_Y]
 
 
 def global_states(frames: Sequence[LogFrame]) -> FloatArray:
     """Ego states [F, 11], poses on the map; velocity and acceleration pass through NAVSIM's float32."""
     states = np.zeros((len(frames), NUM_STATE_COLUMNS))
     states[:, : State.HEADING + 1] = [global_ego_pose(frame) for frame in frames]
-    states[:, _MOTION] = np.array([frame["ego_dynamic_state"] for frame in frames], dtype=np.float32)
+    states[:, MOTION] = np.array([frame["ego_dynamic_state"] for frame in frames], dtype=np.float32)
     return states
 
 
@@ -38,7 +35,7 @@ def history_states(states: FloatArray, times_us: npt.NDArray[np.int64]) -> Float
 
     NAVSIM v2.2 also leaves out the last sample before now, so 1.5 s make 14 states.
     """
-    samples = np.arange(times_us[0], times_us[-1], HISTORY_STEP_US)[:-1]
+    samples = np.arange(times_us[0], times_us[-1], STEP_US)[:-1]
     smooth = states.copy()
     smooth[:, State.HEADING] = np.unwrap(states[:, State.HEADING])
     return np.stack([np.interp(samples, times_us, column) for column in smooth.T], axis=1)

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from navsim_agents.data.scene import LogFrame
-from navsim_agents.world.scoring_scenes.tracks import FRAME_S, NUM_COLUMNS, NUM_FRAMES_V2, STEP_S
+from navsim_agents.world.scoring_scenes.tracks import COLUMNS_PER_FRAME, NUM_COLUMNS, NUM_FRAMES_V2
 
 TOKEN_PREFIX = "red_light_"  # the devkit's names of red connectors
-_COLUMNS_PER_FRAME = round(FRAME_S / STEP_S)
 
 
 @dataclass(frozen=True)
@@ -42,4 +41,4 @@ def red_lights(frames: Sequence[LogFrame], route_lanes: Sequence[str]) -> RedLig
     by_frame = np.zeros((len(red), len(frames)), dtype=bool)
     for row, indices in enumerate(red.values()):
         by_frame[row, indices] = True
-    return RedLights(tuple(red), np.repeat(by_frame, _COLUMNS_PER_FRAME, axis=1)[:, :NUM_COLUMNS])
+    return RedLights(tuple(red), np.repeat(by_frame, COLUMNS_PER_FRAME, axis=1)[:, :NUM_COLUMNS])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import FRAME_INTERVAL_S, STEP_S
 from navsim_agents.data.scene import LogFrame, global_ego_pose, read_annotations
 from navsim_agents.poses import FloatArray, poses_to_global, poses_to_local, wrap_angle
 from navsim_agents.world.types import AgentType
@@ -19,9 +20,9 @@ TYPE_ORDER = tuple(kind.value for kind in (
     AgentType.CZONE_SIGN, AgentType.GENERIC_OBJECT,
 ))  # fmt: skip  # nuPlan sorts the objects of a frame so
 AGENT_NAMES = (AgentType.VEHICLE.value, AgentType.PEDESTRIAN.value, AgentType.BICYCLE.value)
-FRAME_S, STEP_S = 0.5, 0.1
-NUM_FRAMES_V2, NUM_FRAMES = 9, 11  # v2.2 caches 4 s, v1.1 5 s
-NUM_COLUMNS_V2, NUM_COLUMNS = 41, 51
+NUM_FRAMES_V2, NUM_FRAMES_V1 = 9, 11  # now and what is cached after it: 4 s by v2.2, 5 s by v1.1
+COLUMNS_PER_FRAME = round(FRAME_INTERVAL_S / STEP_S)
+NUM_COLUMNS_V2, NUM_COLUMNS = (1 + COLUMNS_PER_FRAME * (frames - 1) for frames in (NUM_FRAMES_V2, NUM_FRAMES_V1))
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def scene_tracks(frames: Sequence[FrameBoxes], origin: FloatArray) -> SceneTrack
     these columns. The later columns, which only v1.1 looks at, follow its rule over all 5 s.
     """
     seen: dict[str, list[tuple[int, int]]] = {}
-    for index, boxes in enumerate(frames[:NUM_FRAMES]):
+    for index, boxes in enumerate(frames[:NUM_FRAMES_V1]):
         for row, token in enumerate(boxes.tokens):
             seen.setdefault(token, []).append((index, row))
     columns = {token: _track(frames, places) for token, places in seen.items()}
@@ -115,7 +116,7 @@ def _track(frames: Sequence[FrameBoxes], places: list[tuple[int, int]]) -> tuple
 
 def _interpolate(poses: FloatArray, frame_numbers: npt.NDArray[np.int64]) -> tuple[FloatArray, BoolArray]:
     """Poses [T, 3] between ``poses`` [n, 3] at the frames ``frame_numbers``, and whether each column lies between."""
-    times, samples = frame_numbers * FRAME_S, np.arange(NUM_COLUMNS) * STEP_S
+    times, samples = frame_numbers * FRAME_INTERVAL_S, np.arange(NUM_COLUMNS) * STEP_S
     if len(times) == 1:
         return np.repeat(poses, NUM_COLUMNS, axis=0), np.ones(NUM_COLUMNS, dtype=bool)
     unwrapped = np.unwrap(poses[:, 2])

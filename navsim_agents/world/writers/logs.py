@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from navsim_agents.data.types import DRIVING_COMMANDS
+from navsim_agents.common.conventions import DRIVING_COMMANDS, FRAME_INTERVAL_S, WORLD_STEP_S
 from navsim_agents.poses import FloatArray, poses_to_local, rotate
 from navsim_agents.world.camera.calibration import LIDAR_TO_EGO_ROTATION, LIDAR_TO_EGO_TRANSLATION
 from navsim_agents.world.camera.model import CameraModel
@@ -20,8 +20,7 @@ from navsim_agents.world.types import Drive, Light, Track
 from navsim_agents.world.writers.files import write_bytes
 from navsim_agents.world.writers.pickles import dump_portable
 
-STEP_S = 0.1
-STEPS_PER_FRAME = 5
+STEPS_PER_FRAME = round(FRAME_INTERVAL_S / WORLD_STEP_S)
 ANNOTATION_RANGE_M = 100.0  # what a roof lidar labels; also the devkit's map radius
 IDENTITY_QUATERNION = np.array([1.0, 0.0, 0.0, 0.0])
 
@@ -69,7 +68,7 @@ def _can_bus(drive: Drive, step: int) -> FloatArray:
     """OpenScene's 18 numbers: position 3, quaternion 4, acceleration 3, velocity 3, angular rate 3, two zeros."""
     ego = drive.ego
     x, y, heading = ego.poses[step]
-    yaw_rate = np.gradient(np.unwrap(ego.poses[:, 2]), STEP_S)[step] if len(ego.poses) > 1 else 0.0
+    yaw_rate = np.gradient(np.unwrap(ego.poses[:, 2]), WORLD_STEP_S)[step] if len(ego.poses) > 1 else 0.0
     quaternion = (np.cos(heading / 2), 0.0, 0.0, np.sin(heading / 2))
     motion = (*ego.accelerations[step], 0.0, *ego.velocities[step], 0.0, 0.0, 0.0, yaw_rate)
     return np.array([x, y, 0.0, *quaternion, *motion, 0.0, 0.0])
@@ -125,7 +124,7 @@ def _frame(drive: Drive, step: int, cameras: Mapping[str, CameraModel]) -> dict[
     return {
         "token": frame_token(drive.log_name, step),
         "frame_idx": index,
-        "timestamp": drive.start_time_us + round(step * STEP_S * 1e6),
+        "timestamp": drive.start_time_us + round(step * WORLD_STEP_S * 1e6),
         "log_name": drive.log_name,
         "log_token": token(drive.log_name),
         "scene_name": f"{drive.log_name}-scene-0001",

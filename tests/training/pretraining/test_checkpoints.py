@@ -96,6 +96,13 @@ def test_a_run_starts_from_all_three_networks_of_a_file(tmp_path: Path) -> None:
     assert_same(jepa, source)
 
 
+def test_the_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, load, read = write(tmp_path / "weights.pt", differing_jepa(1)), torch.load, []
+    monkeypatch.setattr(torch, "load", lambda *given, **settings: read.append(given[0]) or load(*given, **settings))
+    load_initial_weights(differing_jepa(2), path, predictor=True)
+    assert read == [path]
+
+
 def test_the_average_starts_as_a_copy_where_the_file_has_none(tmp_path: Path) -> None:
     source, jepa = differing_jepa(1), differing_jepa(2)
     fresh = {name: tensor.clone() for name, tensor in jepa.predictor.state_dict().items()}
