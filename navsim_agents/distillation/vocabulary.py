@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from navsim_agents.common.files import whole_file
 from navsim_agents.errors import LabelError
 
 STEP_S = 0.1
@@ -87,12 +88,8 @@ def load_vocabulary(path: PathLike) -> Vocabulary:
 
 def save_vocabulary(vocabulary: Vocabulary, path: PathLike) -> None:
     """Write a .npy, whole or not at all."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".part")
-    with partial.open("wb") as file:
+    with whole_file(Path(path)) as unfinished, unfinished.open("wb") as file:
         np.save(file, vocabulary.poses.cpu().numpy(), allow_pickle=False)
-    os.replace(partial, target)
 
 
 def resample(poses: npt.NDArray[np.floating], interval_s: float = PLANNED_INTERVAL_S) -> npt.NDArray[np.float64]:

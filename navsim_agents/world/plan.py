@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from navsim_agents.common.files import write_json
 from navsim_agents.errors import WorldDataError
 from navsim_agents.world.config import SPLIT_FOLDERS, WorldConfig
 from navsim_agents.world.geography import MAP_LOCATIONS
-from navsim_agents.world.writers.files import write_json
 
 INDEX_NAME = "world.json"
 FORMAT = 1
