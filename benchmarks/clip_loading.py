@@ -12,7 +12,6 @@ What a step needs:  share of the cores = step_clips_per_s / (cores x clips_per_s
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -27,6 +26,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from cache_tools.resize_videos import ResizeVideosConfig, resize_videos
+from navsim_agents.common.files import write_json
 from navsim_agents.drive_jepa.resize import resize_bilinear
 from navsim_agents.world.camera import Renderer, default_cameras
 from navsim_agents.world.drive import DriveConfig, simulate_drive
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("resize of a picture [ms CPU]: " + ", ".join(f"{name} {ms:.2f}" for name, ms in resizes.items()))
     if options.output:
         contents = {"rows": [asdict(row) for row in measured], "resize_ms": resizes}
-        options.output.write_text(json.dumps(contents, indent=2), encoding="utf-8")
+        write_json(options.output, contents)
 
 
 if __name__ == "__main__":

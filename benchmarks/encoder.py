@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -24,6 +23,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from navsim_agents.common.files import write_json
 from navsim_agents.models.blocks import RotaryAttention
 from navsim_agents.models.presets import ENCODER_PRESETS, encoder_preset
 from navsim_agents.models.video_encoder import VideoEncoder, VideoEncoderConfig
@@ -205,13 +205,6 @@ def table(rows: Sequence[Row]) -> str:
 
 def device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-
-
-def write_json(path: Path, contents: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(contents, indent=2), encoding="utf-8")
-    os.replace(unfinished, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from benchmarks.encoder import GIB, RSS_UNIT, device_name, take_turns, write_json
+from benchmarks.encoder import GIB, RSS_UNIT, device_name, take_turns
+from navsim_agents.common.files import write_json
 from navsim_agents.models.blocks import RotaryAttention
 from navsim_agents.models.masks import MaskFamily, Masks, sample_masks
 from navsim_agents.models.presets import ENCODER_PRESETS, encoder_preset, predictor_preset

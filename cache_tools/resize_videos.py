@@ -10,7 +10,6 @@ on where it stopped.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from tqdm import tqdm
 
 from cache_tools.index_videos import IndexVideosConfig, describe, index_videos
 from navsim_agents.common.command import command
-from navsim_agents.common.files import read_json, write_json, write_text
+from navsim_agents.common.files import read_json, whole_file, write_json, write_text
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.errors import VideoError
 from training.video.clip import fit_picture, read_pictures
@@ -125,22 +124,14 @@ def _copy_all(config: ResizeVideosConfig, videos: Sequence[Video]) -> Iterator[O
 def copy_video(config: ResizeVideosConfig, video: Video) -> Optional[str]:
     """Write the copy of one video, whole or not at all; the reason where that failed."""
     path = Path(config.output) / copy_name(video)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    times = [index / config.fps for index in range(int(((video.num_frames - 1) / video.fps + TIE_S) * config.fps) + 1)]
     try:
-        times = [
-            index / config.fps for index in range(int(((video.num_frames - 1) / video.fps + TIE_S) * config.fps) + 1)
-        ]
-        pictures = read_pictures(video, times, Path(config.root))
-        write_motion_jpeg(
-            temporary,
-            (fit_picture(picture, config.cropped_rows, config.width, config.height) for picture in pictures),
-            config,
-        )
+        with whole_file(path) as unfinished:
+            pictures = read_pictures(video, times, Path(config.root))
+            fitted = (fit_picture(picture, config.cropped_rows, config.width, config.height) for picture in pictures)
+            write_motion_jpeg(unfinished, fitted, config)
     except VideoError as error:
-        temporary.unlink(missing_ok=True)
         return str(error)
-    os.replace(temporary, path)
     return None
 
 

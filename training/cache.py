@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -29,7 +28,7 @@ import torch
 from tqdm import tqdm
 
 from navsim_agents.common.ending import is_machines_fault
-from navsim_agents.common.files import read_json, write_json
+from navsim_agents.common.files import read_json, whole_folder, write_json
 from navsim_agents.errors import InputError
 from navsim_agents.scoring import PackedText
 from training.columns import Value, Writer, open_writers
@@ -103,22 +102,29 @@ def build_cache(
 def cache_log(folder: Path, source: SceneSource, builders: Builders, log_name: str) -> LogResult:
     """Compute one log's columns and put its folder in place."""
     torch.set_num_threads(1)
-    temporary = folder / f".{log_name}.{os.getpid()}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
-        reader = source.open(log_name)
-        tokens, skipped = _write_scenes(temporary, reader, builders)
-    except Exception as error:  # the log itself is unreadable: it alone is left out, and named
-        shutil.rmtree(temporary)
+        with whole_folder(folder / log_name) as unfinished:
+            tokens, skipped = _write_log(unfinished, source, builders, log_name)
+            index = {"tokens": tokens, "skipped": skipped, "fingerprint": source.fingerprint(log_name)}
+            write_json(unfinished / INDEX_FILE, index)
+    except _UnreadableLog as error:
+        return LogResult(log_name, 0, {"": str(error)})
+    return LogResult(log_name, len(tokens), skipped)
+
+
+class _UnreadableLog(Exception):
+    """A log that is left out, and named."""
+
+
+def _write_log(
+    folder: Path, source: SceneSource, builders: Builders, log_name: str
+) -> tuple[list[str], dict[str, str]]:
+    try:
+        return _write_scenes(folder, source.open(log_name), builders)
+    except Exception as error:
         if is_machines_fault(error):
             raise
-        return LogResult(log_name, 0, {"": _reason(error)})
-    index = {"tokens": tokens, "skipped": skipped, "fingerprint": source.fingerprint(log_name)}
-    write_json(temporary / INDEX_FILE, index)
-    shutil.rmtree(folder / log_name, ignore_errors=True)
-    os.replace(temporary, folder / log_name)
-    return LogResult(log_name, len(tokens), skipped)
+        raise _UnreadableLog(_reason(error)) from error
 
 
 def _write_scenes(folder: Path, reader: Any, builders: Builders) -> tuple[list[str], dict[str, str]]:

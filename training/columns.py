@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from navsim_agents.common.files import whole_file
 from navsim_agents.errors import InputError
 from navsim_agents.scoring import PackedText
 
@@ -49,9 +50,8 @@ class ArrayWriter:
         """Put it on the disk, without the rows that were left out."""
         self._rows.flush()
         if self._count < len(self._rows):
-            partial = self._path.with_name(f"{self._path.name}.trimmed.npy")
-            np.save(partial, self._rows[: self._count])
-            os.replace(partial, self._path)
+            with whole_file(self._path, is_forced=False) as trimmed:  # the log's folder is, as a whole
+                np.save(trimmed, self._rows[: self._count])
 
 
 def _reserve(path: Path) -> None:

@@ -1,10 +1,15 @@
-"""Files that are there whole or not at all, and reading that names the file which is broken."""
+"""Files and folders that are there whole or not at all, and reading that names the file which is broken.
+
+No other place of this package does that by itself; ``tests/common/test_files.py`` sees to it.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,30 +19,135 @@ from typing import Any
 from navsim_agents.errors import InputError, NavsimDriveJepaError
 
 MAKE_ANEW = "it may have been cut off or belong to something else: make it anew"
+DIGITS = 8  # random hexadecimal ones in front of an unfinished name
+NO_FOLDER_SYNC = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS)
+"""What systems answer that cannot force a folder to the disk: Windows, some network file systems."""
+TARGET_IS_FULL = (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES)
+"""What systems answer to a folder that shall take the place of one with files in it."""
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, is_forced: bool = True) -> Iterator[Path]:
     """A path beside ``path``, with its ending, to write to; when all went well it becomes ``path``, else it goes.
 
-    Two writers never share it, and after a power cut ``path`` is the old file or the new one.
+    Two writers never share it, and ``path`` is the old file or the new one whenever the process ends.
+
+    Args:
+        path: the file; its folder is made where there is none.
+        is_forced: hold after a power cut too, by waiting for the disk, which takes some milliseconds a file. False is
+            for thousands of small files whose writer looks at them again (:func:`is_there`), and for files in a
+            :func:`whole_folder`, which waits for all of its files at its end.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    unfinished = _beside(path)
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        yield unfinished
+        if is_forced:
+            _force_file(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    if is_forced:
+        _force_folder(path.parent)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside ``path`` to fill; when all went well it takes the place of ``path``, else it goes.
+
+    Two writers never share it; the later one's folder stays. What ``path`` held before goes as a whole.
+    """
+    unfinished = _beside(path)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        _force_tree(unfinished)
+        _put_in_place(unfinished, path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    _force_folder(path.parent)
+
+
+def is_there(path: Path) -> bool:
+    """Whether ``path`` was written whole; an empty file is what a power cut leaves of one that was not forced."""
+    try:
+        return path.stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def remove_leftovers(folder: Path, names: str, former: str = "") -> None:
+    """Delete what killed writers left in ``folder``; only for those who know that nobody else is writing it.
+
+    Args:
+        folder: where the finished files or folders are.
+        names: pattern of their names.
+        former: pattern of the names that earlier releases gave to unfinished ones.
+    """
+    for pattern in (f".{'[0-9a-f]' * DIGITS}.{names}", former):
+        for leftover in folder.glob(pattern) if pattern else ():
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name in the same folder that nobody else has."""
+    return path.with_name(f".{secrets.token_hex(DIGITS // 2)}.{path.name}")
+
+
+def _put_in_place(folder: Path, path: Path) -> None:
+    """``folder`` becomes ``path``; what others put there meanwhile goes aside, and then goes."""
+    while True:
+        try:
+            os.replace(folder, path)
+            return
+        except OSError as error:
+            if error.errno not in TARGET_IS_FULL or not path.is_dir():
+                raise
+        aside = _beside(path)
+        try:
+            os.replace(path, aside)
+        except FileNotFoundError:
+            continue  # another one put it aside
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _force_file(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _force_tree(folder: Path) -> None:
+    for current, _, names in os.walk(folder):
+        for name in names:
+            _force_file(Path(current, name))
+        _force_folder(Path(current))
+
+
+def _force_folder(folder: Path) -> None:
+    """Let names that were given survive a power cut, where the system can."""
+    try:
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
+
+
+def write_bytes(path: Path, *parts: bytes, is_forced: bool = True) -> None:
+    """``path`` with ``parts`` one after the other, whole or not at all; ``is_forced`` as in :func:`whole_file`."""
+    with whole_file(path, is_forced=is_forced) as unfinished, unfinished.open("xb") as file:
+        file.writelines(parts)
 
 
 def write_text(path: Path, text: str) -> None:
-    """``path`` with ``text``, whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """``path`` with ``text``, whole or not at all, and the same bytes on every system."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -69,7 +69,7 @@ def find_logs(folder: Path, log_names: Optional[Collection[str]] = None) -> list
             f"{folder} is not a folder; logs lie in <root>/navsim_logs/<split>: check root and split, "
             "or write a world with `python -m navsim_agents.world output=<root>`"
         )
-    files = {path.stem: path for path in sorted(folder.glob("*.pkl"))}
+    files = {path.stem: path for path in sorted(folder.glob("[!.]*.pkl"))}
     if log_names is None:
         if not files:
             raise WorldDataError(f"{folder} has no *.pkl; write or download the logs of this split")

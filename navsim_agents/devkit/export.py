@@ -7,7 +7,6 @@ and what an interruption leaves behind is joined at the next start. A scene that
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any, Optional
 
 from tqdm import tqdm
 
+from navsim_agents.common.files import write_text
 from navsim_agents.devkit.cache_files import CacheEntry, list_metric_cache
 from navsim_agents.errors import NavsimDriveJepaError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter
@@ -49,9 +49,7 @@ class ExportReport:
 
     def write(self, folder: Path) -> None:
         """Write the report, whole or not at all."""
-        partial = folder / f"{REPORT_FILE}.part"
-        partial.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-        os.replace(partial, folder / REPORT_FILE)
+        write_text(folder / REPORT_FILE, json.dumps(asdict(self), indent=1))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from navsim_agents.common.files import write_text
 from navsim_agents.devkit.cache_files import list_metric_cache
 from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.logged_future import LoggedFutures
@@ -89,10 +89,7 @@ class ParityReport:
             "options": asdict(self.options),
             "scenes": [asdict(s) for s in self.scenes],
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".part")
-        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, json.dumps(content, indent=1))
 
 
 def measure_parity(

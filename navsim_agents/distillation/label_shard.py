@@ -7,9 +7,6 @@ each with its CRC-32 in the header. Equal content gives equal bytes: no time, no
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import socket
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -20,11 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.files import remove_leftovers, write_bytes
 from navsim_agents.distillation.label_codec import ALIGNMENT
 from navsim_agents.errors import LabelError
 
 PREFIX = struct.Struct("<QII")  # length of the header, its CRC-32, zero
-PARTIAL = ".part"  # ends the names of files that are being written
+FORMER_LEFTOVERS = "{}.*.part"  # what earlier releases left unfinished
 WAY_OUT = "run the same python -m cache_tools.score_vocabulary again, which rebuilds damaged shards"
 
 
@@ -55,9 +53,8 @@ class ShardHeader:
 
 
 def write_shard(path: Path, content: ShardContent, stamp_crc32: int) -> None:
-    """Write beside ``path``, force it to the disk, then rename; what interrupted runs left of this shard goes."""
-    for leftover in path.parent.glob(f"{path.name}.*{PARTIAL}"):  # a shard has one writer at a time
-        leftover.unlink(missing_ok=True)
+    """Write the shard whole or not at all; what interrupted runs left of it goes."""
+    remove_leftovers(path.parent, path.name, FORMER_LEFTOVERS.format(path.name))  # a shard has one writer at a time
     tokens = sorted(content.records)
     header = {
         "tokens": tokens,
@@ -68,28 +65,7 @@ def write_shard(path: Path, content: ShardContent, stamp_crc32: int) -> None:
     }
     text = json.dumps(header, sort_keys=True).encode()
     text += b" " * (-(PREFIX.size + len(text)) % ALIGNMENT)
-    replace_file(
-        path, [PREFIX.pack(len(text), zlib.crc32(text), 0), text, *(content.records[token] for token in tokens)]
-    )
-
-
-def replace_file(path: Path, parts: Sequence[bytes]) -> None:
-    """The file as a whole or not at all, also after a loss of power, whoever else is writing the same one."""
-    writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    partial = path.with_name(f"{path.name}.{writer}{PARTIAL}")
-    try:
-        with partial.open("xb") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_bytes(path, PREFIX.pack(len(text), zlib.crc32(text), 0), text, *(content.records[token] for token in tokens))
 
 
 def read_header(path: Path, record_bytes: int) -> ShardHeader:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from navsim_agents.distillation.label_shard import ShardContent, replace_file, verify_shard, write_shard
+from navsim_agents.common.files import write_json, write_text
+from navsim_agents.distillation.label_shard import ShardContent, verify_shard, write_shard
 from navsim_agents.distillation.label_stamp import LabelStamp, scenes_digest
 from navsim_agents.distillation.label_store import REPORT_FILE, SHARD_FOLDER, STAMP_FILE, read_stamp, shard_path
 from navsim_agents.distillation.vocabulary import PathLike
@@ -82,7 +82,7 @@ class LabelStoreWriter:
             )
         (self.path / SHARD_FOLDER).mkdir(parents=True, exist_ok=True)
         if not (self.path / STAMP_FILE).exists():
-            replace_file(self.path / STAMP_FILE, [stamp.to_json().encode()])
+            write_text(self.path / STAMP_FILE, stamp.to_json())
             return
         found = read_stamp(self.path)
         differences = found.differences(stamp)
@@ -135,5 +135,5 @@ class LabelStoreWriter:
             "bytes_per_scene": self.stamp.layout.record_bytes,
         }
         if not report["shards_missing"]:
-            replace_file(self.path / REPORT_FILE, [(json.dumps(report, indent=2) + "\n").encode()])
+            write_json(self.path / REPORT_FILE, report)
         return report

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from navsim_agents.common.conventions import NUM_POSES, NUM_STEPS, POSE_INTERVAL_S, STEP_S
+from navsim_agents.common.files import whole_file
 from navsim_agents.errors import LabelError
 
 TOLERANCE_S = 1e-6
@@ -85,12 +86,8 @@ def load_vocabulary(path: PathLike) -> Vocabulary:
 
 def save_vocabulary(vocabulary: Vocabulary, path: PathLike) -> None:
     """Write a .npy, whole or not at all."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".part")
-    with partial.open("wb") as file:
+    with whole_file(Path(path)) as unfinished, unfinished.open("wb") as file:
         np.save(file, vocabulary.poses.cpu().numpy(), allow_pickle=False)
-    os.replace(partial, target)
 
 
 def resample(poses: npt.NDArray[np.floating], interval_s: float = POSE_INTERVAL_S) -> npt.NDArray[np.float64]:

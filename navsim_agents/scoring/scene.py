@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from navsim_agents.common.files import write_bytes
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.scene_checks import check_scene, check_shapes
 from navsim_agents.scoring.scene_index import SceneIndex
@@ -134,12 +135,9 @@ class ScoringScene:
 
     def save(self, path: Union[str, os.PathLike[str]]) -> None:
         """Write the scene, whole or not at all."""
-        target = Path(path)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self.to_arrays())  # type: ignore[arg-type]
-        partial = target.with_name(target.name + ".part")
-        partial.write_bytes(buffer.getvalue())
-        os.replace(partial, target)
+        write_bytes(Path(path), buffer.getvalue())
 
     def to(self, device: Union[str, torch.device]) -> ScoringScene:
         """The same scene on another device."""

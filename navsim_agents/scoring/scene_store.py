@@ -19,6 +19,7 @@ from typing import Optional, Union
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.files import remove_leftovers, write_bytes, write_text
 from navsim_agents.common.locks import FileLock
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.scene import SCHEMA_VERSION, ScoringScene
@@ -28,6 +29,7 @@ STORE_VERSION = 1
 DATA_FILE, INDEX_FILE, ABOUT_FILE = "scenes.bin", "index.npy", "store.json"
 INDEX_DTYPE = np.dtype([("token", "U64"), ("offset", "<i8"), ("length", "<i8"), ("crc32", "<u4")])
 FLUSH_EVERY = 512
+FORMER_LEFTOVERS = "{}.part"  # what earlier releases left unfinished
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -113,6 +115,8 @@ class SceneStoreWriter:
         data = self._path / DATA_FILE
         data.touch()
         self._lock = _lock_of(self._path)
+        for name in (INDEX_FILE, ABOUT_FILE):
+            remove_leftovers(self._path, name, FORMER_LEFTOVERS.format(name))
         self._file = data.open("r+b")
         known = (self._path / ABOUT_FILE).exists()
         self._rows = _read_index(self._path) if known else np.zeros(0, dtype=INDEX_DTYPE)
@@ -155,9 +159,9 @@ class SceneStoreWriter:
         self._new_rows = []
         buffer = io.BytesIO()
         np.save(buffer, self._rows, allow_pickle=False)
-        _replace(self._path / INDEX_FILE, buffer.getvalue())
+        write_bytes(self._path / INDEX_FILE, buffer.getvalue())
         about = {"store_version": STORE_VERSION, "schema_version": SCHEMA_VERSION, "scenes": len(self._rows)}
-        _replace(self._path / ABOUT_FILE, json.dumps(about).encode())
+        write_text(self._path / ABOUT_FILE, json.dumps(about))
 
     def close(self) -> None:
         """Flush and close."""
@@ -228,9 +232,3 @@ def _read_index(path: Path) -> npt.NDArray:
             "export the scenes with this release"
         )
     return index
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    os.replace(partial, path)

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from navsim_agents.common.files import is_there
 from navsim_agents.errors import WorldDataError
 from navsim_agents.world.camera import Renderer, default_cameras
 from navsim_agents.world.config import WorldConfig
@@ -107,7 +108,7 @@ def is_finished(entry: LogEntry, config: WorldConfig) -> bool:
     files += [lidar_path(entry.name, step) for step in steps if config.lidar]
     blobs = output / "sensor_blobs" / entry.folder
     log = output / "navsim_logs" / entry.folder / f"{entry.name}.pkl"
-    return log.exists() and all((blobs / file).exists() for file in files)
+    return log.exists() and all(is_there(blobs / file) for file in files)
 
 
 def write_blobs(drive: Drive, plan: LogPlan, config: WorldConfig, folder: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from navsim_agents.common.conventions import NUM_FUTURE_FRAMES, NUM_HISTORY_FRAMES
+from navsim_agents.common.files import write_json
 from navsim_agents.errors import WorldDataError
 from navsim_agents.world.config import SPLIT_FOLDERS, WorldConfig
 from navsim_agents.world.geography import MAP_LOCATIONS
-from navsim_agents.world.writers.files import write_json
 
 INDEX_NAME = "world.json"
 FORMAT = 1

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from navsim_agents.common.files import write_bytes
 from navsim_agents.distillation import LabelStore, LabelStoreWriter, ShardContent
 from navsim_agents.distillation import label_store as label_store_module
-from navsim_agents.distillation.label_shard import replace_file
 from navsim_agents.errors import LabelError
 from tests.distillation.labels import TOKENS, columns, stamp, vocabulary
 
@@ -145,29 +145,30 @@ def test_machines_that_write_one_file_do_not_meet(tmp_path, monkeypatch):
 
     def another_is_first(partial, target):
         monkeypatch.setattr(os, "replace", replace)
-        replace_file(path, [b"of the other"])
+        write_bytes(path, b"of the other")
         replace(partial, target)
 
     monkeypatch.setattr(os, "replace", another_is_first)
-    replace_file(path, [b"of the ", b"one"])
+    write_bytes(path, b"of the ", b"one")
     assert bytes_of(tmp_path) == {Path("store.json"): b"of the one"}
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(TypeError):
-        replace_file(tmp_path / "store.json", ["text"])
+        write_bytes(tmp_path / "store.json", "text")
     assert bytes_of(tmp_path) == {}
 
 
 def test_leftovers_of_an_interrupted_run_go_with_their_shard(folder):
     before = bytes_of(folder)
     shard = folder / "shards" / "000000.labels"
-    for other in ("000000.labels.host-1-ab.part", "000002.labels.host-2-cd.part"):
+    of_others = ("000002.labels.host-2-cd.part", ".0123abcd.000002.labels")
+    for other in ("000000.labels.host-1-ab.part", ".0123abcd.000000.labels", *of_others):
         shard.with_name(other).write_bytes(b"half")
     writer = LabelStoreWriter(folder, stamp(), TOKENS)
     writer.write(0, content(writer, 0))
     after = bytes_of(folder)
-    assert after.pop(Path("shards/000002.labels.host-2-cd.part")) == b"half"
+    assert [after.pop(Path("shards", other)) for other in of_others] == [b"half", b"half"]
     assert after == before
 
 

@@ -38,6 +38,19 @@ def test_point_cloud_file_has_what_the_devkit_reads():
     assert {"intensity", "ring", "lidar_info"} <= set(table.dtype.names)
 
 
+def test_files_that_a_power_cut_emptied_are_written_again(tmp_path):
+    """They are not forced to the disk one by one."""
+    drive, cameras = small_drive(), {"cam_f0": default_cameras()["cam_f0"]}
+    write_images(drive, cameras, tmp_path, plain_picture, range(1))
+    write_point_clouds(drive, tmp_path, range(1))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for path in before:
+        path.write_bytes(b"")
+    assert write_images(drive, cameras, tmp_path, plain_picture, range(1)) == 1
+    assert write_point_clouds(drive, tmp_path, range(1)) == 1
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_files_that_are_there_are_kept(tmp_path):
     drive, steps = small_drive(), range(0, 11, 5)
     cameras = {"cam_f0": default_cameras()["cam_f0"]}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from navsim_agents.common.files import whole_file
+from navsim_agents.common.files import remove_leftovers, whole_file
 from navsim_agents.errors import CheckpointError
 from navsim_agents.models.checkpoint import load_encoder_contents
 from navsim_agents.models.checkpoint_file import read_checkpoint
@@ -24,9 +24,9 @@ WRAPPERS = "module.backbone."
 PARTS = ("encoder", "predictor", "target_encoder")
 PROGRESS = "navsim_drive_jepa"
 """Our entry; V-JEPA 2's loaders pass over it."""
+CHECKPOINTS = "step_*.pt"
+FORMER_LEFTOVERS = ".step_*.pt.unfinished"  # what earlier releases left
 UNREADABLE_SUFFIX = ".unreadable"
-UNFINISHED = (".*.step_*.pt", ".step_*.pt.unfinished")
-"""What a killed run leaves: of ``whole_file``, and of the first release."""
 SCALER_STATE = {
     "scale": 65536.0,
     "growth_factor": 2.0,
@@ -56,7 +56,7 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 def checkpoints_in(folder: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
-    return sorted(folder.glob("step_*.pt"))
+    return sorted(folder.glob(CHECKPOINTS))
 
 
 def save_checkpoint(
@@ -90,9 +90,9 @@ def save_checkpoint(
 def keep_newest(folder: Path, count: int) -> None:
     """Delete all but the newest ``count`` checkpoints, and what an interruption left unfinished."""
     outdated = checkpoints_in(folder)[: -max(1, count)]
-    unfinished = [path for pattern in UNFINISHED for path in folder.glob(pattern)]
-    for path in [*outdated, *unfinished]:
+    for path in outdated:
         path.unlink()
+    remove_leftovers(folder, CHECKPOINTS, FORMER_LEFTOVERS)
 
 
 def set_aside_newer(folder: Path, step: int) -> None:

@@ -86,7 +86,7 @@ class VideoFiles(Layout):
 
     def sources(self) -> list[str]:
         """Video files by their suffix."""
-        files = self.folder(self.subfolder).rglob("*")
+        files = self.folder(self.subfolder).rglob("[!.]*")
         found = self.relative([path for path in files if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()])
         for source in found:
             check_path(source, self.root)
@@ -172,7 +172,7 @@ def stamp_of(path: Path) -> str:
 
 def picture_names(folder: Path) -> list[str]:
     """Names of the pictures in ``folder``, sorted."""
-    return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    return sorted(path.name for path in folder.glob("[!.]*") if path.suffix.lower() in PICTURE_SUFFIXES)
 
 
 def sequence(layout: Layout, source: str, folder: Path, names: Sequence[str], fps: float) -> Video:

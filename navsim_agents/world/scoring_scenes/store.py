@@ -6,7 +6,6 @@ the parts are joined in the order of the logs and go.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from navsim_agents.common.files import whole_folder
 from navsim_agents.data.scene import LogFrame
 from navsim_agents.data.types import NUM_HISTORY_FRAMES
 from navsim_agents.scoring.scene import ScoringScene
@@ -52,13 +52,9 @@ def log_scenes(town_map: TownMap, frames: Sequence[LogFrame]) -> list[ScoringSce
 def write_part(output: Path, folder: str, town_map: TownMap, frames: Sequence[LogFrame]) -> None:
     """Write the scenes of one log, all of them or none."""
     target = _part_path(output, folder, frames[0]["log_name"])
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    with SceneStoreWriter(temporary) as writer:
+    with whole_folder(target) as unfinished, SceneStoreWriter(unfinished) as writer:
         for scene in log_scenes(town_map, frames):
             writer.add(scene)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(temporary, target)
 
 
 def missing_logs(output: Path, entries: Iterable[LogEntry]) -> set[str]:

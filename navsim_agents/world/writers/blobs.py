@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from navsim_agents.common.files import is_there, write_bytes
 from navsim_agents.poses import FloatArray, points_to_global
 from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.types import Drive
-from navsim_agents.world.writers.files import write_bytes
 from navsim_agents.world.writers.logs import frame_steps, image_path, lidar_path, log_frames
 
 RenderImage = Callable[[Drive, int, CameraModel], npt.NDArray[np.uint8]]
+
+IS_FORCED = False
+"""There are thousands of files; one that a power cut emptied does not count as there, and is written again."""
 
 POINT_SPACING_M = 0.4
 GROUND_RINGS_M = np.geomspace(4.0, 60.0, 24)
@@ -44,8 +47,8 @@ def write_images(
     for step in steps:
         for name, camera in cameras.items():
             path = folder / image_path(drive.log_name, step, name)
-            if not path.exists():
-                write_bytes(path, encode_jpeg(render(drive, step, camera), quality))
+            if not is_there(path):
+                write_bytes(path, encode_jpeg(render(drive, step, camera), quality), is_forced=IS_FORCED)
                 written += 1
     return written
 
@@ -99,12 +102,11 @@ def encode_pcd(points: FloatArray) -> bytes:
 
 def write_point_clouds(drive: Drive, folder: Path, steps: range) -> int:
     """Write the point cloud of every step that has none yet; returns how many were written."""
-    missing = [step for step in steps if not (folder / lidar_path(drive.log_name, step)).exists()]
+    missing = [step for step in steps if not is_there(folder / lidar_path(drive.log_name, step))]
     if not missing:
         return 0
     frames = dict(zip(frame_steps(drive), log_frames(drive, {})))
     for step in missing:
-        write_bytes(
-            folder / lidar_path(drive.log_name, step), encode_pcd(point_cloud(frames[step]["anns"]["gt_boxes"]))
-        )
+        content = encode_pcd(point_cloud(frames[step]["anns"]["gt_boxes"]))
+        write_bytes(folder / lidar_path(drive.log_name, step), content, is_forced=IS_FORCED)
     return len(missing)

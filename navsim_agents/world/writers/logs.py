@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from navsim_agents.common.conventions import DRIVING_COMMANDS, FRAME_INTERVAL_S, WORLD_STEP_S
+from navsim_agents.common.files import write_bytes
 from navsim_agents.poses import FloatArray, poses_to_local, rotate
 from navsim_agents.world.camera.calibration import LIDAR_TO_EGO_ROTATION, LIDAR_TO_EGO_TRANSLATION
 from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.types import Drive, Light, Track
-from navsim_agents.world.writers.files import write_bytes
 from navsim_agents.world.writers.pickles import dump_portable
 
 STEPS_PER_FRAME = round(FRAME_INTERVAL_S / WORLD_STEP_S)

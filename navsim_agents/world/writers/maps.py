@@ -14,14 +14,14 @@ import pandas as pd
 import pyogrio
 
 from navsim_agents.common.ending import FULL_DISK
+from navsim_agents.common.files import whole_file, write_json
 from navsim_agents.errors import WorldDataError
 from navsim_agents.world.geography import MAP_LOCATIONS, MAP_VERSION, WGS84_EPSG
 from navsim_agents.world.types import Town
-from navsim_agents.world.writers.files import replacing, write_json
 from navsim_agents.world.writers.map_layers import MapLayer, map_layers
 
 # GDAL stamps each layer with the time of day unless told a date; the same seed shall give the same bytes. It need not
-# wait for the disk either, as an unfinished file never gets its name.
+# wait for the disk either: whole_file does, once.
 GDAL_OPTIONS = {"OGR_CURRENT_DATE": "2021-01-01T00:00:00.000Z", "OGR_SQLITE_SYNCHRONOUS": "OFF"}
 
 
@@ -50,10 +50,10 @@ def write_map(town: Town, maps_root: Path) -> Path:
     layers = map_layers(town)
     pyogrio.set_gdal_config_options(GDAL_OPTIONS)
     try:
-        with replacing(path) as temporary:
-            _write_meta(temporary, town.location)
+        with whole_file(path) as unfinished:
+            _write_meta(unfinished, town.location)
             for name, layer in layers.items():
-                _write_layer(temporary, name, layer, MAP_LOCATIONS[town.location].utm_epsg)
+                _write_layer(unfinished, name, layer, MAP_LOCATIONS[town.location].utm_epsg)
     except RuntimeError as error:  # all of pyogrio's are; none says that a disk is full
         raise WorldDataError(f"{path} could not be written ({error}); most likely {FULL_DISK}") from error
     return path

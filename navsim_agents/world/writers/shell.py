@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from navsim_agents.common.files import write_text
 from navsim_agents.world.geography import MAP_VERSION
 from navsim_agents.world.plan import WorldIndex
-from navsim_agents.world.writers.files import write_bytes
 
 SHELL_NAME = "devkit.env"
 
@@ -24,5 +24,5 @@ export NAVSIM_EXP_ROOT="${{NAVSIM_EXP_ROOT:-$WORLD_ROOT/exp}}"
 def write_shell_variables(output: Path, index: WorldIndex) -> Path:
     """Write ``devkit.env`` and return its path."""
     lists = [f"export WORLD_{split.upper()}_LOGS='[{','.join(names)}]'\n" for split, names in index.splits.items()]
-    write_bytes(output / SHELL_NAME, (_HEAD + "".join(lists)).encode())
+    write_text(output / SHELL_NAME, _HEAD + "".join(lists))
     return output / SHELL_NAME

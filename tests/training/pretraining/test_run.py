@@ -162,7 +162,8 @@ def test_a_run_killed_between_checkpoints_drops_the_rows_that_it_does_again(whol
         pretrainer(tiny_config(tmp_path), Killed(2)).run()
     with (tmp_path / "history.csv").open("a") as file:
         file.write("9,2,0.")  # cut while it was written
-    (tmp_path / "checkpoints/.step_00000010.pt.unfinished").write_bytes(b"cut")
+    for name in (".step_00000010.pt.unfinished", ".0123abcd.step_00000010.pt"):  # a former release's, and this one's
+        (tmp_path / "checkpoints" / name).write_bytes(b"cut")
     run = pretrainer(tiny_config(tmp_path))
     assert run.step == 5
     run.run()
