@@ -10,8 +10,8 @@ from typing import Callable
 import numpy as np
 import torch
 
-from navsim_agents.drive_jepa.stores import store_folders
-from navsim_agents.scoring import SceneStore, ScoringScene
+from navsim_agents.scenes import open_scenes
+from navsim_agents.scoring import ScoringScene
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "scoring" / "golden"
@@ -109,7 +109,8 @@ def with_tracks(scene: ScoringScene, num_tracks: int) -> ScoringScene:
 def scenes_of(path: Path | None, count: int) -> list[ScoringScene]:
     """``count`` scenes, evenly spaced over those at ``path``, or over and over again where there are fewer.
 
-    ``path``: a SceneStore, a folder of them or of recorded ``scene_*.npz``; None: those of v2.2 in this repository.
+    ``path``: as ``scenes`` of every command, or a folder of recorded ``scene_*.npz``; None: those of v2.2 in this
+    repository.
 
     Raises:
         InputError: there is none of these.
@@ -119,6 +120,6 @@ def scenes_of(path: Path | None, count: int) -> list[ScoringScene]:
     if recorded:
         found = [ScoringScene.load(file) for file in recorded]
         return [found[index % len(found)] for index in range(count)]
-    stores = [SceneStore(one) for one in store_folders(str(folder))]
-    places = [(store, token) for store in stores for token in store.tokens]
-    return [store[token] for store, token in (places[len(places) * index // count] for index in range(count))]
+    scenes = open_scenes(str(folder))
+    tokens = scenes.tokens
+    return [scenes.scene(tokens[len(tokens) * index // count]) for index in range(count)]

@@ -30,6 +30,7 @@ from navsim_agents.drive_jepa.proposal_features import EGO, PROJECTION
 from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE
 from navsim_agents.drive_jepa.targets import TRAJECTORY
 from navsim_agents.models.proposals import EGO_MOTION
+from navsim_agents.scenes import open_metric_cache
 from navsim_agents.scoring import PackedText, ScoringScene, pack_scene, stack_texts
 from navsim_agents.scoring.axes import MOTION
 from navsim_agents.world.camera.calibration import FOCAL_LENGTH_PX, PRINCIPAL_POINT_PX
@@ -136,19 +137,15 @@ def score_in_pool(job: tuple[Path, Any]) -> int:
 
 def pool_seconds(options: argparse.Namespace, num_proposals: int) -> float:
     """Median seconds in which a process pool scores as many proposals of as many scenes."""
-    from navsim_agents.devkit.cache_files import list_metric_cache
-    from navsim_agents.devkit.metric_cache import load_metric_scene
-
-    folder = str(options.metric_cache)
-    entries = list_metric_cache(folder).by_token()
-    tokens = sorted(entries)
+    scenes = open_metric_cache(str(options.metric_cache))
+    tokens = sorted(scenes.tokens)
     chosen = [tokens[index % len(tokens)] for index in range(options.batch)]
     generator = torch.Generator().manual_seed(0)
     jobs = []
     for token in chosen:
-        human = load_metric_scene(folder, token).pdm_trajectory[5::5, :3]
+        human = scenes.scene(token).pdm_trajectory[5::5, :3]
         noise = torch.randn(num_proposals, *human.shape, generator=generator) * torch.tensor([1.0, 0.5, 0.05])
-        jobs.append((entries[token].path, (human + noise.cumsum(1) * 0.2).numpy()))
+        jobs.append((scenes.entries[token].path, (human + noise.cumsum(1) * 0.2).numpy()))
     with ProcessPoolExecutor(options.processes) as pool:
         list(pool.map(score_in_pool, jobs))  # imports, and the disk's cache
         timed = Timed(lambda: list(pool.map(score_in_pool, jobs)), "cpu")

@@ -1,6 +1,6 @@
 """Shows that the batched scorer gives the devkit's own answers, on scenes of your own metric cache.
 
-    python -m cache_tools.compare_with_devkit metric_cache_path=CACHE output=parity.json
+    python -m cache_tools.compare_with_devkit scenes=CACHE output=parity.json
 
 Exit code 1 where anything differs: states, progress and scores beyond ``tolerance``, discrete sub-scores at all.
 """
@@ -29,11 +29,11 @@ VOCABULARY_SHAPE = (NUM_STEPS, 3)
 class CompareConfig:
     """Options of the command; paths are relative to the working directory."""
 
-    metric_cache_path: str = field(metadata=READS)
+    scenes: str = field(metadata=READS)
     output: str = field(metadata=writes_file(".json"))
     vocabulary: Optional[str] = field(default=None, metadata=READS)
     navsim_log_path: Optional[str] = field(default=None, metadata=READS)
-    scenes: int = field(default=50, metadata=at_least(1))
+    max_scenes: int = field(default=50, metadata=at_least(1))
     trajectories: int = field(default=512, metadata=at_least(1))
     alone: int = field(default=8, metadata=at_least(0))
     tolerance: float = field(default=1e-6, metadata=at_least(0.0))
@@ -52,10 +52,10 @@ def compare(config: CompareConfig) -> bool:
     from navsim_agents.devkit.logged_future import LoggedFutures
     from navsim_agents.devkit.parity_run import ParityOptions, measure_parity
 
-    options = ParityOptions(config.scenes, config.trajectories, config.alone, config.tolerance, config.seed)
+    options = ParityOptions(config.max_scenes, config.trajectories, config.alone, config.tolerance, config.seed)
     futures = LoggedFutures(config.navsim_log_path) if config.navsim_log_path else None
     vocabulary = load_vocabulary(config.vocabulary)
-    report = measure_parity(Path(config.metric_cache_path), options, vocabulary, futures)
+    report = measure_parity(Path(config.scenes), options, vocabulary, futures)
     report.write(Path(config.output))
     print(json.dumps(report.summary(), indent=1))
     return report.num_different == 0

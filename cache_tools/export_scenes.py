@@ -1,6 +1,6 @@
 """Makes scoring scenes from a metric cache of either devkit.
 
-    python -m cache_tools.export_scenes metric_cache_path=CACHE output=STORE worker=ray_distributed
+    python -m cache_tools.export_scenes scenes=CACHE output=STORE worker=ray_distributed
 
 ``output`` becomes a scene store (``navsim_agents.scoring.SceneStore``) with ``export_report.json``, which lists the
 scenes that failed. Run it again to go on after an interruption. The worker is any of the devkit's own.
@@ -27,7 +27,7 @@ from navsim_agents.errors import DevkitError
 class ExportScenesConfig:
     """Options of the command; paths are relative to the working directory."""
 
-    metric_cache_path: str = field(metadata=READS)
+    scenes: str = field(metadata=READS)
     output: str = field(metadata=WRITES_FOLDER)
     format: str = "store"
     navsim_log_path: Optional[str] = field(default=None, metadata=READS)
@@ -47,7 +47,7 @@ def export(config: ExportScenesConfig) -> ExportReport:
     if config.scenes_per_wave < 1:
         raise DevkitError(f"scenes_per_wave is {config.scenes_per_wave}, but must be at least 1")
     return export_metric_cache(
-        cache=Path(config.metric_cache_path),
+        cache=Path(config.scenes),
         output=Path(config.output),
         worker=build_devkit_worker(config.worker, config.output_dir),
         scene_format=config.format,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,8 @@ import torch
 from navsim_agents.common.ending import is_machines_fault
 from navsim_agents.distillation import LabelLayout, ShardContent, ShardPlan, load_vocabulary
 from navsim_agents.errors import DevkitError, NavsimDriveJepaError, SceneError
-from navsim_agents.scoring import SceneStore, score_trajectories
+from navsim_agents.scenes import open_metric_cache, open_scenes
+from navsim_agents.scoring import score_trajectories
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 BACKENDS = ("batched", "devkit")
@@ -31,8 +33,8 @@ class LabelSettings:
     """What a worker process needs to know."""
 
     vocabulary: str
-    scenes: Optional[str]
-    metric_cache_path: Optional[str]
+    scenes: str  # to label
+    devkit_scenes: str  # the metric cache that the devkit's own scorer reads, where it takes part
     chunk: int
     threads: int
 
@@ -64,21 +66,26 @@ class TrajectoryScorer(Protocol):
 
 
 class BatchedScorer:
-    """The batched scorer on a store of scoring scenes."""
+    """The batched scorer on scoring scenes."""
 
     def __init__(self, job: ShardJob) -> None:
-        assert job.settings.scenes is not None
-        self._store = SceneStore(job.settings.scenes)
+        self._scenes = open_scenes(job.settings.scenes)
         self._stamp, self._chunk, self._device = job.plan.stamp, job.settings.chunk, torch.device(job.device)
         self._planned = load_vocabulary(job.settings.vocabulary).planned().double().to(self._device)
 
     def columns(self, token: str, rows: Optional[npt.NDArray[np.int64]] = None) -> Columns:
-        """See :class:`TrajectoryScorer`; raises SceneError where the scene is bad or another devkit's."""
-        scene = self._store[token]
+        """See :class:`TrajectoryScorer`.
+
+        Raises:
+            SceneError: the scene is bad or another devkit's.
+            DevkitError: its metric cache is damaged.
+        """
+        with machines_faults_uncovered():
+            scene = self._scenes.scene(token)
         if scene.devkit != self._stamp.devkit:
             raise SceneError(
                 f"the scene is of devkit {scene.devkit}, but the labels are of {self._stamp.devkit}; "
-                "keep scenes of different devkits in different stores"
+                "keep scenes of different devkits in different folders"
             )
         found = score_trajectories(
             scene.to(self._device),
@@ -95,12 +102,7 @@ class DevkitScorer:
     """The devkit's own scorer on its metric caches."""
 
     def __init__(self, job: ShardJob) -> None:
-        from navsim_agents.devkit.cache_files import list_metric_cache
-
-        assert job.settings.metric_cache_path is not None
-        self._paths = {
-            token: e.path for token, e in list_metric_cache(job.settings.metric_cache_path).by_token().items()
-        }
+        self._entries = open_metric_cache(job.settings.devkit_scenes).entries
         self._stamp = job.plan.stamp
         self._planned = load_vocabulary(job.settings.vocabulary).planned().double().numpy()
 
@@ -111,17 +113,14 @@ class DevkitScorer:
             SceneError: the scene has no metric cache, or the devkit's scorer fails on it.
             DevkitError: its metric cache is damaged.
         """
-        if token not in self._paths:
+        if token not in self._entries:
             raise SceneError(
                 f"scene {token} has no metric cache, but the devkit's scorer needs one; cache it with NAVSIM's "
                 "run_metric_caching"
             )
         try:
-            found = self._score(self._paths[token], rows)
-        except DevkitError as error:
-            if isinstance(error.__cause__, OSError):  # the file was there when this process began
-                raise error.__cause__ from error
-            raise
+            with machines_faults_uncovered():
+                found = self._score(self._entries[token].path, rows)
         except Exception as error:  # the devkit may raise anything where a scene is bad
             if isinstance(error, (NavsimDriveJepaError, OSError)) or is_machines_fault(error):
                 raise
@@ -143,6 +142,17 @@ class DevkitScorer:
         if rows is None:
             return score_jointly_with_devkit(cache, self._planned, interval_s).columns
         return score_with_devkit(cache, self._planned[rows], interval_s)
+
+
+@contextmanager
+def machines_faults_uncovered() -> Iterator[None]:
+    """Inside, a metric cache that cannot be read for an OSError raises that: its file was there when work began."""
+    try:
+        yield
+    except DevkitError as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error
+        raise
 
 
 def build_shard(job: ShardJob) -> ShardResult:

@@ -22,9 +22,10 @@ from cache_tools.processes import run_jobs
 from navsim_agents.common.command import command
 from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
+from navsim_agents.devkit.variant import detect_host
 from navsim_agents.distillation import LabelStamp, LabelStoreWriter, Vocabulary, load_vocabulary, scenes_digest
-from navsim_agents.errors import LabelError, SceneError
-from navsim_agents.scoring import SceneStore
+from navsim_agents.errors import DevkitError, LabelError, NavsimDriveJepaError, SceneError
+from navsim_agents.scenes import Scenes, open_metric_cache, open_scenes
 from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.scene_batch import refuse_unknown_inputs
 
@@ -38,8 +39,8 @@ class ScoreVocabularyConfig:
 
     vocabulary: str = field(metadata=READS)
     output: str = field(metadata=WRITES_FOLDER)
-    scenes: Optional[str] = field(default=None, metadata=READS)
-    metric_cache_path: Optional[str] = field(default=None, metadata=READS)
+    scenes: str = field(metadata=READS)
+    verify_scenes: Optional[str] = field(default=None, metadata=READS)
     metric: str = EPDMS_NAME
     backend: str = "batched"
     verify: int = 0
@@ -59,24 +60,25 @@ class ScoreVocabularyConfig:
     retry_failed: bool = False
 
     def check(self) -> None:
-        """Raises LabelError at the first option that breaks a rule."""
+        """Raises at the first option that breaks a rule: LabelError, or of what the devkit reads InputError."""
         if self.dtype not in DTYPES:
             raise LabelError(f"dtype is {self.dtype!r}, but must be one of {', '.join(DTYPES)}")
         if not 0 <= self.part < self.num_parts:
             raise LabelError(f"part is {self.part} of num_parts={self.num_parts}, but parts count from 0; correct it")
         if self.backend not in BACKENDS:
             raise LabelError(f"backend is {self.backend!r}, but must be one of {', '.join(BACKENDS)}")
-        if self.backend == "batched" and self.scenes is None:
-            raise LabelError(
-                "scenes is null, but backend=batched reads a SceneStore; make one with python -m "
-                "cache_tools.export_scenes or python -m navsim_agents.world, or take backend=devkit"
-            )
         if self.verify < 0 or (self.verify and self.backend != "batched"):
             raise LabelError(f"verify is {self.verify}, but checks backend=batched only; set it to 0")
         for name in self.devices:
             _check_device(name)
         if self.asks_devkit:
-            _check_devkit(self.metric, self.metric_cache_path)
+            _check_devkit(self.metric, self.devkit_scenes)
+
+    @property
+    def devkit_scenes(self) -> str:
+        """The metric cache that the devkit's own scorer reads, where it takes part."""
+        is_checked = self.backend == "batched" and self.verify_scenes is not None
+        return str(self.verify_scenes) if is_checked else self.scenes
 
     @property
     def asks_devkit(self) -> bool:
@@ -108,12 +110,12 @@ def plan_run(config: ScoreVocabularyConfig) -> tuple[LabelStoreWriter, list[Shar
         NavsimDriveJepaError: as :func:`label_scenes`.
     """
     config.check()
-    scenes = _list_scenes(config)
+    scenes = open_scenes(config.scenes)
     stamp = _stamp(config, load_vocabulary(config.vocabulary), scenes)
-    refuse_unknown_inputs(min(scenes.tokens), scenes.devkit, METRICS[stamp.metric])
+    refuse_unknown_inputs(min(scenes.tokens), stamp.devkit, METRICS[stamp.metric])
     writer = LabelStoreWriter(config.output, stamp, scenes.tokens, scenes.checksums)
     missing = writer.missing(range(config.part, stamp.num_shards, config.num_parts), config.retry_failed)
-    settings = LabelSettings(config.vocabulary, config.scenes, config.metric_cache_path, config.chunk, config.threads)
+    settings = LabelSettings(config.vocabulary, config.scenes, config.devkit_scenes, config.chunk, config.threads)
     devices = config.devices
     return writer, [
         ShardJob(settings, writer.plan(shard), devices[place % len(devices)]) for place, shard in enumerate(missing)
@@ -130,42 +132,22 @@ def _run(config: ScoreVocabularyConfig, jobs: list[ShardJob]) -> Iterator[ShardR
         yield from map_with_worker(config.worker, config.worker_options, config.output_dir, build_shards, jobs)
 
 
-@dataclass(frozen=True)
-class _Scenes:
-    """What is to be labelled."""
-
-    tokens: list[str]
-    checksums: Optional[dict[str, int]]  # of their contents; a metric cache has none
-    devkit: str  # whose scenes they are
-
-
-def _list_scenes(config: ScoreVocabularyConfig) -> _Scenes:
-    if config.backend == "devkit":
-        from navsim_agents.devkit.cache_files import list_metric_cache
-        from navsim_agents.devkit.variant import detect_host
-
-        assert config.metric_cache_path is not None
-        tokens = list(list_metric_cache(config.metric_cache_path).by_token())
-        return _Scenes(tokens, None, detect_host().variant.value)
-    assert config.scenes is not None
-    store = SceneStore(config.scenes)
-    return _Scenes(store.tokens, store.checksums, _devkit_of(store))
-
-
-def _devkit_of(store: SceneStore) -> str:
-    """Devkit of the first scene that can be read; scenes of another fail one by one."""
-    reason: Optional[SceneError] = None
-    for token in sorted(store.tokens):
+def _devkit_of(scenes: Scenes, backend: str) -> str:
+    """Whose scenes they are: by the first that can be read; scenes of another devkit fail one by one."""
+    if backend == "devkit":
+        return detect_host().variant.value
+    reason: Optional[NavsimDriveJepaError] = None
+    for token in sorted(scenes.tokens):
         try:
-            return store[token].devkit
-        except SceneError as error:
+            return scenes.scene(token).devkit
+        except (SceneError, DevkitError) as error:
             reason = error
-    raise LabelError(f"none of {len(store)} scenes can be read ({reason}); export the scenes again")
+    raise LabelError(f"none of {len(scenes.tokens)} scenes can be read ({reason}); export the scenes again")
 
 
-def _stamp(config: ScoreVocabularyConfig, vocabulary: Vocabulary, scenes: _Scenes) -> LabelStamp:
+def _stamp(config: ScoreVocabularyConfig, vocabulary: Vocabulary, scenes: Scenes) -> LabelStamp:
     return LabelStamp(
-        devkit=scenes.devkit,
+        devkit=_devkit_of(scenes, config.backend),
         metric=config.metric,
         backend=config.backend,
         dtype=config.dtype,
@@ -189,15 +171,10 @@ def _package_version() -> str:
         return "not installed"
 
 
-def _check_devkit(metric: str, metric_cache_path: Optional[str]) -> None:
-    """Raises LabelError unless the devkit on the path can score the metric."""
-    if metric_cache_path is None:
-        raise LabelError(
-            "metric_cache_path is null, but backend=devkit and verify ask the devkit's scorer, which reads metric "
-            "caches; give the path of one"
-        )
+def _check_devkit(metric: str, scenes: str) -> None:
+    """Raises LabelError unless the devkit on the path can score the metric, InputError where it finds no scenes."""
+    open_metric_cache(scenes)
     from navsim_agents.devkit.scoring import METRIC
-    from navsim_agents.devkit.variant import detect_host
 
     variant = detect_host().variant
     if METRIC.get(variant) != metric:

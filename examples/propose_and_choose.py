@@ -2,7 +2,7 @@
 
 First: python -m navsim_agents.world output=world logs=12 cameras=[cam_f0]
        python -m training.train agent=drive_jepa_small data.root=world output=run \
-           agent.config.scene_store=world/scoring_scenes
+           agent.config.scenes=world/scoring_scenes
 Then:  python examples/propose_and_choose.py run world [picture.png]
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Optional
 
 from navsim_agents.drive_jepa.selection import Choice
-from navsim_agents.drive_jepa.stores import open_scene_stores
+from navsim_agents.scenes import open_scenes
 from navsim_agents.scoring import score_trajectories
 from navsim_agents.scoring.diversity import diversity
 from training.sources import LoggedScenes, sensors_of
@@ -26,7 +26,7 @@ def main(run: Path, world: Path, picture: Optional[Path] = None) -> None:
     source = LoggedScenes(str(world), "test", sensors_of([agent]))
     reader = source.open(source.log_names()[0])
     choice = agent.choose(reader.get_scene(reader.tokens[0]).get_agent_input(), agent.config.depth)
-    scene = open_scene_stores(str(world / "scoring_scenes")).scene(reader.tokens[0])
+    scene = open_scenes(str(world / "scoring_scenes")).scene(reader.tokens[0])
     true = score_trajectories(scene, choice.proposals.poses.double(), metric="epdms")
     print(" proposal  foreseen  with momentum  simulator   ends at x, y [m]")
     for row in choice.scores.argsort(descending=True).tolist():

@@ -25,7 +25,8 @@ ALLOWED = {
     "data": {"errors", "common", "poses"},
     "world": {"errors", "common", "poses", "data", "scoring"},
     "devkit": {"errors", "common", "poses", "data", "scoring"},
-    "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "distillation", "devkit"},
+    "scenes": {"errors", "scoring", "devkit"},
+    "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "distillation", "devkit"},
 }
 COMMANDS = ("cache_tools", "training", "navsim_configs", "hydra_plugins")
 

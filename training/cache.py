@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import partial
@@ -67,6 +67,17 @@ class Builders:
             "schema": SCHEMA,
             "features": [_describe_builder(builder) for builder in self.features],
             "targets": [_describe_builder(builder) for builder in self.targets],
+        }
+
+    @property
+    def unstamped(self) -> set[str]:
+        """Places in a stamp, of any release, that say nothing of the cache's content."""
+        parts = {"features": self.features, "targets": self.targets}
+        return {
+            f"{part}[{index}].settings.{name}"
+            for part, builders in parts.items()
+            for index, builder in enumerate(builders)
+            for name in _unstamped(builder)
         }
 
 
@@ -200,15 +211,18 @@ def _check_stamp(folder: Path, builders: Builders, force: bool) -> None:
                 "give another cache.path"
             )
         shutil.rmtree(folder)
-    if path.exists() and read_json(path) != stamp:
-        differences = "; ".join(_differences(read_json(path), stamp))
+    found = _differences(read_json(path), stamp) if path.exists() else ()
+    differences = [difference for where, difference in found if where not in builders.unstamped]
+    if differences:
         raise InputError(
-            f"{folder} was built by other builders ({differences}); give another cache.path or cache.force=true"
+            f"{folder} was built by other builders ({'; '.join(differences)}); give another cache.path or "
+            "cache.force=true"
         )
     write_json(path, stamp)
 
 
-def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
+def _differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Where two stamps differ, and how in words."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             yield from _differences(old.get(key), new.get(key), f"{where}.{key}" if where else key)
@@ -216,17 +230,21 @@ def _differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
         for index, pair in enumerate(zip(old, new)):
             yield from _differences(*pair, f"{where}[{index}]")
     elif old != new:
-        yield f"{where}: {old} there, {new} now"
+        yield where, f"{where}: {old} there, {new} now"
 
 
 def _describe_builder(builder: Any) -> dict[str, Any]:
     """Name, class and settings, but for those that the builder says change nothing of what it computes."""
-    kind, unstamped = type(builder), getattr(builder, "unstamped", ())
+    kind, unstamped = type(builder), _unstamped(builder)
     return {
         "name": builder.get_unique_name(),
         "class": f"{kind.__module__}.{kind.__qualname__}",
         "settings": {key: _plain(value) for key, value in sorted(vars(builder).items()) if key not in unstamped},
     }
+
+
+def _unstamped(builder: Any) -> Collection[str]:
+    return getattr(builder, "unstamped", ())
 
 
 def _plain(value: Any) -> Any:

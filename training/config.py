@@ -68,9 +68,7 @@ class EvaluateConfig:
     agent_name: str = "agent"
     columns: list[str] = field(default_factory=lambda: ["displacement"])
     threads: int = field(default=0, metadata=at_least(0))
-    scoring_scenes: Optional[str] = field(
-        default=None, metadata=READS
-    )  # SceneStore for pdms, epdms and the reference driver; null: the world's own
+    scenes: Optional[str] = field(default=None, metadata=READS)  # for pdms, epdms, reference driver; null: the world's
     frame_interval: int = field(default=1, metadata=at_least(1))  # frames (0.5 s) from one scene to the next
     max_scenes: int = field(default=0, metadata=at_least(0))  # evenly spaced over the split; 0 takes all
 

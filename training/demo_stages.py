@@ -144,7 +144,7 @@ def _training_stage(config: DemoConfig, name: str, run: TrainingRun) -> Stage:
     if run.needs_labels:
         first = next(other for other, its in config.trainings.items() if its.needs_labels and its.agent == run.agent)
         arguments += [
-            f"agent.config.scene_store={output / TRAIN_WORLD / 'scoring_scenes'}",
+            f"agent.config.scenes={output / TRAIN_WORLD / 'scoring_scenes'}",
             f"agent.config.label_store={output / LABELS}",
             f"agent.config.vocabulary={_vocabulary(config)}",
             f"cache.path={training_folder(config, first) / 'cache'}",  # the same features and targets

@@ -63,7 +63,7 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
     start = time.monotonic()
     agents = load_agents(config)
     source = source or LoggedScenes(
-        config.data_root, config.split, sensors_of(agents.values()), config.frame_interval, config.scoring_scenes
+        config.data_root, config.split, sensors_of(agents.values()), config.frame_interval, config.scenes
     )
     result = plan_scenes(agents, source, choose_scenes(config, source))
     if not result.scenes:

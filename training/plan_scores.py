@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from navsim_agents.common.conventions import POSE_INTERVAL_S, STEP_S
-from navsim_agents.errors import InputError, SceneError
+from navsim_agents.errors import DevkitError, InputError, SceneError
 from navsim_agents.poses import FloatArray
 from navsim_agents.scoring import ScoringScene, epdms, excuse_by_human, extended_comfort, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT
@@ -81,7 +81,7 @@ class PlanScorer:
     def _scene(self, row: int, failures: list[dict[str, str]]) -> Optional[ScoringScene]:
         try:
             return self.source.scoring_scene(self.tokens[row])
-        except (InputError, SceneError) as error:  # costs this scene, and is named in the summary
+        except (InputError, SceneError, DevkitError) as error:  # costs this scene, and is named in the summary
             where = {"agent": "", "log_name": self.log_names[row], "token": self.tokens[row]}
             failures.append({**where, "reason": f"{type(error).__name__}: {error}"})
             return None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Optional, Protocol
 
 from navsim_agents.data.logs import SceneLoader, find_logs
 from navsim_agents.data.types import CAMERA_NAMES, NUM_HISTORY_FRAMES
 from navsim_agents.errors import InputError
-from navsim_agents.scoring import SceneStore, ScoringScene
+from navsim_agents.scenes import KINDS, shared_scenes
+from navsim_agents.scoring import ScoringScene
 
 
 class SceneReader(Protocol):
@@ -39,7 +39,7 @@ class SceneSource(Protocol):
         """Changes when the log's content does."""
 
     def scoring_scene(self, token: str, /) -> ScoringScene:
-        """What PDMS and EPDMS need of a scene; raises InputError where there is nothing of the kind."""
+        """What PDMS and EPDMS need of a scene; raises as ``navsim_agents.scenes.Scenes.scene`` does."""
 
 
 def choose_logs(names: Sequence[str], wanted: Optional[Sequence[str]]) -> list[str]:
@@ -81,7 +81,7 @@ class LoggedScenes:
     split: str
     sensors: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # camera -> history frames that show it
     frame_interval: int = 1  # frames from the start of a scene to that of the next
-    scoring_scenes: Optional[str] = None  # a SceneStore; by default that of the built-in world at ``root``
+    scenes: Optional[str] = None  # where scoring scenes are; by default those of the built-in world at ``root``
 
     def log_names(self) -> list[str]:
         """Every log of the split, sorted; raises WorldDataError where there is none."""
@@ -99,30 +99,21 @@ class LoggedScenes:
         return hashlib.sha256(content + repr(self.frame_interval).encode()).hexdigest()
 
     def scoring_scene(self, token: str) -> ScoringScene:
-        """The scene of the store.
+        """The scoring scene of ``token``.
 
-        :raises InputError: there is no store, or no such scene in it.
+        Raises:
+            InputError: there are no scenes, or none of this token.
+            SceneError, DevkitError: it cannot be read.
         """
-        if token not in self._store:
+        if self.scenes is not None:
+            return shared_scenes(self.scenes).scene(token)
+        own = Path(self.root) / "scoring_scenes" / self.split
+        if not own.exists():
             raise InputError(
-                f"scene {token} is not among the {len(self._store)} scoring scenes of {self._store_path}; export it "
-                "with `python -m cache_tools.export_scenes`, or choose log_names that were exported"
+                f"there are no scoring scenes at {own}, which pdms and epdms need; write the world with "
+                f"scoring_scenes=true, or set scenes=… to {KINDS}, or leave both out of columns"
             )
-        return self._store[token]
-
-    @cached_property
-    def _store(self) -> SceneStore:
-        if not self._store_path.exists():
-            raise InputError(
-                f"there are no scoring scenes at {self._store_path}, which pdms and epdms need; write the world with "
-                "scoring_scenes=true, export a metric cache with `python -m cache_tools.export_scenes` and set "
-                "scoring_scenes=<its output>, or leave both out of columns"
-            )
-        return SceneStore(self._store_path)
-
-    @property
-    def _store_path(self) -> Path:
-        return Path(self.scoring_scenes or Path(self.root) / "scoring_scenes" / self.split)
+        return shared_scenes(str(own)).scene(token)
 
     @property
     def _folder(self) -> Path:

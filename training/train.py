@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from navsim_agents.common.command import command
 from navsim_agents.common.files import read_json, write_json, write_text
+from navsim_agents.common.settings import SettingError, refuse_old_name
 from navsim_agents.errors import CheckpointError, InputError, NavsimDriveJepaError
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.key_table import mismatches
@@ -116,20 +117,33 @@ def load_run(run: Path, settings: Optional[Mapping[str, Any]] = None, weights: s
         weights: ``best`` of the validation, or ``last``.
 
     Raises:
-        InputError: the training is not finished, or has not kept these weights.
+        InputError: the training is not finished, has not kept these weights, or is of a release that called settings
+            otherwise.
     """
     if not (run / RESULT_FILE).exists():
         raise InputError(f"{run} holds no {RESULT_FILE}; finish it: python -m training.train output={run} …")
     result = read_json(run / RESULT_FILE)
     agent = read_json(run / AGENT_FILE)
+    own = agent.get("config") or {}
+    _refuse_old_names(own, run / AGENT_FILE)
     if settings:
-        agent["config"] = {**(agent.get("config") or {}), **settings}
+        agent["config"] = {**own, **settings}
     if weights == BEST:
         return build_agent(agent, str(run / result["best_checkpoint"]))
     last = last_checkpoint(run)
     if last is None:
         raise InputError(f"{run} holds no {CHECKPOINT_FOLDER}/last.ckpt; ask for weights={BEST}")
     return build_agent(agent, last)
+
+
+def _refuse_old_names(settings: Mapping[str, Any], path: Path) -> None:
+    for key in settings:
+        try:
+            refuse_old_name(key, None)
+        except SettingError as error:
+            raise InputError(
+                f"{path} is of an earlier release: {error}, or delete the line where it is null"
+            ) from error
 
 
 def last_checkpoint(output: Path) -> Optional[str]:

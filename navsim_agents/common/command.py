@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Callable, Optional, TypeVar
 
 import hydra
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
 from navsim_agents.common.ending import TRACEBACK_SWITCH, ends_in_one_line
 from navsim_agents.common.output_checks import check_outputs
-from navsim_agents.common.settings import read_settings
+from navsim_agents.common.settings import read_settings, refuse_old_name
 
 ConfigT = TypeVar("ConfigT")
+
+HYDRAS_REFUSAL = re.compile(r"Could not override '([^']+)'")
+"""How Hydra's message about a setting begins that is in no YAML."""
 
 
 def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], None]], Callable[[], None]]:
@@ -43,7 +49,7 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
                     check_outputs(settings)
                     work(settings)
 
-            with ends_in_one_line(), _hydra_raises(users):
+            with ends_in_one_line(), _hydra_raises(users), _old_names_refused(kind):
                 entry: Any = hydra.main(version_base="1.2", config_path=f"pkg://{package}", config_name=name)(job)
                 entry()
 
@@ -60,6 +66,19 @@ def _hydra_raises(users: Optional[str]) -> Iterator[None]:
         yield
     finally:
         _set_switch(users)
+
+
+@contextmanager
+def _old_names_refused(kind: type) -> Iterator[None]:
+    """Inside, Hydra's refusal of a setting's former name becomes one that says the new name."""
+    try:
+        yield
+    except ConfigCompositionException as error:
+        found = HYDRAS_REFUSAL.match(str(error))
+        if found:
+            key = found.group(1)
+            refuse_old_name(key, None if "." in key else [field.name for field in dataclasses.fields(kind)])
+        raise
 
 
 def _set_switch(value: Optional[str]) -> None:

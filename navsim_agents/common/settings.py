@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, TypeVar, Union
 
@@ -23,6 +23,13 @@ READS: Mapping[str, Any] = {ROLE: "reads"}
 """Metadata of a field with the path of what a command reads, or with a mapping of names to such paths."""
 WRITES_FOLDER: Mapping[str, Any] = {ROLE: "writes a folder"}
 """Metadata of a field with the path of a folder that a command fills."""
+
+RENAMED: Mapping[str, tuple[str, ...]] = {
+    "scene_store": ("scenes",),
+    "scoring_scenes": ("scenes",),
+    "metric_cache_path": ("scenes", "verify_scenes"),
+}
+"""Former name of a setting → what it may be called now, the first of them nearly always."""
 
 MISSING_MARK = "???"
 NUM_SHOWN = 8
@@ -52,6 +59,24 @@ def read_settings(kind: type[ConfigT], composed: Union[DictConfig, Mapping[str, 
     config = composed if isinstance(composed, DictConfig) else OmegaConf.create(dict(composed))
     _refuse_missing(kind, config)
     return typing.cast(ConfigT, _dataclass(kind, OmegaConf.to_container(config, resolve=True), ""))
+
+
+def refuse_old_name(key: str, known: Optional[Collection[str]] = None) -> None:
+    """Refuse a ``key``, with what stands before its last dot, that is called otherwise now.
+
+    Args:
+        key: what the user calls a setting.
+        known: settings that there are in its place; None where that is not known.
+
+    Raises:
+        SettingError: it is a former name.
+    """
+    group, dot, name = key.rpartition(".")
+    news = RENAMED.get(name, ())
+    names = list(news[:1]) if known is None else [new for new in news if new in known]
+    if names and (known is None or name not in known):
+        now = " or ".join(f"{group}{dot}{new}" for new in names)
+        raise SettingError(f"{key} is called {now} now; write {now}=… instead")
 
 
 class PathSetting(NamedTuple):
@@ -122,6 +147,7 @@ def _dataclass(kind: Any, given: Any, prefix: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     unknown = sorted(str(key) for key in given if key not in fields)
     if unknown:
+        refuse_old_name(f"{prefix}{unknown[0]}", fields)
         raise SettingError(
             f"{prefix}{unknown[0]} is no setting; there are {', '.join(prefix + name for name in fields)}"
         )

@@ -47,6 +47,12 @@ class CacheListing:
         return {entry.token: entry for entry in self.entries}
 
 
+def holds_metric_cache(folder: Path) -> bool:
+    """Whether ``folder`` looks like a metric cache: it has lists of files, or a file where they would be."""
+    places = ((folder / METADATA_FOLDER).glob("*.csv"), folder.glob(f"*/*/*/{FILE_NAME}"))
+    return any(next(found, None) is not None for found in places)
+
+
 def list_metric_cache(cache: Union[str, Path]) -> CacheListing:
     """Find the files of a metric cache: every list merged, paths re-rooted; without a list, by searching the folders.
 
@@ -58,7 +64,7 @@ def list_metric_cache(cache: Union[str, Path]) -> CacheListing:
     root = Path(cache)
     if not root.is_dir():
         raise DevkitError(
-            f"{root} is not a folder; metric_cache_path is what NAVSIM's run_metric_caching wrote: check the path"
+            f"{root} is no folder, but a metric cache is one, as NAVSIM's run_metric_caching wrote it; check the path"
         )
     lists = sorted((root / METADATA_FOLDER).glob("*.csv"))
     listed = sorted({line for path in lists for line in _lines(path)})

@@ -121,11 +121,10 @@ def export_chunk(tasks: list[_Task]) -> list[Failure]:
 
 def _export_one(task: _Task, store: SceneStoreWriter, futures: Any) -> Optional[Failure]:
     """Add one scene to the part, or say why not."""
-    from navsim_agents.devkit.cache_pickle import read_metric_cache
-    from navsim_agents.devkit.metric_cache import scoring_scene_of
+    from navsim_agents.devkit.metric_cache import read_metric_scene
 
     try:
-        scene = scoring_scene_of(read_metric_cache(task.entry.path), futures)
+        scene = read_metric_scene(task.entry.path, futures)
         if task.is_npz:
             folder = Path(task.output) / SCENES_FOLDER
             folder.mkdir(exist_ok=True)

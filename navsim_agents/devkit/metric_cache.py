@@ -6,19 +6,17 @@ are given; otherwise the human is NaN and the map's name is ``unknown``.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
 
 from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, POSE_INTERVAL_S, STEP_S, STEP_US
-from navsim_agents.devkit.cache_files import CacheEntry, CacheListing, list_metric_cache
+from navsim_agents.devkit.cache_files import CacheEntry
 from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.devkit.variant import Variant
-from navsim_agents.errors import DevkitError
 from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
 from navsim_agents.scoring import ScoringScene
 from navsim_agents.scoring.axes import State
@@ -77,25 +75,14 @@ def scoring_scene_of(metric_cache: Any, futures: Optional[LoggedFutures] = None)
     return ScoringScene.from_arrays(arrays)
 
 
-def load_metric_scene(path: Union[str, Path], token: str, futures: Optional[LoggedFutures] = None) -> ScoringScene:
-    """The scoring scene of ``token`` in the metric cache at ``path``, which may have been moved.
+def read_metric_scene(path: Path, futures: Optional[LoggedFutures] = None) -> ScoringScene:
+    """The scoring scene of the ``metric_cache.pkl`` at ``path``.
 
     Raises:
-        DevkitError: no such cache or scene, or its file cannot be read.
+        DevkitError: the file cannot be read.
         SceneError: the scene breaks a rule of the contract.
     """
-    entry = _listing(str(path)).by_token().get(token)
-    if entry is None:
-        raise DevkitError(
-            f"token {token} is not in the metric cache {path}; cache this scene with NAVSIM's run_metric_caching"
-        )
-    return scoring_scene_of(read_metric_cache(entry.path), futures)
-
-
-@lru_cache(maxsize=4)
-def _listing(path: str) -> CacheListing:
-    """A cache's files, looked for once a process."""
-    return list_metric_cache(path)
+    return scoring_scene_of(read_metric_cache(path), futures)
 
 
 def _scene_type(metric_cache: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from navsim_agents.common.conventions import FRAME_INTERVAL_S, NUM_FUTURE_FRAMES
+from navsim_agents.common.settings import refuse_old_name
 from navsim_agents.errors import InputError
 from navsim_agents.models.encoders import TIMM_PREFIX
 from navsim_agents.models.losses import TRAJECTORY_LOSSES
@@ -57,10 +58,12 @@ class CheckedConfig:
 
         Raises:
             InputError: a key is no field of this config, or a value has the wrong type or breaks a rule.
+            SettingError: a key is the former name of another.
         """
         defaults = {item.name: item.default for item in fields(cls)}
         for key, value in settings.items():
             if key not in defaults:
+                refuse_old_name(key, defaults)
                 hint = near_match(key, tuple(defaults)) or f"; known keys: {', '.join(defaults)}"
                 raise InputError(f"{cls.__name__} has no key {key!r}{hint}")
             is_path = defaults[key] is None  # an optional path; null leaves it out

@@ -12,8 +12,8 @@ from torch import Tensor
 from navsim_agents.distillation.label_store import LabelStore
 from navsim_agents.distillation.teachers import pad_rows, scene_generator, teacher_rows
 from navsim_agents.distillation.vocabulary import Vocabulary, load_vocabulary
-from navsim_agents.drive_jepa.stores import DIGEST_LENGTH
 from navsim_agents.errors import InputError
+from navsim_agents.scenes import DIGEST_LENGTH
 
 
 @dataclass(frozen=True)

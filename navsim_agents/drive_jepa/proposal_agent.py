@@ -48,6 +48,7 @@ from navsim_agents.errors import InputError
 from navsim_agents.models.four_cameras import CAMERAS
 from navsim_agents.models.proposals import ProposalOutput, ProposalPlanner
 from navsim_agents.models.timm_weights import load_timm_weights
+from navsim_agents.scenes import KINDS
 
 
 class ProposalAgent(DriveJepaAgent):
@@ -113,9 +114,12 @@ class ProposalAgent(DriveJepaAgent):
             InputError: the config names no source of scoring scenes.
         """
         config = self.config
-        scenes = ScoringSceneBuilder(
-            config.scene_store, config.metric_cache_path, config.scene_bytes, config.scored_metric
-        )
+        if config.scenes is None:
+            raise InputError(
+                "agent.config.scenes is null, but training scores its proposals in scoring scenes; set "
+                f"agent.config.scenes=… to {KINDS}"
+            )
+        scenes = ScoringSceneBuilder(config.scenes, config.scene_bytes, config.scored_metric)
         builders = [HumanTrajectoryBuilder(config.num_poses), scenes]
         return [*builders, TeachersBuilder(self._label_source())] if config.distils else builders
 

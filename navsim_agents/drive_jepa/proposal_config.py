@@ -54,8 +54,7 @@ def subset(config: Any, kind: type[Part]) -> Part:
 class ScoringConfig(CheckedConfig):
     """Where the scenes come from that training scores proposals in, and by which metric."""
 
-    scene_store: Optional[str] = None  # a SceneStore, or a folder of them
-    metric_cache_path: Optional[str] = None  # or the devkit's own metric cache
+    scenes: Optional[str] = None  # a scene store, a folder of them, or NAVSIM's metric cache
     scene_bytes: int = 0  # of every cached scene, as earlier releases had it; 0: each as long as it is
     metric: str = AUTO  # pdms or epdms; auto: the host's, epdms without a devkit
 

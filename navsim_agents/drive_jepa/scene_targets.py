@@ -14,9 +14,8 @@ from torch import Tensor
 
 from navsim_agents.devkit.bases import AbstractTargetBuilder
 from navsim_agents.drive_jepa.label_source import LabelSource
-from navsim_agents.drive_jepa.stores import metric_cache_digest, open_scene_stores, scene_store_digest
-from navsim_agents.errors import InputError, SceneError
-from navsim_agents.scoring import ScoringScene
+from navsim_agents.errors import SceneError
+from navsim_agents.scenes import shared_scenes
 from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.packed import pack_scene
 from navsim_agents.scoring.packed_text import PackedText, stack_texts
@@ -24,7 +23,6 @@ from navsim_agents.scoring.scene_batch import refuse_unknown_inputs
 
 SCORING_SCENE = "scoring_scene"
 TEACHERS = "teachers"
-
 
 OWN_LENGTH = 0
 """``num_bytes`` of scenes that are kept as long as they are."""
@@ -36,40 +34,21 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
     With ``num_bytes`` it is uint8 [``num_bytes``] instead, as earlier releases cached it; longer scenes are refused.
     """
 
-    unstamped = frozenset({"_metric"})
-    """Settings that refuse scenes but change nothing of those that are cached, so that a cache serves with any."""
+    unstamped = frozenset({"_metric", "_scenes", "_scene_store", "_metric_cache_path"})
+    """What changes nothing of a cache beyond its name: the metric refuses scenes, and the name tells their source.
 
-    def __init__(
-        self,
-        scene_store: Optional[str],
-        metric_cache_path: Optional[str],
-        num_bytes: int = OWN_LENGTH,
-        metric: Optional[str] = None,
-    ) -> None:
-        """Read scenes from a store or from the devkit's metric cache; ``metric`` is what they must be fit for.
+    The last two are former names of the source, which stand in the stamps of earlier releases' caches.
+    """
 
-        Raises:
-            InputError: neither or both places are given.
-        """
+    def __init__(self, scenes: str, num_bytes: int = OWN_LENGTH, metric: Optional[str] = None) -> None:
+        """Read scenes where ``open_scenes`` finds them; ``metric`` is what they must be fit for."""
         super().__init__()
-        if (scene_store is None) == (metric_cache_path is None):
-            raise InputError(
-                f"scene_store={scene_store} and metric_cache_path={metric_cache_path}, but training scores its "
-                "proposals and reads scenes from one of the two; set agent.config.scene_store=… (a SceneStore, or a "
-                "world's scoring_scenes folder) or agent.config.metric_cache_path=… (of the devkit)"
-            )
-        self._scene_store, self._metric_cache_path, self._num_bytes = scene_store, metric_cache_path, num_bytes
-        self._metric = metric
+        self._scenes, self._num_bytes, self._metric = scenes, num_bytes, metric
 
     def get_unique_name(self) -> str:
         """Name of the cached file; changes with the length and the scenes, not with their path."""
-        if self._scene_store is not None:
-            origin = scene_store_digest(self._scene_store)
-        else:
-            assert self._metric_cache_path is not None  # one of the two is given
-            origin = metric_cache_digest(self._metric_cache_path)
         length = "" if self._num_bytes == OWN_LENGTH else f"{self._num_bytes}_"
-        return f"drive_jepa_scoring_scene_{length}{origin}"
+        return f"drive_jepa_scoring_scene_{length}{shared_scenes(self._scenes).digest}"
 
     def compute_targets(self, scene: Any) -> dict[str, Any]:
         """Find the scene and pack it.
@@ -77,10 +56,11 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
         Raises:
             InputError: there is no scoring scene of this token.
             SceneError: the scoring scene is damaged, longer than ``num_bytes``, or not fit for the metric.
+            DevkitError: its metric cache cannot be read.
         """
         token = scene.scene_metadata.initial_token
         try:
-            found = self._find(token)
+            found = shared_scenes(self._scenes).scene(token)
             if self._metric is not None:
                 refuse_unknown_inputs(token, found.devkit, METRICS[self._metric])
             if self._num_bytes == OWN_LENGTH:
@@ -91,14 +71,6 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
                 f"scene {token} of log {scene.scene_metadata.log_name}: {error} (num_bytes and metric are "
                 "agent.config.scene_bytes and agent.config.metric)"
             ) from error
-
-    def _find(self, token: str) -> ScoringScene:
-        if self._scene_store is not None:
-            return open_scene_stores(self._scene_store).scene(token)
-        from navsim_agents.devkit.metric_cache import load_metric_scene  # imports the devkit, where there is one
-
-        assert self._metric_cache_path is not None  # one of the two is given
-        return load_metric_scene(self._metric_cache_path, token)
 
 
 def packed_batch(scenes: Union[Sequence[str], Tensor], device: torch.device) -> Tensor:

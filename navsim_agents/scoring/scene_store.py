@@ -54,6 +54,11 @@ class SceneStore:
         self._data = np.memmap(data, dtype=np.uint8, mode="r") if size else np.zeros(0, dtype=np.uint8)
 
     @property
+    def path(self) -> Path:
+        """Folder of the store."""
+        return self._path
+
+    @property
     def tokens(self) -> list[str]:
         """Tokens in the order in which they were written."""
         return list(self._row)

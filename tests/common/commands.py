@@ -113,13 +113,13 @@ COMMANDS = {
         Command(
             "cache_tools.export_scenes",
             "cache_tools.export_scenes:ExportScenesConfig",
-            {"metric_cache_path": "{cache}", "output": "{out}"},
+            {"scenes": "{cache}", "output": "{out}"},
             needs_devkit=True,
         ),
         Command(
             "cache_tools.compare_with_devkit",
             "cache_tools.compare_with_devkit:CompareConfig",
-            {"metric_cache_path": "{cache}", "output": "{out}"},
+            {"scenes": "{cache}", "output": "{out}"},
         ),
         Command(
             "training.train",

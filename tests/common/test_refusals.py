@@ -15,7 +15,8 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
-from navsim_agents.common.settings import SettingError, read_settings
+from navsim_agents.common.settings import RENAMED, SettingError, read_settings
+from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from tests.common.commands import COMMANDS, ROOT, Command, Field, assert_one_line, fields_of, places
 
 NUMBERS = (int, float)
@@ -96,6 +97,35 @@ def test_each_needed_setting_left_out(
 def test_misspelt_key(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert_one_line(command.run(*overrides(command, tmp_path), "sed=3"), capsys, "Could not override 'sed'")
     assert_one_line(command.run(*overrides(command, tmp_path), "+sed=3"), capsys, "sed is no setting; there are ")
+
+
+def renamings() -> Iterator[Any]:
+    """(command, former name, what is said of it) where a command has a setting by one of the new names."""
+    for name, command in COMMANDS.items():
+        known = {field.key for field in fields_of(command.settings())}
+        for old, news in RENAMED.items():
+            now = " or ".join(new for new in news if new in known)
+            if now and old not in known:
+                yield pytest.param(command, old, f"{old} is called {now} now", id=f"{name}-{old}")
+
+
+@pytest.mark.parametrize(("command", "old", "words"), list(renamings()))
+def test_former_name(
+    command: Command, old: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether Hydra finds it first or we do."""
+    for line in (f"{old}=x", f"+{old}=x"):
+        assert_one_line(command.run(*overrides(command, tmp_path), line), capsys, f"SettingError: {words}; write ")
+
+
+@pytest.mark.parametrize("old", list(RENAMED))
+def test_former_name_among_the_agents_settings(old: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = COMMANDS["training.train"]
+    line = f"agent.config.{old}=x"
+    words = f"SettingError: agent.config.{old} is called agent.config.{RENAMED[old][0]} now; write "
+    assert_one_line(command.run(*overrides(command, tmp_path), line), capsys, words)
+    with pytest.raises(SettingError, match=f"^{old} is called {RENAMED[old][0]} now; write {RENAMED[old][0]}="):
+        ProposalAgentConfig.from_mapping({old: "x"})
 
 
 @pytest.mark.parametrize("command", each())

@@ -16,10 +16,11 @@ from navsim_agents.data.logs import SceneLoader
 from navsim_agents.devkit.cache_files import list_metric_cache
 from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.export import export_metric_cache
-from navsim_agents.devkit.metric_cache import load_metric_scene, scoring_scene_of
+from navsim_agents.devkit.metric_cache import scoring_scene_of
 from navsim_agents.devkit.variant import Variant
-from navsim_agents.errors import DevkitError, SceneError
+from navsim_agents.errors import DevkitError, InputError, SceneError
 from navsim_agents.poses import points_to_global, poses_to_global
+from navsim_agents.scenes import open_scenes
 from navsim_agents.scoring import SceneStore, ScoringScene, score_scenes
 from tests.devkit.scripts import RAY, Devkit
 
@@ -43,7 +44,7 @@ def worker() -> Any:
 
 def test_ray_exports_every_scene(devkit: Devkit, metric_cache: Path, loader: SceneLoader, tmp_path: Path) -> None:
     logs = devkit.world / "navsim_logs" / "test"
-    paths = (f"metric_cache_path={metric_cache}", f"output={tmp_path}", f"navsim_log_path={logs}")
+    paths = (f"scenes={metric_cache}", f"output={tmp_path}", f"navsim_log_path={logs}")
     devkit.run_module("cache_tools.export_scenes", *paths, RAY, "worker.threads_per_node=2", "scenes_per_wave=3")
     store = SceneStore(tmp_path)
     assert set(store.tokens) == set(loader.tokens)
@@ -152,8 +153,10 @@ def test_history_and_human(devkit: Devkit, a_cache: Any) -> None:
 
 
 def test_refusals(metric_cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(DevkitError, match="token nowhere is not in the metric cache"):
-        load_metric_scene(metric_cache, "nowhere")
+    scenes = open_scenes(str(metric_cache))
+    assert {scenes.scene(token).token for token in scenes.tokens[:2]} == set(scenes.tokens[:2])
+    with pytest.raises(InputError, match=r"scene nowhere is not among the \d+ of scenes="):
+        scenes.scene("nowhere")
     foreign = tmp_path / "metric_cache.pkl"
     foreign.write_bytes(lzma.compress(b"cposix\nsystem\n(S'true'\ntR."))
     with pytest.raises(DevkitError, match=r"it asks for posix\.system, which no metric cache needs"):

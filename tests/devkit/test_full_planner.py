@@ -33,7 +33,7 @@ def settings(devkit: Devkit, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     label_scenes(ScoreVocabularyConfig(str(folder / "v.npy"), labels, store, metric=metric, workers=0))
     return (
         AGENT,
-        f"agent.config.scene_store={scenes}",
+        f"agent.config.scenes={scenes}",
         f"agent.config.label_store={labels}",
         f"agent.config.vocabulary={folder / 'v.npy'}",
         "agent.config.teacher_threshold=0.9",
@@ -99,12 +99,12 @@ def test_two_processes_train_together(devkit: Devkit, settings: tuple[str, ...],
 def test_a_scene_without_record_stops_caching_and_is_named(devkit: Devkit, tmp_path: Path) -> None:
     """Test scenes are in no training store."""
     (store,) = [path.parent for path in (devkit.world / "scoring_scenes" / "test").glob("store.json")]
-    with pytest.raises(AssertionError, match=r"scene \w+ is not in scene_store=.*leave it out by"):
+    with pytest.raises(AssertionError, match=r"scene \w+ is not among the \d+ of scenes=.*leave it out"):
         devkit.run(
             "run_dataset_caching",
             *devkit.train_split,
             AGENT,
-            f"agent.config.scene_store={store}",
+            f"agent.config.scenes={store}",
             "experiment_name=fp_missing",
             f"cache_path={tmp_path}",
             SEQUENTIAL,
@@ -137,10 +137,10 @@ def test_our_evaluation_agrees_with_the_script(
     """Every sub-score of every scene, on scenes that are exported from the devkit's own metric cache."""
     logs = devkit.world / "navsim_logs" / "test"
     store = tmp_path / "store"
-    paths = (f"metric_cache_path={metric_cache}", f"output={store}", f"navsim_log_path={logs}")
+    paths = (f"scenes={metric_cache}", f"output={store}", f"navsim_log_path={logs}")
     devkit.run_module("cache_tools.export_scenes", *paths, SEQUENTIAL)
     metric = "pdms" if devkit.variant is Variant.V1_1 else "epdms"
-    where = (f"output={tmp_path / 'evaluation'}", f"data_root={devkit.world}", "split=test", f"scoring_scenes={store}")
+    where = (f"output={tmp_path / 'evaluation'}", f"data_root={devkit.world}", "split=test", f"scenes={store}")
     devkit.run_module("training.evaluate", *where, f"columns=[{metric}]", "baselines=[]", "agent_name=ours", *ours)
     rows = read_scenes(tmp_path / "evaluation" / f"ours.{metric}.csv").set_index("token").loc[scored_alone.index]
     shared = [name for name in rows.columns if name in scored_alone.columns]

@@ -35,7 +35,7 @@ def inputs(devkit: Devkit, metric_cache: Path, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("labels")
     vocabulary = [f"source=logs root={devkit.world} split=trainval k={NUM_TRAJECTORIES} output={folder}/v.npy"]
     devkit.run_module("cache_tools.build_vocabulary", *vocabulary[0].split(), "kmeans=sklearn")
-    devkit.run_module("cache_tools.export_scenes", f"metric_cache_path={metric_cache}", f"output={folder}/scenes")
+    devkit.run_module("cache_tools.export_scenes", f"scenes={metric_cache}", f"output={folder}/scenes")
     metric = METRIC[devkit.variant]
     return (f"vocabulary={folder}/v.npy", f"scenes={folder}/scenes", f"metric={metric}", "shard_size=4")
 
@@ -48,14 +48,16 @@ def labels(devkit: Devkit, inputs: tuple[str, ...], output: Path, *overrides: st
 def test_both_scorers_give_the_same_labels(
     devkit: Devkit, metric_cache: Path, inputs: tuple[str, ...], tmp_path: Path
 ) -> None:
-    caches = f"metric_cache_path={metric_cache}"
-    checked = labels(devkit, inputs, tmp_path / "checked", caches, "verify=3")
-    theirs = labels(devkit, inputs, tmp_path / "theirs", caches, "backend=devkit")
-    assert checked.mismatches == []
-    assert checked.failed == theirs.failed == {}
-    assert checked.tokens == theirs.tokens
+    straight = f"scenes={metric_cache}"
+    checked = labels(devkit, inputs, tmp_path / "checked", f"verify_scenes={metric_cache}", "verify=3")
+    theirs = labels(devkit, inputs, tmp_path / "theirs", straight, "backend=devkit")
+    batched = labels(devkit, inputs, tmp_path / "straight", straight, "verify=2")
+    assert checked.mismatches == batched.mismatches == []
+    assert checked.failed == theirs.failed == batched.failed == {}
+    assert checked.tokens == theirs.tokens == batched.tokens
     assert (checked.stamp.devkit, theirs.stamp.devkit) == (devkit.variant.value, devkit.variant.value)
     for token in checked:
+        np.testing.assert_array_equal(batched.scores(token), checked.scores(token))
         np.testing.assert_allclose(checked.scores(token), theirs.scores(token), atol=1e-6)
         np.testing.assert_array_equal(checked.is_teacher(token), theirs.is_teacher(token))
 

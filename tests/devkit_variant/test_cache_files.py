@@ -58,7 +58,7 @@ def test_without_lists_the_folders_are_searched(tmp_path: Path) -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
-    with pytest.raises(DevkitError, match="is not a folder; metric_cache_path is what NAVSIM's run_metric_caching"):
+    with pytest.raises(DevkitError, match="is no folder, but a metric cache is one, as NAVSIM's run_metric_caching"):
         list_metric_cache(tmp_path / "none")
     with pytest.raises(DevkitError, match=r"has no metric caches: 0 lists in metadata/"):
         list_metric_cache(tmp_path)

@@ -12,8 +12,8 @@ from cache_tools import compare_with_devkit, export_scenes
 from navsim_agents.devkit.variant import Host, Variant
 from navsim_agents.errors import DevkitError, TrajectoryError
 
-EXPORT = export_scenes.ExportScenesConfig(metric_cache_path="m", output="o", worker={}, output_dir="l")
-COMPARE = compare_with_devkit.CompareConfig(metric_cache_path="m", output="o")
+EXPORT = export_scenes.ExportScenesConfig(scenes="m", output="o", worker={}, output_dir="l")
+COMPARE = compare_with_devkit.CompareConfig(scenes="m", output="o")
 
 
 @pytest.fixture

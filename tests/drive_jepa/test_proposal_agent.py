@@ -36,7 +36,7 @@ def merged(parts: Any) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def agent(make_planner: MakePlanner, scene_store: Path, labels: dict[str, str]) -> ProposalAgent:
-    return make_planner(scene_store=str(scene_store), **labels)
+    return make_planner(scenes=str(scene_store), **labels)
 
 
 def loss_of(agent: ProposalAgent, batch: Batch) -> torch.Tensor:
@@ -87,14 +87,14 @@ def test_evaluation_leaves_the_auxiliary_terms_out(agent: ProposalAgent) -> None
 
 
 def test_without_labels_there_is_no_distillation(make_planner: MakePlanner, scene_store: Path) -> None:
-    agent = make_planner(scene_store=str(scene_store))
+    agent = make_planner(scenes=str(scene_store))
     assert len(agent.get_target_builders()) == 2
     loss_of(agent, make_batch(agent))
     assert not any(name.startswith("distillation") for name in agent.loss_terms)
 
 
 def test_metric_is_the_configured_one(make_planner: MakePlanner, scene_store: Path) -> None:
-    agent = make_planner(scene_store=str(scene_store), metric="pdms")
+    agent = make_planner(scenes=str(scene_store), metric="pdms")
     loss_of(agent, make_batch(agent))
     assert "selected_comfort" in agent.loss_terms
 
@@ -104,7 +104,7 @@ def test_every_trainable_parameter_is_in_the_loss(
     make_planner: MakePlanner, scene_store: Path, labels: dict[str, str], backbone: dict[str, Any]
 ) -> None:
     """Two processes train without ``find_unused_parameters``."""
-    agent = make_planner(scene_store=str(scene_store), **labels, **backbone)
+    agent = make_planner(scenes=str(scene_store), **labels, **backbone)
     loss_of(agent, make_batch(agent, cameras=CAMERAS)).backward()
     without = [name for name, value in agent.named_parameters() if value.requires_grad and value.grad is None]
     assert without == []
@@ -120,7 +120,7 @@ def test_the_backbone_learns_at_a_tenth_of_the_rate(agent: ProposalAgent) -> Non
 
 def test_it_overfits_two_scenes(make_planner: MakePlanner, scene_store: Path) -> None:
     config = {"lr": 1e-2, "encoder_lr_factor": 1.0, "grid_mask_probability": 0.0}
-    agent = make_planner(scene_store=str(scene_store), **config)
+    agent = make_planner(scenes=str(scene_store), **config)
     batch, optimiser, distances = make_batch(agent), agent.get_optimizers(), []
     for _ in range(25):
         optimiser.zero_grad()
@@ -142,7 +142,7 @@ def losses(agent: ProposalAgent, batch: Batch, keys: list[tuple[Any, ...]]) -> l
 def test_draws_depend_on_the_step_and_the_seed_alone(
     make_planner: MakePlanner, scene_store: Path, labels: dict[str, str]
 ) -> None:
-    config = {"scene_store": str(scene_store), **labels, "num_teachers": 1, "teacher_threshold": 0.2}
+    config = {"scenes": str(scene_store), **labels, "num_teachers": 1, "teacher_threshold": 0.2}
     agent = make_planner(**config)
     batch = make_batch(agent)
     keys = [("train", 0, 0, 0), ("train", 0, 1, 0), ("train", 1, 0, 0), ("train", 0, 0, 1)]
@@ -154,7 +154,7 @@ def test_draws_depend_on_the_step_and_the_seed_alone(
 def test_stages_draw_apart_unless_told_otherwise(
     make_planner: MakePlanner, scene_store: Path, labels: dict[str, str]
 ) -> None:
-    config = {"scene_store": str(scene_store), **labels, "num_teachers": 2, "num_stages": 3}
+    config = {"scenes": str(scene_store), **labels, "num_teachers": 2, "num_stages": 3}
     rows = torch.tensor([[0, 3, 4, 5, 8, 9], [2, -1, -1, -1, -1, -1], [-1] * 6])
     poses, is_real = draw_teachers(rows, make_planner(**config).config, ("train", 0))
     assert poses.shape == (3, 3, 2, 8, 3)
@@ -168,7 +168,7 @@ def test_stages_draw_apart_unless_told_otherwise(
 def test_scenes_without_teachers_are_counted(
     make_planner: MakePlanner, scene_store: Path, labels: dict[str, str]
 ) -> None:
-    agent = make_planner(scene_store=str(scene_store), **labels)
+    agent = make_planner(scenes=str(scene_store), **labels)
     features, targets = make_batch(agent, frames=(4, 5, 6))
     targets["teachers"] = torch.tensor([[-1, -1], [3, -1], [-1, -1]])
     agent.compute_loss(features, targets, agent.forward(features))

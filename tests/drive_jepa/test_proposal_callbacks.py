@@ -48,7 +48,7 @@ def fit(agent: ProposalAgent, folder: Path, resume: Any = None, **trainer: Any) 
 
 @pytest.fixture
 def settings(scene_store: Path, labels: dict[str, str]) -> dict[str, Any]:
-    return {"scene_store": str(scene_store), **labels, "num_teachers": 1, "teacher_threshold": 0.2}
+    return {"scenes": str(scene_store), **labels, "num_teachers": 1, "teacher_threshold": 0.2}
 
 
 def test_score_sub_scores_and_diversity_are_logged(

@@ -79,10 +79,10 @@ def differences(one: ProposalAgentConfig, other: ProposalAgentConfig) -> set[str
 
 def test_overrides_reach_the_agent(foreign: Path) -> None:
     tiny = [f"agent.config.{name}={value}" for name, value in TINY_PLANNER.items()]
-    overrides = [*tiny, "agent.config.momentum=off", "agent.config.scene_store=/a/b", "agent.device=cpu"]
+    overrides = [*tiny, "agent.config.momentum=off", "agent.config.scenes=/a/b", "agent.device=cpu"]
     agent = instantiate(compose_agent(foreign, "agent=drive_jepa", *overrides))
     assert isinstance(agent, ProposalAgent)
-    assert agent.config == ProposalAgentConfig(**TINY_PLANNER, momentum="off", scene_store="/a/b")
+    assert agent.config == ProposalAgentConfig(**TINY_PLANNER, momentum="off", scenes="/a/b")
 
 
 @pytest.mark.parametrize(("value", "meant"), [(True, "on"), (False, "off"), ("auto", "auto")])
@@ -108,7 +108,7 @@ def test_auto_follows_the_host(
     ("settings", "message"),
     [
         ({"num_teacher": 2}, r"has no key 'num_teacher'; did you mean 'num_teachers'\?"),
-        ({"scene_store": 3}, "scene_store=3 must be of type str or null"),
+        ({"scenes": 3}, "scenes=3 must be of type str or null"),
         ({"metric": "pdm"}, "metric='pdm' must be one of auto, pdms, epdms; did you mean 'pdms'"),
         ({"scene_bytes": 100}, "scene_bytes=100 must be a multiple of 64, or 0 for scenes as long as they are"),
         ({"scene_bytes": -64}, "scene_bytes=-64 must be a multiple of 64"),

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import shutil
-import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
 import torch
 from torch.utils.data import default_collate
 
-from navsim_agents.devkit.cache_files import FILE_NAME
+from navsim_agents.common.files import read_json, write_json
 from navsim_agents.distillation import LabelStore
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.label_source import LabelSource
 from navsim_agents.drive_jepa.scene_targets import ScoringSceneBuilder, TeachersBuilder, packed_batch
-from navsim_agents.errors import DevkitError, InputError, LabelError, SceneError
+from navsim_agents.errors import InputError, LabelError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene
 from navsim_agents.scoring.packed import pack_scene
 from tests.drive_jepa.planner_scenes import Drive
+from tests.scenes.metric_caches import write_metric_cache
 from tests.scoring.tiny import arrays
-from training.cache import Builders
+from tests.training.fakes import FakeSource
+from training.cache import STAMP_FILE, Builders, build_cache
 
 NUM_BYTES = 128_000
 
@@ -39,7 +38,7 @@ def source(labels: dict[str, str], **changes: Any) -> LabelSource:
 
 def test_a_scene_is_as_long_as_it_is(scene_store: Path) -> None:
     drive = Drive(seed=1)
-    found = ScoringSceneBuilder(str(scene_store), None).compute_targets(drive.scene(5))["scoring_scene"]
+    found = ScoringSceneBuilder(str(scene_store)).compute_targets(drive.scene(5))["scoring_scene"]
     wanted = pack_scene(SceneStore(scene_store)[drive.token(5)])
     assert found.encode("latin-1") == wanted.numpy().tobytes()
     assert len(found) < NUM_BYTES
@@ -49,7 +48,7 @@ def test_collated_scenes_are_the_stacked_records(scene_store: Path) -> None:
     """Texts of any length as NAVSIM's default collation leaves them, and rows of one length as it stacks them."""
     drives = [Drive(seed=seed).scene(frame) for seed in (0, 1) for frame in (4, 6)]
     for num_bytes in (0, NUM_BYTES):
-        builder = ScoringSceneBuilder(str(scene_store), None, num_bytes)
+        builder = ScoringSceneBuilder(str(scene_store), num_bytes)
         collated = default_collate([builder.compute_targets(scene) for scene in drives])["scoring_scene"]
         found = packed_batch(collated, torch.device("cpu"))
         records = [pack_scene(SceneStore(scene_store)[scene.scene_metadata.initial_token]) for scene in drives]
@@ -62,7 +61,7 @@ def test_collated_scenes_are_the_stacked_records(scene_store: Path) -> None:
 
 def test_the_packed_scene_of_a_given_length_is_the_stores(scene_store: Path) -> None:
     drive = Drive(seed=1)
-    found = ScoringSceneBuilder(str(scene_store), None, NUM_BYTES).compute_targets(drive.scene(5))["scoring_scene"]
+    found = ScoringSceneBuilder(str(scene_store), NUM_BYTES).compute_targets(drive.scene(5))["scoring_scene"]
     assert (found.dtype, found.shape) == (torch.uint8, (NUM_BYTES,))
     assert torch.equal(found, pack_scene(SceneStore(scene_store)[drive.token(5)], NUM_BYTES))
 
@@ -70,19 +69,19 @@ def test_the_packed_scene_of_a_given_length_is_the_stores(scene_store: Path) -> 
 def test_a_folder_of_stores_is_one(scene_store: Path) -> None:
     """The built-in world writes a store for each folder of logs, all in scoring_scenes."""
     scene = Drive(seed=0).scene(4)
-    one, many = (ScoringSceneBuilder(str(path), None, NUM_BYTES) for path in (scene_store, scene_store.parent))
+    one, many = (ScoringSceneBuilder(str(path), NUM_BYTES) for path in (scene_store, scene_store.parent))
     assert torch.equal(one.compute_targets(scene)["scoring_scene"], many.compute_targets(scene)["scoring_scene"])
     assert one.get_unique_name() == many.get_unique_name()
 
 
 def test_a_missing_scene_is_named_with_a_way_out(scene_store: Path) -> None:
-    builder = ScoringSceneBuilder(str(scene_store), None, NUM_BYTES)
-    with pytest.raises(InputError, match=r"scene 0002000000000004 is not in scene_store=.*trainval, which holds 10"):
+    builder = ScoringSceneBuilder(str(scene_store), NUM_BYTES)
+    with pytest.raises(InputError, match=r"scene 0002000000000004 is not among the 10 of scenes=.*trainval; export it"):
         builder.compute_targets(Drive(seed=2).scene(4))
 
 
 def test_a_scene_that_is_too_long_is_named(scene_store: Path) -> None:
-    builder = ScoringSceneBuilder(str(scene_store), None, 6400)
+    builder = ScoringSceneBuilder(str(scene_store), 6400)
     with pytest.raises(
         SceneError, match=r"scene 0001000000000004 of log log-7: .* needs \d+ bytes, but num_bytes=6400"
     ):
@@ -93,7 +92,7 @@ def test_a_scene_that_the_metric_cannot_be_computed_in_is_named(scene_store: Pat
     drive = Drive(seed=1)
     with SceneStoreWriter(tmp_path / "v1") as writer:
         writer.add(replace(SceneStore(scene_store)[drive.token(4)], devkit="v1.1"))
-    pdms, epdms = (ScoringSceneBuilder(str(tmp_path / "v1"), None, NUM_BYTES, metric) for metric in ("pdms", "epdms"))
+    pdms, epdms = (ScoringSceneBuilder(str(tmp_path / "v1"), NUM_BYTES, metric) for metric in ("pdms", "epdms"))
     assert pdms.compute_targets(drive.scene(4))["scoring_scene"].any()
     with pytest.raises(SceneError, match=r"scene 0001000000000004 of log log-7: .* is of devkit v1\.1, .*metric=pdms"):
         epdms.compute_targets(drive.scene(4))
@@ -101,45 +100,33 @@ def test_a_scene_that_the_metric_cannot_be_computed_in_is_named(scene_store: Pat
 
 def test_the_metric_changes_neither_name_nor_stamp_of_a_cache(scene_store: Path) -> None:
     """Caches that were made before the builder knew the metric stay valid."""
-    builders = [ScoringSceneBuilder(str(scene_store), None, NUM_BYTES, metric) for metric in ("pdms", "epdms", None)]
+    builders = [ScoringSceneBuilder(str(scene_store), NUM_BYTES, metric) for metric in ("pdms", "epdms", None)]
     stamps = [Builders([], [builder]).stamp() for builder in builders]
     assert stamps[0] == stamps[1] == stamps[2]
-    assert set(stamps[0]["targets"][0]["settings"]) == {"_metric_cache_path", "_num_bytes", "_scene_store"}
 
 
-@pytest.mark.parametrize("paths", [(None, None), ("a", "b")])
-def test_scenes_come_from_one_place(paths: tuple[Any, Any]) -> None:
-    with pytest.raises(InputError, match=r"reads scenes from one of the two; set agent\.config\.scene_store="):
-        ScoringSceneBuilder(*paths, NUM_BYTES)
-
-
-def test_scenes_of_a_metric_cache_are_read_through_the_devkit_room(
-    scene_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-
-    def load_metric_scene(path: str, token: str) -> ScoringScene:
-        asked.append((path, token))
-        return SceneStore(scene_store)[token]
-
-    room = SimpleNamespace(load_metric_scene=load_metric_scene)
-    monkeypatch.setitem(sys.modules, "navsim_agents.devkit.metric_cache", room)
-    drive = Drive(seed=1)
-    found = ScoringSceneBuilder(None, "/exp/metric_cache", NUM_BYTES).compute_targets(drive.scene(5))["scoring_scene"]
-    assert asked == [("/exp/metric_cache", drive.token(5))]
-    assert torch.equal(found, pack_scene(SceneStore(scene_store)[drive.token(5)], NUM_BYTES))
+def test_a_cache_of_the_release_before_is_gone_on_with(scene_store: Path, tmp_path: Path) -> None:
+    """Its stamp names the source by two settings, and holds its path; what else it says must be the same."""
+    builders = Builders([], [ScoringSceneBuilder(str(scene_store), NUM_BYTES, "pdms")])
+    about = builders.stamp()["targets"][0]
+    assert about["settings"] == {"_num_bytes": NUM_BYTES}
+    earlier = {"_metric_cache_path": None, "_num_bytes": NUM_BYTES, "_scene_store": "/where/it/was"}
+    write_json(tmp_path / STAMP_FILE, {**builders.stamp(), "targets": [{**about, "settings": earlier}]})
+    assert build_cache(tmp_path, FakeSource(), builders, []) == []
+    assert read_json(tmp_path / STAMP_FILE) == builders.stamp()
+    longer = {**earlier, "_num_bytes": 2 * NUM_BYTES}
+    write_json(tmp_path / STAMP_FILE, {**builders.stamp(), "targets": [{**about, "settings": longer}]})
+    with pytest.raises(
+        InputError, match=r"other builders \(targets\[0\].settings._num_bytes: 256000 there, 128000 now\)"
+    ):
+        build_cache(tmp_path, FakeSource(), builders, [])
 
 
 def test_an_agent_without_scenes_can_plan_but_not_train(make_planner: Callable[..., ProposalAgent]) -> None:
     agent = make_planner()
     assert agent.compute_trajectory(Drive().agent_input(4)).poses.shape == (8, 3)
-    with pytest.raises(InputError, match="scene_store=None and metric_cache_path=None"):
+    with pytest.raises(InputError, match=r"agent\.config\.scenes is null, but .*; set agent\.config\.scenes="):
         agent.get_target_builders()
-
-
-def test_a_folder_without_a_store_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no scene store; write one with cache_tools\.export_scenes"):
-        ScoringSceneBuilder(str(tmp_path), None, NUM_BYTES).get_unique_name()
 
 
 def test_names_change_with_settings_and_scenes_but_not_with_the_place(scene_store: Path, tmp_path: Path) -> None:
@@ -148,40 +135,22 @@ def test_names_change_with_settings_and_scenes_but_not_with_the_place(scene_stor
     less = tmp_path / "less"
     with SceneStoreWriter(less) as writer:
         writer.add(SceneStore(scene_store)[Drive(seed=1).token(4)])
-    first = ScoringSceneBuilder(str(scene_store), None, NUM_BYTES).get_unique_name()
-    assert ScoringSceneBuilder(str(moved), None, NUM_BYTES).get_unique_name() == first
+    first = ScoringSceneBuilder(str(scene_store), NUM_BYTES).get_unique_name()
+    assert ScoringSceneBuilder(str(moved), NUM_BYTES).get_unique_name() == first
     others = [
-        ScoringSceneBuilder(str(less), None, NUM_BYTES),
-        ScoringSceneBuilder(str(scene_store), None, 2 * NUM_BYTES),
-        ScoringSceneBuilder(str(scene_store), None),
+        ScoringSceneBuilder(str(less), NUM_BYTES),
+        ScoringSceneBuilder(str(scene_store), 2 * NUM_BYTES),
+        ScoringSceneBuilder(str(scene_store)),
     ]
     assert len({first, *(builder.get_unique_name() for builder in others)}) == 4
 
 
-def write_metric_cache(folder: Path, contents: dict[str, bytes], time_s: int = 1_700_000_000) -> Path:
-    for token, content in contents.items():
-        path = folder / "log" / "unknown" / token / FILE_NAME
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
-        os.utime(path, (time_s, time_s))
-    return folder
-
-
-def test_names_change_with_the_files_of_a_metric_cache_but_not_with_its_place(tmp_path: Path) -> None:
-    first = write_metric_cache(tmp_path / "first", {"a": b"1", "b": b"22"})
-    moved = tmp_path / "moved"
-    shutil.copytree(first, moved)
-    others = [
-        write_metric_cache(tmp_path / "fewer", {"a": b"1"}),
-        write_metric_cache(tmp_path / "renamed", {"a": b"1", "c": b"22"}),
-        write_metric_cache(tmp_path / "longer", {"a": b"1", "b": b"222"}),
-        write_metric_cache(tmp_path / "made_again", {"a": b"1", "b": b"22"}, time_s=1_700_000_001),
-    ]
-    names = [ScoringSceneBuilder(None, str(path), NUM_BYTES).get_unique_name() for path in (first, moved, *others)]
-    assert names[0] == names[1]
-    assert len(set(names)) == 5
-    with pytest.raises(DevkitError, match="metric_cache_path is what NAVSIM's run_metric_caching wrote"):
-        ScoringSceneBuilder(None, str(tmp_path / "none"), NUM_BYTES).get_unique_name()
+def test_the_name_of_a_metric_cache_stays(tmp_path: Path) -> None:
+    """What earlier releases cached of a metric cache is found: a hash of its files' places, sizes and times."""
+    write_metric_cache(tmp_path, {"a": b"1", "b": b"22"})
+    lines = b"log/a 1 1700000000\nlog/b 2 1700000000\n"
+    name = ScoringSceneBuilder(str(tmp_path), 6400).get_unique_name()
+    assert name == f"drive_jepa_scoring_scene_6400_{hashlib.sha256(lines).hexdigest()[:12]}"
 
 
 def test_the_name_of_a_store_stays(tmp_path: Path) -> None:
@@ -189,9 +158,9 @@ def test_the_name_of_a_store_stays(tmp_path: Path) -> None:
     with SceneStoreWriter(tmp_path) as writer:
         writer.add(ScoringScene.from_arrays(arrays()))
     index = hashlib.sha256((tmp_path / "index.npy").read_bytes()).hexdigest()[:12]
-    name = ScoringSceneBuilder(str(tmp_path), None, 6400).get_unique_name()
+    name = ScoringSceneBuilder(str(tmp_path), 6400).get_unique_name()
     assert name == f"drive_jepa_scoring_scene_6400_{index}"
-    assert ScoringSceneBuilder(str(tmp_path), None).get_unique_name() == f"drive_jepa_scoring_scene_{index}"
+    assert ScoringSceneBuilder(str(tmp_path)).get_unique_name() == f"drive_jepa_scoring_scene_{index}"
 
 
 def test_teachers_are_the_rows_that_reach_the_threshold(labels: dict[str, str]) -> None:
@@ -240,7 +209,7 @@ def test_builders_travel_and_their_stamp_stays(
     make_planner: Callable[..., ProposalAgent], scene_store: Path, labels: dict[str, str]
 ) -> None:
     """Opened stores must neither be pickled with a builder nor change the stamp of a cache."""
-    agent = make_planner(scene_store=str(scene_store), **labels)
+    agent = make_planner(scenes=str(scene_store), **labels)
     builders = agent.get_target_builders()
     before, stamp = pickle.dumps(builders), Builders([], builders).stamp()
     scene = Drive(seed=1).scene(6)

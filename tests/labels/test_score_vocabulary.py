@@ -18,13 +18,13 @@ import torch
 
 from cache_tools import labelling, score_vocabulary
 from cache_tools.score_vocabulary import label_scenes, summary
-from navsim_agents.devkit import variant, workers
-from navsim_agents.devkit.cache_files import FILE_NAME
+from navsim_agents.devkit import workers
 from navsim_agents.devkit.variant import Host, Variant
 from navsim_agents.distillation import LabelStore, LabelStoreWriter, scenes_digest
-from navsim_agents.errors import DevkitError, LabelError, SceneError
+from navsim_agents.errors import DevkitError, InputError, LabelError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, score_trajectories
 from tests.labels.tools import NUM_SCENES, bytes_of, make_inputs, make_scenes, make_vocabulary, options, tokens
+from tests.scenes.metric_caches import write_metric_cache
 from tests.scoring.tiny import scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,11 +158,9 @@ def test_what_is_no_scenes_fault_ends_the_run(folder, monkeypatch, error):
 
 def devkit_scorer(folder):
     """The devkit's scorer, without a devkit, of one scene's metric cache."""
-    path = folder / "cache" / "log" / "unknown" / "t" / FILE_NAME
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"x")
+    write_metric_cache(folder / "cache", {"t": b"x"})
     job = score_vocabulary.plan_run(options(folder))[1][0]
-    settings = dataclasses.replace(job.settings, metric_cache_path=str(folder / "cache"))
+    settings = dataclasses.replace(job.settings, devkit_scenes=str(folder / "cache"))
     return labelling.DevkitScorer(dataclasses.replace(job, settings=settings))
 
 
@@ -234,7 +232,7 @@ class OtherScorer(labelling.BatchedScorer):
 def test_mismatches_with_the_devkit_are_listed(folder, monkeypatch):
     monkeypatch.setattr(labelling, "DevkitScorer", OtherScorer)
     monkeypatch.setattr(score_vocabulary, "_check_devkit", lambda metric, path: None)
-    report = label_scenes(options(folder, verify=3, metric_cache_path="unused"))
+    report = label_scenes(options(folder, verify=3))
     assert report["labelled"] == NUM_SCENES
     assert len(report["mismatches"]) == 3
     assert {(row["token"], row["column"]) for row in report["mismatches"]} == {(tokens()[4], "lane_keeping")}
@@ -246,10 +244,9 @@ def test_mismatches_with_the_devkit_are_listed(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scenes": None}, "scenes is null, but backend=batched reads a SceneStore"),
         ({"backend": "abacus"}, "backend is 'abacus', but must be one of batched, devkit"),
-        ({"backend": "devkit"}, "metric_cache_path is null, but backend=devkit and verify ask"),
-        ({"verify": 2}, "metric_cache_path is null, but backend=devkit and verify ask"),
+        ({"backend": "devkit"}, r"scenes is no metric cache, but the devkit's own scorer .* reads nothing else"),
+        ({"verify": 2}, r"scenes is no metric cache, but the devkit's own scorer .* reads nothing else"),
         ({"part": 2, "num_parts": 2}, "part is 2 of num_parts=2, but parts count from 0"),
         ({"dtype": "float16"}, "dtype is 'float16', but must be one of float64, float32"),
         ({"devices": ["abacus"]}, "device is 'abacus', but must be cpu or cuda"),
@@ -258,7 +255,7 @@ def test_mismatches_with_the_devkit_are_listed(folder, monkeypatch):
     ],
 )
 def test_bad_options_are_refused(folder, changes, message):
-    with pytest.raises(LabelError, match=message):
+    with pytest.raises((LabelError, InputError), match=message):
         label_scenes(options(folder, **changes))
     assert not (folder / "labels").exists()
 
@@ -304,9 +301,10 @@ def test_a_store_that_noted_the_tokens_alone_is_read_but_not_gone_on_with(folder
 
 
 def test_devkit_must_score_the_metric(folder, monkeypatch):
-    monkeypatch.setattr(variant, "detect_host", lambda: Host(Variant.V1_1))
+    monkeypatch.setattr(score_vocabulary, "detect_host", lambda: Host(Variant.V1_1))
+    cache = write_metric_cache(folder / "cache", {"a": b"1"})
     with pytest.raises(LabelError, match=r"metric is epdms, but the devkit on the path \(v1.1\) scores pdms"):
-        label_scenes(options(folder, verify=1, metric_cache_path="unused"))
+        label_scenes(options(folder, verify=1, verify_scenes=str(cache)))
 
 
 def test_devkits_worker_needs_the_devkit(folder, monkeypatch):

@@ -195,10 +195,10 @@ def test_scenes_of_logged_data_come_from_the_worlds_store_or_the_one_named(tmp_p
         with SceneStoreWriter(place) as writer:
             writer.add(made)
     own = LoggedScenes(str(tmp_path), "test")
-    named = LoggedScenes("elsewhere", "test", scoring_scenes=str(tmp_path / "exported"))
+    named = LoggedScenes("elsewhere", "test", scenes=str(tmp_path / "exported"))
     for source in (own, named):
         assert source.scoring_scene(made.token).token == made.token
-        with pytest.raises(InputError, match=r"scene x is not among the 1 scoring scenes of .*; export it with"):
+        with pytest.raises(InputError, match=r"scene x is not among the 1 of scenes=.*; export it"):
             source.scoring_scene("x")
     with pytest.raises(InputError, match=r"there are no scoring scenes at .*mini, which pdms and epdms need; write"):
         LoggedScenes(str(tmp_path), "mini").scoring_scene("x")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from navsim_agents.common.files import read_json
+from navsim_agents.common.files import read_json, write_json
 from navsim_agents.common.settings import SettingError, read_settings
 from navsim_agents.errors import InputError
 from tests.training.fakes import LOGS, FakeSource
@@ -70,6 +70,17 @@ def test_last_weights_may_be_asked_for_instead_of_the_best(tmp_path: Path) -> No
     (run / "checkpoints" / "last.ckpt").unlink()
     with pytest.raises(InputError, match=r"holds no checkpoints/last\.ckpt"):
         load_run(run, weights="last")
+
+
+def test_a_run_of_the_release_before_says_what_to_change(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(config(run, 1), FakeSource())
+    agent = read_json(run / "agent.json")
+    write_json(run / "agent.json", {**agent, "config": {"scene_store": "/scenes"}})
+    with pytest.raises(InputError, match=r"/agent\.json is of an earlier release: scene_store is called scenes now"):
+        load_run(run)
+    write_json(run / "agent.json", agent)
+    assert load_run(run) is not None
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
