@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from navsim_agents.common.extras import EXTRAS
 from tests.environments import Environment, layered
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -197,9 +198,24 @@ def test_sdist_has_what_the_wheel_needs_and_builds_the_same(sdist: Path, wheel: 
     assert [name for name in ours.namelist() if ours.read(name) != theirs.read(name)] == []
 
 
-def test_navsim_is_not_a_requirement(wheel: Path) -> None:
+def required(wheel: Path) -> list[str]:
+    """The wheel's requirements, each with the extra that asks for it."""
     archive = zipfile.ZipFile(wheel)
     (metadata,) = [name for name in archive.namelist() if name.endswith("METADATA")]
-    required = [line for line in archive.read(metadata).decode().splitlines() if line.startswith("Requires-Dist")]
-    assert required
-    assert not [line for line in required if "navsim" in line.lower() or "nuplan" in line.lower()]
+    lines = archive.read(metadata).decode().splitlines()
+    return [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist")]
+
+
+def test_navsim_is_not_a_requirement(wheel: Path) -> None:
+    assert required(wheel)
+    assert not [line for line in required(wheel) if "navsim" in line.lower() or "nuplan" in line.lower()]
+
+
+def test_extras_that_repeat_others_repeat_them_whole(wheel: Path) -> None:
+    asked: dict[str, set[str]] = {}
+    for line in required(wheel):
+        what, _, extra = line.replace(" ", "").partition(";extra==")
+        asked.setdefault(extra.strip("\"'"), set()).add(what)
+    assert set(asked) == {"", *EXTRAS, "demo", "test"}
+    assert asked["demo"] == set().union(*(asked[extra] for extra in EXTRAS))
+    assert asked["labels"] | asked["video"] <= asked["test"]
