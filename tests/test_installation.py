@@ -6,11 +6,14 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
 from navsim_agents.common.extras import EXTRAS
+from tests.door import confusing_folder, environment
 from tests.environments import Environment, layered
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,8 +50,8 @@ class Neighbour(SearchPathPlugin):
 """
 
 
-def run(*command: str, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def run(*command: str, cwd: Path, env: Optional[Mapping[str, str]] = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -142,6 +145,17 @@ def test_foreign_hydra_application_builds_our_agent(wheel: Path, application: Pa
 
 def test_commands_run_from_another_folder(installed: Environment, tmp_path: Path) -> None:
     assert "layout: ???" in installed.output("-m", "cache_tools.index_videos", "--cfg", "job", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("init", [True, False], ids=["packages", "folders"])
+def test_console_script_runs_beside_packages_of_the_same_names(
+    installed: Environment, init: bool, tmp_path: Path
+) -> None:
+    """In a folder with the user's own ``training/`` and ``cache_tools/``, which is on ``PYTHONPATH`` too."""
+    folder = confusing_folder(tmp_path / "users", init)
+    script = str(installed.folder / "bin" / "drive-jepa")
+    for command, setting in (("index-videos", "layout: ???"), ("report", "evaluation: ???")):
+        assert setting in run(script, command, "--cfg", "job", cwd=folder, env=environment(folder))
 
 
 def test_nothing_but_our_packages_can_be_imported(installed: Environment, tmp_path: Path) -> None:

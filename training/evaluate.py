@@ -1,4 +1,4 @@
-"""``python -m training.evaluate``: plan every scene of a split with each agent and measure the plans."""
+"""Plans every scene of a split with each agent and measures the plans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m training.train``: train an agent on logs in NAVSIM's on-disk formats, without the devkit."""
+"""Trains an agent on logs in NAVSIM's on-disk formats, without the devkit."""
 
 from __future__ import annotations
 
