@@ -25,7 +25,7 @@ $(VENV)/.installed: setup.py pyproject.toml
 	touch $@
 
 demo: setup
-	$(BIN)/python -m training.demo output=$(DEMO_OUTPUT)
+	$(BIN)/drive-jepa demo output=$(DEMO_OUTPUT)
 
 test: lint unit
 

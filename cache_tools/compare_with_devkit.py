@@ -1,4 +1,4 @@
-"""Shows that the batched scorer gives the devkit's own answers, on scenes of your own metric cache.
+"""Shows that the scorer gives the devkit's own answers, on scenes of your own metric cache.
 
     python -m cache_tools.compare_with_devkit scenes=CACHE output=parity.json
 

@@ -9,6 +9,7 @@ scenes that failed. Run it again to go on after an interruption. The worker is a
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -68,7 +69,7 @@ def run(config: ExportScenesConfig) -> None:
         sys.exit(f"no scene could be exported; the first failure: {report.failures[0].error}")
 
 
-def main() -> None:
+def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Entry point; without a devkit Hydra could not even find the workers' configs."""
     try:
         variant = detect_host().variant
@@ -79,7 +80,7 @@ def main() -> None:
             "DevkitError: no NAVSIM devkit is on the path, but its metric caches are pickles of its classes; put the "
             "devkit that made the cache and nuplan-devkit on PYTHONPATH, then see python -m navsim_agents.devkit"
         )
-    run()
+    run(arguments)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Says what is in a label store: teachers per scene, how scores are distributed, how much of the vocabulary teaches.
+"""Says what is in a label store: teachers a scene, scores, how much of the vocabulary teaches.
 
 python -m cache_tools.label_statistics labels=LABELS output=FOLDER
 """

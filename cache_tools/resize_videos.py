@@ -1,4 +1,4 @@
-"""Writes small copies of a data set's videos: frames at the clips' rate and size, each a JPEG of its own.
+"""Writes small copies of a data set's videos: frames at the clips' rate and size, as JPEG.
 
     python -m cache_tools.resize_videos manifest=covla.jsonl root=COVLA output=COVLA_SMALL
 

@@ -1,4 +1,4 @@
-"""Labels scenes: every trajectory of the vocabulary × every scene → every sub-score and the score, in a label store.
+"""Labels scenes: a label store of every sub-score of every vocabulary trajectory in every scene.
 
     python -m cache_tools.score_vocabulary scenes=STORE vocabulary=V.npy metric=epdms output=LABELS workers=2
 

@@ -1,4 +1,4 @@
-"""Checks a NAVSIM submission before the server does, of v1.1 or v2.2, without devkit or network.
+"""Checks a submission of NAVSIM v1.1 or v2.2 before the server does, without devkit or network.
 
     python -m cache_tools.validate_submission submission=submission.pkl tokens=…/scene_filter/navtest.yaml
 

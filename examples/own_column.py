@@ -1,6 +1,6 @@
-"""Measure something of your own: register a group of columns, then evaluate as ``python -m training.evaluate`` does.
+"""Measure something of your own: register a group of columns, then evaluate as ``drive-jepa evaluate`` does.
 
-First: python -m training.demo output=outputs/demo
+First: drive-jepa demo output=outputs/demo
 Then:  python examples/own_column.py outputs/demo
 """
 

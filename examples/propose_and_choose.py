@@ -1,7 +1,7 @@
 """Plan one scene with the full planner: its proposals, what it foresees of each, and what the simulator says.
 
-First: python -m navsim_agents.world output=world logs=12 cameras=[cam_f0]
-       python -m training.train agent=drive_jepa_small data.root=world output=run \
+First: drive-jepa world output=world logs=12 cameras=[cam_f0]
+       drive-jepa train agent=drive_jepa_small data.root=world output=run \
            agent.config.scenes=world/scoring_scenes
 Then:  python examples/propose_and_choose.py run world [picture.png]
 """
@@ -12,21 +12,16 @@ import sys
 from pathlib import Path
 from typing import Optional
 
-from navsim_agents.drive_jepa.selection import Choice
-from navsim_agents.scenes import open_scenes
-from navsim_agents.scoring import score_trajectories
-from navsim_agents.scoring.diversity import diversity
-from training.sources import LoggedScenes, sensors_of
-from training.train import load_run
+from navsim_agents import Choice, SceneLoader, diversity, load_agent, open_scenes, score_trajectories, sensors_of
 
 
 def main(run: Path, world: Path, picture: Optional[Path] = None) -> None:
     """Print the proposals of the first scene that the agent has not seen, the best foreseen score first."""
-    agent = load_run(run)
-    source = LoggedScenes(str(world), "test", sensors_of([agent]))
-    reader = source.open(source.log_names()[0])
-    choice = agent.choose(reader.get_scene(reader.tokens[0]).get_agent_input(), agent.config.depth)
-    scene = open_scenes(str(world / "scoring_scenes")).scene(reader.tokens[0])
+    agent = load_agent(run)
+    scenes = SceneLoader(world, "test", sensors_of([agent]))
+    token = scenes.tokens[0]
+    choice = agent.choose(scenes.get_scene(token).get_agent_input(), agent.config.depth)
+    scene = open_scenes(str(world / "scoring_scenes")).scene(token)
     true = score_trajectories(scene, choice.proposals.poses.double(), metric="epdms")
     print(" proposal  foreseen  with momentum  simulator   ends at x, y [m]")
     for row in choice.scores.argsort(descending=True).tolist():

@@ -6,10 +6,14 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
+from navsim_agents.common.extras import EXTRAS
+from tests.door import confusing_folder, environment
 from tests.environments import Environment, layered
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,8 +50,8 @@ class Neighbour(SearchPathPlugin):
 """
 
 
-def run(*command: str, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def run(*command: str, cwd: Path, env: Optional[Mapping[str, str]] = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -143,6 +147,17 @@ def test_commands_run_from_another_folder(installed: Environment, tmp_path: Path
     assert "layout: ???" in installed.output("-m", "cache_tools.index_videos", "--cfg", "job", cwd=tmp_path)
 
 
+@pytest.mark.parametrize("init", [True, False], ids=["packages", "folders"])
+def test_console_script_runs_beside_packages_of_the_same_names(
+    installed: Environment, init: bool, tmp_path: Path
+) -> None:
+    """In a folder with the user's own ``training/`` and ``cache_tools/``, which is on ``PYTHONPATH`` too."""
+    folder = confusing_folder(tmp_path / "users", init)
+    script = str(installed.folder / "bin" / "drive-jepa")
+    for command, setting in (("index-videos", "layout: ???"), ("report", "evaluation: ???")):
+        assert setting in run(script, command, "--cfg", "job", cwd=folder, env=environment(folder))
+
+
 def test_nothing_but_our_packages_can_be_imported(installed: Environment, tmp_path: Path) -> None:
     """The checkout's other folders have names that users' own have too."""
     program = "import importlib.util, sys; print([name for name in sys.argv[1:] if importlib.util.find_spec(name)])"
@@ -197,9 +212,24 @@ def test_sdist_has_what_the_wheel_needs_and_builds_the_same(sdist: Path, wheel: 
     assert [name for name in ours.namelist() if ours.read(name) != theirs.read(name)] == []
 
 
-def test_navsim_is_not_a_requirement(wheel: Path) -> None:
+def required(wheel: Path) -> list[str]:
+    """The wheel's requirements, each with the extra that asks for it."""
     archive = zipfile.ZipFile(wheel)
     (metadata,) = [name for name in archive.namelist() if name.endswith("METADATA")]
-    required = [line for line in archive.read(metadata).decode().splitlines() if line.startswith("Requires-Dist")]
-    assert required
-    assert not [line for line in required if "navsim" in line.lower() or "nuplan" in line.lower()]
+    lines = archive.read(metadata).decode().splitlines()
+    return [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist")]
+
+
+def test_navsim_is_not_a_requirement(wheel: Path) -> None:
+    assert required(wheel)
+    assert not [line for line in required(wheel) if "navsim" in line.lower() or "nuplan" in line.lower()]
+
+
+def test_extras_that_repeat_others_repeat_them_whole(wheel: Path) -> None:
+    asked: dict[str, set[str]] = {}
+    for line in required(wheel):
+        what, _, extra = line.replace(" ", "").partition(";extra==")
+        asked.setdefault(extra.strip("\"'"), set()).add(what)
+    assert set(asked) == {"", *EXTRAS, "demo", "test"}
+    assert asked["demo"] == set().union(*(asked[extra] for extra in EXTRAS))
+    assert asked["labels"] | asked["video"] <= asked["test"]

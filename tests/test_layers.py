@@ -19,6 +19,8 @@ ALLOWED = {
     "errors": set(),
     "poses": set(),
     "common": {"errors"},
+    "commands": {"errors", "common"},
+    "__main__": {"commands"},
     "models": {"errors", "common"},
     "scoring": {"errors", "common"},
     "distillation": {"errors", "common", "scoring"},

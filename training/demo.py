@@ -1,4 +1,4 @@
-"""``python -m training.demo``: a world, trained agents, their evaluation and a report, with nothing downloaded.
+"""Makes a world, trains agents, evaluates them and writes a report, with nothing downloaded.
 
 The stages are the package's own commands, printed as they run. An interrupted demo goes on where it stopped.
 """

@@ -1,4 +1,4 @@
-"""``python -m training.evaluate``: plan every scene of a split with each agent and measure the plans."""
+"""Plans every scene of a split with each agent and measures the plans."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from navsim_agents.common.command import command
 from navsim_agents.common.conventions import DRIVING_COMMANDS, METRIC_NAMES, NUM_POSES
 from navsim_agents.common.ending import is_machines_fault
 from navsim_agents.common.files import whole_file, write_json, write_text
+from navsim_agents.data.logs import sensors_of
+from navsim_agents.drive_jepa.runs import BEST, LAST, build_agent, load_agent
 from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError
 from training.baselines import BASELINES
@@ -24,9 +26,8 @@ from training.config import EvaluateConfig
 from training.metrics import PlannedScenes, compute_columns
 from training.plan_scores import PlanScorer
 from training.seeds import spread_table, spreads
-from training.sources import LoggedScenes, SceneSource, choose_logs, sensors_of
+from training.sources import LoggedScenes, SceneSource, choose_logs
 from training.table import summary_table
-from training.train import BEST, LAST, build_agent, load_run
 
 PLANS_FILE = "plans.npz"
 SUMMARY_FILE = "summary.json"
@@ -96,7 +97,7 @@ def load_agents(config: EvaluateConfig) -> dict[str, Any]:
     if config.weights not in (BEST, LAST):
         raise InputError(f"weights={config.weights!r}, but must be {BEST} or {LAST}")
     for name, run in config.runs.items():
-        agents[name] = load_run(Path(run), config.run_settings.get(name, {}), config.weights)
+        agents[name] = load_agent(run, settings=config.run_settings.get(name), weights=config.weights)
     if config.agent is not None:
         agents[config.agent_name] = build_agent(config.agent)
     if not agents:

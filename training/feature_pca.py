@@ -1,4 +1,4 @@
-"""``python -m training.feature_pca``: what an encoder sees in a clip, as a picture.
+"""Shows what an encoder sees in a clip, as a picture.
 
 The three directions in which a clip's tokens differ most become red, green and blue: parts of the picture that the
 encoder takes for alike have one colour. One row of frames, then one row an encoder; columns are the tokens' time steps.

@@ -1,7 +1,7 @@
-"""``python -m training.pretrain``: teach the video encoder on driving videos, without labels (V-JEPA).
+"""Teaches the video encoder on driving videos, without labels (V-JEPA).
 
-    python -m training.pretrain output=RUN data=…                                   one GPU, or the CPU
-    torchrun --nproc_per_node 8 -m training.pretrain output=RUN data=…              eight GPUs
+    drive-jepa pretrain output=RUN data=…                                                 one GPU, or the CPU
+    torchrun --nproc_per_node 8 --no-python drive-jepa pretrain output=RUN data=…         eight GPUs
 
 Ctrl-C ends the run after the step under way and saves it; the same command goes on.
 """

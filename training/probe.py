@@ -1,4 +1,4 @@
-"""``python -m training.probe``: which encoder is the better one to plan on?
+"""Finds out which encoder is the better one to plan on.
 
 The perception-free planner is trained on each encoder, frozen, for the same budget and evaluated on unseen logs, over
 several seeds: the paper's comparison of encoders. ``random`` stands for weights that are drawn from the seed. Encoders

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Protocol
 
 from navsim_agents.data.logs import SceneLoader, find_logs
-from navsim_agents.data.types import CAMERA_NAMES, NUM_HISTORY_FRAMES
 from navsim_agents.errors import InputError
 from navsim_agents.scenes import KINDS, shared_scenes
 from navsim_agents.scoring import ScoringScene
@@ -118,15 +117,3 @@ class LoggedScenes:
     @property
     def _folder(self) -> Path:
         return Path(self.root) / "navsim_logs" / self.split
-
-
-def sensors_of(agents: Iterable[Any]) -> dict[str, tuple[int, ...]]:
-    """Cameras and history frames that any of ``agents`` asks for; True in a sensor config means every frame."""
-    wanted: dict[str, set[int]] = {}
-    for agent in agents:
-        config = agent.get_sensor_config()
-        for name in CAMERA_NAMES:
-            frames = getattr(config, name)
-            frames = range(NUM_HISTORY_FRAMES) if frames is True else frames or ()
-            wanted.setdefault(name, set()).update(frames)
-    return {name: tuple(sorted(frames)) for name, frames in wanted.items() if frames}

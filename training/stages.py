@@ -8,13 +8,13 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from navsim_agents.commands import command_line, executable_line
 from navsim_agents.common.files import read_json, write_json
 from navsim_agents.errors import NavsimDriveJepaError
 
@@ -34,8 +34,13 @@ class Stage:
 
     @property
     def command(self) -> list[str]:
-        """What the shell would run."""
-        return ["python", "-m", self.module, *self.arguments, *self.running]
+        """What a user would type."""
+        return command_line(self.module, *self.arguments, *self.running)
+
+    @property
+    def executable(self) -> list[str]:
+        """What is run: the same, found without a search, whatever lies in the working directory."""
+        return executable_line(self.module, *self.arguments, *self.running)
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,8 @@ def _run_stage(
 ) -> StageResult:
     write_json(_record_path(output, stage), record)
     start = time.monotonic()
-    command = [sys.executable, *stage.command[1:]]
     try:
-        code = subprocess.run(command, env={**os.environ, **(environment or {})}, check=False).returncode
+        code = subprocess.run(stage.executable, env={**os.environ, **(environment or {})}, check=False).returncode
     finally:
         seconds = round(record["seconds"] + time.monotonic() - start, 1)
         write_json(_record_path(output, stage), {**record, "seconds": seconds})

@@ -1,4 +1,4 @@
-"""``python -m training.train``: train an agent on logs in NAVSIM's on-disk formats, without the devkit."""
+"""Trains an agent on logs in NAVSIM's on-disk formats, without the devkit."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-import hydra
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from hydra.errors import InstantiationException
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from navsim_agents.common.command import command
-from navsim_agents.common.files import read_json, write_json, write_text
-from navsim_agents.common.settings import SettingError, refuse_old_name
-from navsim_agents.errors import CheckpointError, InputError, NavsimDriveJepaError
+from navsim_agents.common.files import write_json, write_text
+from navsim_agents.data.logs import sensors_of
+from navsim_agents.drive_jepa.runs import AGENT_FILE, CHECKPOINT_FOLDER, RESULT_FILE, build_agent, last_checkpoint
+from navsim_agents.errors import CheckpointError, InputError
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.key_table import mismatches
 from training.cache import Builders, LogResult, build_cache
@@ -30,12 +29,7 @@ from training.config import TrainConfig
 from training.dataset import CachedScenes, collate
 from training.history import History
 from training.lightning_module import AgentModule
-from training.sources import LoggedScenes, SceneSource, sensors_of, split_logs
-
-AGENT_FILE = "agent.json"
-RESULT_FILE = "result.json"
-CHECKPOINT_FOLDER = "checkpoints"
-BEST, LAST = "best", "last"
+from training.sources import LoggedScenes, SceneSource, split_logs
 
 
 @command(TrainConfig, "training.conf.train")
@@ -87,69 +81,6 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
     if trainer.is_global_zero:
         write_json(output / RESULT_FILE, result)
     return result
-
-
-def build_agent(agent_config: Any, checkpoint: Optional[str] = None) -> Any:
-    """The agent of a composed group, initialised; with the weights of ``checkpoint`` where one is given.
-
-    Raises:
-        NavsimDriveJepaError: as the agent does of its settings.
-    """
-    settings = dict(agent_config)
-    if checkpoint is not None:
-        settings["checkpoint_path"] = checkpoint
-    try:
-        agent = hydra.utils.instantiate(settings)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, NavsimDriveJepaError):  # the rule that was broken, not where Hydra stood
-            raise error.__cause__ from None
-        raise
-    agent.initialize()
-    return agent
-
-
-def load_run(run: Path, settings: Optional[Mapping[str, Any]] = None, weights: str = BEST) -> Any:
-    """The agent that ``python -m training.train output=<run>`` trained.
-
-    Args:
-        run: folder of the training.
-        settings: replace keys of its config, for a choice that does not touch the weights.
-        weights: ``best`` of the validation, or ``last``.
-
-    Raises:
-        InputError: the training is not finished, has not kept these weights, or is of a release that called settings
-            otherwise.
-    """
-    if not (run / RESULT_FILE).exists():
-        raise InputError(f"{run} holds no {RESULT_FILE}; finish it: python -m training.train output={run} …")
-    result = read_json(run / RESULT_FILE)
-    agent = read_json(run / AGENT_FILE)
-    own = agent.get("config") or {}
-    _refuse_old_names(own, run / AGENT_FILE)
-    if settings:
-        agent["config"] = {**own, **settings}
-    if weights == BEST:
-        return build_agent(agent, str(run / result["best_checkpoint"]))
-    last = last_checkpoint(run)
-    if last is None:
-        raise InputError(f"{run} holds no {CHECKPOINT_FOLDER}/last.ckpt; ask for weights={BEST}")
-    return build_agent(agent, last)
-
-
-def _refuse_old_names(settings: Mapping[str, Any], path: Path) -> None:
-    for key in settings:
-        try:
-            refuse_old_name(key, None)
-        except SettingError as error:
-            raise InputError(
-                f"{path} is of an earlier release: {error}, or delete the line where it is null"
-            ) from error
-
-
-def last_checkpoint(output: Path) -> Optional[str]:
-    """Where an interrupted run goes on, or None."""
-    path = output / CHECKPOINT_FOLDER / "last.ckpt"
-    return str(path) if path.exists() else None
 
 
 def _fill_cache(config: TrainConfig, source: SceneSource, agent: Any, log_names: Sequence[str]) -> None:

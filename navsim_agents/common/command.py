@@ -6,7 +6,8 @@ import dataclasses
 import functools
 import os
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Callable, Optional, TypeVar
 
@@ -24,8 +25,8 @@ HYDRAS_REFUSAL = re.compile(r"Could not override '([^']+)'")
 """How Hydra's message about a setting begins that is in no YAML."""
 
 
-def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], None]], Callable[[], None]]:
-    """Make a function of settings the entry point of a command.
+def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], None]], Callable[..., None]]:
+    """Make a function of settings the entry point of a command, which takes Hydra's arguments (by default sys.argv's).
 
     Settings come from Hydra and are checked: every key and type against ``kind``, and whether the paths that it
     declares can be written and would overwrite what the command reads. What is wrong ends in one line.
@@ -36,20 +37,22 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
     """
     package, _, name = config.rpartition(".")
 
-    def decorate(work: Callable[[ConfigT], None]) -> Callable[[], None]:
+    def decorate(work: Callable[[ConfigT], None]) -> Callable[..., None]:
         @functools.wraps(work)
-        def main() -> None:
+        def main(arguments: Optional[Sequence[str]] = None) -> None:
             users = os.environ.get(TRACEBACK_SWITCH)
+            called = sys.argv
 
             @functools.wraps(work)
             def job(composed: DictConfig) -> None:
                 _set_switch(users)  # child processes shall have the user's
+                sys.argv = called  # and the whole command line, which Lightning's ddp runs again
                 with ends_in_one_line():
                     settings = read_settings(kind, composed)
                     check_outputs(settings)
                     work(settings)
 
-            with ends_in_one_line(), _hydra_raises(users), _old_names_refused(kind):
+            with ends_in_one_line(), _hydra_raises(users), _hydra_reads(name, arguments), _old_names_refused(kind):
                 entry: Any = hydra.main(version_base="1.2", config_path=f"pkg://{package}", config_name=name)(job)
                 entry()
 
@@ -79,6 +82,18 @@ def _old_names_refused(kind: type) -> Iterator[None]:
             key = found.group(1)
             refuse_old_name(key, None if "." in key else [field.name for field in dataclasses.fields(kind)])
         raise
+
+
+@contextmanager
+def _hydra_reads(name: str, arguments: Optional[Sequence[str]]) -> Iterator[None]:
+    """Inside, the command line is ``arguments``, where there are some."""
+    called = sys.argv
+    if arguments is not None:
+        sys.argv = [f"drive-jepa {name.replace('_', '-')}", *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = called
 
 
 def _set_switch(value: Optional[str]) -> None:

@@ -6,9 +6,9 @@ named by the token of its last history frame ("now"). Numbers and selection are 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -97,6 +97,18 @@ def sensor_frames(sensors: Sensors, num_history_frames: int) -> dict[str, tuple[
                 f"{name} is asked for in frames {list(frames)}, but history frames are {list(every_frame)}"
             )
     return {name: tuple(frames) for name, frames in wanted.items()}
+
+
+def sensors_of(agents: Iterable[Any]) -> dict[str, tuple[int, ...]]:
+    """Cameras and history frames that any of ``agents`` asks for; True in a sensor config means every frame."""
+    wanted: dict[str, set[int]] = {}
+    for agent in agents:
+        config = agent.get_sensor_config()
+        for name in CAMERA_NAMES:
+            frames = getattr(config, name)
+            frames = range(NUM_HISTORY_FRAMES) if frames is True else frames or ()
+            wanted.setdefault(name, set()).update(frames)
+    return {name: tuple(sorted(frames)) for name, frames in wanted.items() if frames}
 
 
 def split_into_scenes(frames: list[LogFrame], num_frames: int, frame_interval: int) -> Iterator[list[LogFrame]]:

@@ -1,4 +1,4 @@
-"""``python -m navsim_agents.devkit``: checks the installation."""
+"""Checks installation, environment variables, pictures and metric caches."""
 
 import sys
 

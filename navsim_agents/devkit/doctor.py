@@ -101,7 +101,7 @@ def versions() -> Iterator[str]:
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Options of the command; without any, only the installation is examined."""
-    parser = argparse.ArgumentParser(prog="python -m navsim_agents.devkit", description=__doc__)
+    parser = argparse.ArgumentParser(prog="drive-jepa doctor", description=__doc__)
     parser.add_argument("--data-root", type=Path, help="folder of navsim_logs and sensor_blobs: look at every picture")
     parser.add_argument("--split", action="append", default=[], help="of the data; may be repeated; default: all")
     parser.add_argument(

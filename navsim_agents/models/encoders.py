@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 from navsim_agents.models.checkpoint import load_encoder_weights
 from navsim_agents.models.presets import encoder_preset
@@ -38,6 +38,26 @@ def build_encoder(
             activation_checkpointing=activation_checkpointing,
         )
     return VideoEncoder(encoder_preset(name, activation_checkpointing=activation_checkpointing))
+
+
+def load_encoder(
+    name: str, path: Optional[Union[str, Path]] = None, *, image_size: tuple[int, int] = (256, 512)
+) -> AnyEncoder:
+    """Encoder called ``name`` for inference: clips [B, 3, T, H, W] after ``PixelNormalize`` become tokens [B, N, D].
+
+    Args:
+        name: ``vit_l``, another of ``ENCODER_PRESETS``, or ``timm:<name>``.
+        path: pretrained weights, of V-JEPA 2, Drive-JEPA or ``drive-jepa pretrain``; random weights without.
+        image_size: height and width [px]; only timm's encoders need to know them.
+
+    Raises:
+        InputError: no such encoder.
+        CheckpointError: the weights are not of this encoder.
+    """
+    encoder = build_encoder(name, image_size)
+    if path is not None:
+        load_pretrained(encoder, Path(path).expanduser())
+    return encoder.eval()
 
 
 def load_pretrained(encoder: AnyEncoder, path: Union[str, Path]) -> None:

@@ -1,4 +1,7 @@
-"""Write a driving world in NAVSIM's formats: ``python -m navsim_agents.world output=<folder> logs=12 seed=0``."""
+"""Writes a driving world in NAVSIM's on-disk formats, with its scoring scenes.
+
+drive-jepa world output=<folder> logs=12 seed=0
+"""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from navsim_agents.data.logs import sensors_of
 from navsim_agents.errors import InputError
 from tests.training.fakes import LOGS, SCENES_PER_LOG, FakeSource, TinyAgent
 from training.config import EvaluateConfig
 from training.evaluate import choose_scenes, evaluate
-from training.sources import sensors_of
 from training.table import summary_table
 
 AGENT = {"_target_": "tests.training.fakes.TinyAgent"}

@@ -11,6 +11,7 @@ from typing import Any, Callable, Optional
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from navsim_agents.commands import COMMANDS
 from navsim_agents.errors import InputError
 from training.demo_config import DemoConfig, Pretraining, TrainingRun, Variant, WorldSize
 from training.demo_stages import demo_stages, in_hydra
@@ -26,7 +27,7 @@ class Shell:
         self._act = act or (lambda module: 0)
 
     def __call__(self, command: list[str], **_: Any) -> SimpleNamespace:
-        module = command[2]
+        module = COMMANDS[command[2]]
         self.modules.append(module)
         folder = self._folders[module]
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,9 +37,9 @@ class Shell:
 
 def chain(output: Path, train_arguments: tuple[str, ...] = ("epochs=2",), workers: str = "workers=2") -> list[Stage]:
     return [
-        Stage("world", "make", "a.world", ("logs=3",), output / "world", (workers,)),
-        Stage("training", "fit", "b.train", train_arguments, output / "training"),
-        Stage("report", "draw", "c.report", (), output / "report"),
+        Stage("world", "make", "navsim_agents.world", ("logs=3",), output / "world", (workers,)),
+        Stage("training", "fit", "training.train", train_arguments, output / "training"),
+        Stage("report", "draw", "training.report", (), output / "report"),
     ]
 
 
@@ -55,7 +56,7 @@ def run(
 
 
 def test_a_finished_chain_is_not_run_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert run(monkeypatch, tmp_path, chain(tmp_path)) == ["a.world", "b.train", "c.report"]
+    assert run(monkeypatch, tmp_path, chain(tmp_path)) == ["navsim_agents.world", "training.train", "training.report"]
     assert run(monkeypatch, tmp_path, chain(tmp_path)) == []
     assert run(monkeypatch, tmp_path, chain(tmp_path, workers="workers=1")) == []
 
@@ -64,14 +65,14 @@ def test_a_changed_stage_runs_again_from_nothing_with_all_after_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     run(monkeypatch, tmp_path, chain(tmp_path))
-    assert run(monkeypatch, tmp_path, chain(tmp_path, ("epochs=3",))) == ["b.train", "c.report"]
+    assert run(monkeypatch, tmp_path, chain(tmp_path, ("epochs=3",))) == ["training.train", "training.report"]
     assert len(list((tmp_path / "training").iterdir())) == 1
     assert len(list((tmp_path / "world").iterdir())) == 1
 
 
 def test_an_interrupted_stage_goes_on_with_what_it_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def interrupt(module: str) -> int:
-        if module == "b.train":
+        if module == "training.train":
             raise KeyboardInterrupt
         return 0
 
@@ -79,17 +80,17 @@ def test_an_interrupted_stage_goes_on_with_what_it_left(monkeypatch: pytest.Monk
         run(monkeypatch, tmp_path, chain(tmp_path), interrupt)
     record = json.loads((tmp_path / "stages" / "training.json").read_text())
     assert not record["is_finished"]
-    assert run(monkeypatch, tmp_path, chain(tmp_path)) == ["b.train", "c.report"]
+    assert run(monkeypatch, tmp_path, chain(tmp_path)) == ["training.train", "training.report"]
     assert len(list((tmp_path / "training").iterdir())) == 2
 
 
 def test_a_failed_stage_is_named_and_stops_the_chain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(module: str) -> int:
-        return 3 if module == "b.train" else 0
+        return 3 if module == "training.train" else 0
 
     with pytest.raises(StageError, match="stage training ended with exit code 3; run the same command to go on"):
         run(monkeypatch, tmp_path, chain(tmp_path), fail)
-    assert run(monkeypatch, tmp_path, chain(tmp_path)) == ["b.train", "c.report"]
+    assert run(monkeypatch, tmp_path, chain(tmp_path)) == ["training.train", "training.report"]
 
 
 def test_seconds_of_all_calls_of_a_stage_add_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_another_version_of_the_package_starts_afresh(monkeypatch: pytest.Monkey
     shell = Shell(chain(tmp_path))
     monkeypatch.setattr(subprocess, "run", shell)
     run_stages(tmp_path, chain(tmp_path), "2.0")
-    assert shell.modules == ["a.world", "b.train", "c.report"]
+    assert shell.modules == ["navsim_agents.world", "training.train", "training.report"]
 
 
 def demo_config(output: Path, **changes: Any) -> DemoConfig:

@@ -13,11 +13,12 @@ from omegaconf import OmegaConf
 
 from navsim_agents.common.files import read_json, write_json
 from navsim_agents.common.settings import SettingError, read_settings
+from navsim_agents.drive_jepa.runs import load_agent
 from navsim_agents.errors import InputError
 from tests.training.fakes import LOGS, FakeSource
 from training.config import CacheConfig, DataConfig, ParamsConfig, TrainConfig
 from training.sources import split_logs
-from training.train import last_checkpoint, load_run, train
+from training.train import last_checkpoint, train
 
 AGENT = {"_target_": "tests.training.fakes.TinyAgent", "lr": 0.05}
 TRAINER = {
@@ -55,7 +56,7 @@ def test_it_learns_and_leaves_a_run_that_can_be_loaded(tmp_path: Path) -> None:
     assert result["num_scenes"] == {"train": 24, "val": 6}
     assert read_json(run / "result.json")["logs"]["val"] == ["log_c"]
     scene = FakeSource().open("log_c").get_scene("log_c_1")
-    planned = load_run(run).compute_trajectory(scene.get_agent_input()).poses
+    planned = load_agent(run).compute_trajectory(scene.get_agent_input()).poses
     error = planned[:, :2] - scene.get_future_trajectory(8).poses[:, :2]
     assert float((error**2).sum(-1).max() ** 0.5) < 4.0
 
@@ -63,13 +64,13 @@ def test_it_learns_and_leaves_a_run_that_can_be_loaded(tmp_path: Path) -> None:
 def test_last_weights_may_be_asked_for_instead_of_the_best(tmp_path: Path) -> None:
     run = tmp_path / "run"
     result = train(config(run, 3), FakeSource())
-    best, last = load_run(run).linear.weight, load_run(run, weights="last").linear.weight
+    best, last = load_agent(run).linear.weight, load_agent(run, weights="last").linear.weight
     assert torch.equal(last, weights(run))
     stored = torch.load(run / result["best_checkpoint"], weights_only=False)["state_dict"]["agent.linear.weight"]
     assert torch.equal(best, stored)
     (run / "checkpoints" / "last.ckpt").unlink()
     with pytest.raises(InputError, match=r"holds no checkpoints/last\.ckpt"):
-        load_run(run, weights="last")
+        load_agent(run, weights="last")
 
 
 def test_a_run_of_the_release_before_says_what_to_change(tmp_path: Path) -> None:
@@ -117,8 +118,8 @@ def test_skipped_scenes_are_listed_beside_the_cache(tmp_path: Path, capsys: pyte
 
 
 def test_unfinished_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no result.json; finish it: python -m training.train"):
-        load_run(tmp_path)
+    with pytest.raises(InputError, match=r"holds no result.json; finish it: drive-jepa train"):
+        load_agent(tmp_path)
 
 
 @pytest.mark.parametrize("override", [{"sed": 1}, {"data": {"splt": "test"}}, {"cache": {"worker": 1}}])

@@ -1,4 +1,7 @@
-"""``python -m training.report evaluation=<folder> data_root=<folder> output=<page>``."""
+"""Writes one page of an evaluation: table, curves and pictures.
+
+drive-jepa report evaluation=<folder> data_root=<folder> output=<page>
+"""
 
 from __future__ import annotations
 

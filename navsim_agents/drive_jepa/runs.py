@@ -1,0 +1,141 @@
+"""Agents that are there already: of a training's folder, or of a checkpoint and the config that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import hydra
+import numpy as np
+import numpy.typing as npt
+from hydra.errors import InstantiationException
+from omegaconf import OmegaConf
+
+from navsim_agents.common.files import read_json
+from navsim_agents.common.settings import SettingError, refuse_old_name
+from navsim_agents.errors import InputError, NavsimDriveJepaError
+
+AGENT_FILE = "agent.json"
+RESULT_FILE = "result.json"
+CHECKPOINT_FOLDER = "checkpoints"
+BEST, LAST = "best", "last"
+CONFIGS = "navsim_configs"
+
+
+def load_agent(
+    source: Union[str, Path],
+    config: Optional[str] = None,
+    *,
+    settings: Optional[Mapping[str, Any]] = None,
+    weights: str = BEST,
+    device: Optional[str] = None,
+) -> Any:
+    """A trained agent, ready to plan.
+
+    Args:
+        source: folder that ``drive-jepa train output=…`` wrote; or a checkpoint, of a training or a released one.
+        config: for a checkpoint, which agent it is of: a name that ``agent=`` takes, such as ``drive_jepa_released``.
+        settings: replace keys of the agent's config; for a folder, only what does not touch the weights.
+        weights: of a folder, the ``best`` of the validation or the ``last``.
+        device: where it plans: ``auto`` (the default), ``cpu``, ``cuda``.
+
+    Raises:
+        InputError: the training is not finished, has not kept these weights, is of a release that called settings
+            otherwise, or no config has this name.
+        CheckpointError: the weights are not of this agent.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        agent, checkpoint = _of_run(path, weights)
+    elif config is None:
+        raise InputError(f"{path} is no folder of a training; for a checkpoint name its agent: config='drive_jepa'")
+    else:
+        agent, checkpoint = _of_config(config), str(path)
+    own = agent.get("config") or {}
+    if path.is_dir():
+        _refuse_old_names(own, path / AGENT_FILE)
+    if settings:
+        agent["config"] = {**own, **settings}
+    return build_agent({**agent, "device": device} if device else agent, checkpoint)
+
+
+def build_agent(agent_config: Any, checkpoint: Optional[str] = None) -> Any:
+    """The agent of a composed group, initialised; with the weights of ``checkpoint`` where one is given.
+
+    Raises:
+        NavsimDriveJepaError: as the agent does of its settings.
+    """
+    settings = dict(agent_config)
+    if checkpoint is not None:
+        settings["checkpoint_path"] = checkpoint
+    try:
+        agent = hydra.utils.instantiate(settings)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, NavsimDriveJepaError):  # the rule that was broken, not where Hydra stood
+            raise error.__cause__ from None
+        raise
+    agent.initialize()
+    return agent
+
+
+def plan(agent: Any, scene: Any) -> npt.NDArray[np.float32]:
+    """Poses [T, 3] (x, y, heading; m, rad) that ``agent`` plans, 0.5 s apart, in the ego frame of now.
+
+    Args:
+        agent: of :func:`load_agent`, or any other with NAVSIM's interface.
+        scene: a scene of ``SceneLoader``, or its agent input; NAVSIM's own serve as well.
+
+    Raises:
+        InputError: the scene lacks a camera that the agent looks through, or its values break a rule.
+    """
+    agent_input = scene.get_agent_input() if hasattr(scene, "get_agent_input") else scene
+    poses: npt.NDArray[np.float32] = agent.compute_trajectory(agent_input).poses
+    return poses
+
+
+def _refuse_old_names(settings: Mapping[str, Any], path: Path) -> None:
+    for key in settings:
+        try:
+            refuse_old_name(key, None)
+        except SettingError as error:
+            raise InputError(
+                f"{path} is of an earlier release: {error}, or delete the line where it is null"
+            ) from error
+
+
+def last_checkpoint(run: Path) -> Optional[str]:
+    """Where an interrupted training goes on, or None."""
+    path = run / CHECKPOINT_FOLDER / "last.ckpt"
+    return str(path) if path.exists() else None
+
+
+def _of_run(run: Path, weights: str) -> tuple[dict[str, Any], str]:
+    """The agent's settings and its checkpoint."""
+    if not (run / RESULT_FILE).exists():
+        raise InputError(f"{run} holds no {RESULT_FILE}; finish it: drive-jepa train output={run} …")
+    if weights == BEST:
+        return read_json(run / AGENT_FILE), str(run / read_json(run / RESULT_FILE)["best_checkpoint"])
+    last = last_checkpoint(run)
+    if weights != LAST or last is None:
+        raise InputError(f"{run} holds no {CHECKPOINT_FOLDER}/{weights}.ckpt; ask for weights={BEST}")
+    return read_json(run / AGENT_FILE), last
+
+
+def _of_config(name: str) -> dict[str, Any]:
+    """The settings that ``agent=<name>`` composes."""
+    names = config_names()
+    if name not in names:
+        raise InputError(f"no agent's config is called {name!r}; choose one of {', '.join(names)}")
+    with hydra.initialize_config_module(CONFIGS, version_base="1.2"):
+        composed = hydra.compose(f"agent/{name}")
+    agent: Any = OmegaConf.to_container(composed.agent, resolve=True)
+    return dict(agent)
+
+
+def config_names() -> list[str]:
+    """What ``agent=`` takes."""
+    spec = find_spec(f"{CONFIGS}.agent")
+    folders = () if spec is None else spec.submodule_search_locations or ()
+    return sorted(path.stem for folder in folders for path in Path(folder).glob("*.yaml"))
