@@ -21,10 +21,12 @@ from cache_tools.kmeans import Clusters, cluster, nearest
 from cache_tools.trajectory_sources import Futures, futures_of_devkit, futures_of_logs
 from navsim_agents.common.command import command
 from navsim_agents.common.files import write_json
-from navsim_agents.common.settings import READS, at_least, writes_file
+from navsim_agents.common.settings import READS, SEED, at_least, writes_file
 from navsim_agents.distillation import Vocabulary, load_vocabulary, resample, save_vocabulary
 from navsim_agents.errors import LabelError
 from navsim_agents.poses import wrap_angle
+
+NUM_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class BuildVocabularyConfig:
     log_names: Optional[list[str]] = None
     frame_interval: int = field(default=1, metadata=at_least(1))
     kmeans: str = "sklearn"
-    seed: int = field(default=0, metadata=at_least(0))
+    seed: int = field(default=0, metadata=SEED)
     max_iterations: int = field(default=100, metadata=at_least(1))
     iterations_per_round: int = field(default=5, metadata=at_least(1))
 
@@ -128,6 +130,8 @@ def _how(config: BuildVocabularyConfig, futures: Futures, found: Clusters, offse
 def main(config: BuildVocabularyConfig) -> None:
     """Build as configured and say what came out."""
     report = build_vocabulary(config)
+    for name, reason in list(report.get("skipped", {}).items())[:NUM_SHOWN]:
+        print(f"left out: {name}: {reason}")
     origin = f" of {report['trajectories']} trajectories" if "trajectories" in report else ""
     offset = f", {report['mean_offset_m']:.3f} m from them on average" if "mean_offset_m" in report else ""
     print(f"{report['size']} centres{origin}{offset}: {config.output} ({report['digest'][:12]})")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from navsim_agents.common.command import command
 from navsim_agents.common.conventions import NUM_STEPS
-from navsim_agents.common.settings import READS, at_least, writes_file
+from navsim_agents.common.settings import READS, SEED, at_least, writes_file
 from navsim_agents.devkit.variant import Variant, detect_host
 from navsim_agents.errors import DevkitError, TrajectoryError
 
@@ -37,7 +37,7 @@ class CompareConfig:
     trajectories: int = field(default=512, metadata=at_least(1))
     alone: int = field(default=8, metadata=at_least(0))
     tolerance: float = field(default=1e-6, metadata=at_least(0.0))
-    seed: int = field(default=0, metadata=at_least(0))
+    seed: int = field(default=0, metadata=SEED)
 
 
 def compare(config: CompareConfig) -> bool:

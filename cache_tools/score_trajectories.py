@@ -68,6 +68,8 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise TrajectoryError(f"device is {name!r}, but must be cpu or cuda, with an index if need be") from error
+    if device.type not in ("cpu", "cuda"):
+        raise TrajectoryError(f"device is {name!r}, but must be cpu or cuda, with an index if need be")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise TrajectoryError(f"device is {name!r}, but torch finds no CUDA device; use device=cpu")
     return device
@@ -76,10 +78,12 @@ def _device(name: str) -> torch.device:
 def _load_trajectories(path: Path) -> torch.Tensor:
     try:
         poses = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise TrajectoryError(
             f"{path} is not a readable .npy of numbers ({error}); save trajectories [N, P, 3] with numpy.save"
         ) from error
+    if isinstance(poses, np.ndarray):
+        poses = poses.astype(poses.dtype.newbyteorder("="), copy=False)
     if not isinstance(poses, np.ndarray) or poses.dtype not in (np.float32, np.float64):
         found = getattr(poses, "dtype", type(poses).__name__)
         raise TrajectoryError(f"{path} holds {found}, but trajectories must be one array of float32 or float64")

@@ -21,7 +21,7 @@ from cache_tools.labelling import BACKENDS, DTYPES, LabelSettings, ShardJob, Sha
 from cache_tools.processes import run_jobs
 from navsim_agents.common.command import command
 from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
-from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
+from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least
 from navsim_agents.devkit.variant import detect_host
 from navsim_agents.distillation import LabelStamp, LabelStoreWriter, Vocabulary, load_vocabulary, scenes_digest
 from navsim_agents.errors import DevkitError, LabelError, NavsimDriveJepaError, SceneError
@@ -44,7 +44,7 @@ class ScoreVocabularyConfig:
     metric: str = EPDMS_NAME
     backend: str = "batched"
     verify: int = 0
-    seed: int = field(default=0, metadata=at_least(0))
+    seed: int = field(default=0, metadata=SEED)
     threshold: float = 0.95
     shard_size: int = field(default=32, metadata=at_least(1))
     dtype: str = "float64"
@@ -189,6 +189,8 @@ def _check_device(name: str) -> None:
         kind = torch.device(name).type
     except RuntimeError as error:
         raise LabelError(f"device is {name!r}, but must be cpu or cuda, with an index if need be") from error
+    if kind not in ("cpu", "cuda"):
+        raise LabelError(f"device is {name!r}, but must be cpu or cuda, with an index if need be")
     if kind == "cuda" and not torch.cuda.is_available():
         raise LabelError(f"device is {name!r}, but torch finds no CUDA device; use devices=[cpu]")
 

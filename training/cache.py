@@ -204,12 +204,9 @@ def _result_of(folder: Path, log_name: str) -> LogResult:
 def _check_stamp(folder: Path, builders: Builders, force: bool) -> None:
     path = folder / STAMP_FILE
     stamp = builders.stamp()
+    if folder.is_dir() and not path.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} holds files but no {STAMP_FILE}, so it is no cache; give another cache.path")
     if force and folder.exists():
-        if not path.exists() and any(folder.iterdir()):
-            raise InputError(
-                f"{folder} holds files but no {STAMP_FILE}, so it is no cache, and cache.force=true would delete it; "
-                "give another cache.path"
-            )
         shutil.rmtree(folder)
     found = _differences(read_json(path), stamp) if path.exists() else ()
     differences = [difference for where, difference in found if where not in builders.unstamped]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least, writes_file
+from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least, within, writes_file
+from navsim_agents.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class DataConfig:
     split: str = "trainval"
     train_logs: Optional[list[str]] = None  # null: every log that does not validate
     val_logs: Optional[list[str]] = None  # null: an evenly spaced share of the split
-    val_fraction: float = 0.1
+    val_fraction: float = field(default=0.1, metadata=within(0.001, 0.999))
     frame_interval: int = field(default=1, metadata=at_least(1))  # frames (0.5 s) from one scene to the next
 
 
@@ -46,9 +47,13 @@ class TrainConfig:
     cache: CacheConfig
     dataloader: ParamsConfig = field(default_factory=ParamsConfig)
     trainer: ParamsConfig = field(default_factory=ParamsConfig)
-    seed: int = field(default=0, metadata=at_least(0))
+    seed: int = field(default=0, metadata=SEED)
     threads: int = field(default=0, metadata=at_least(0))  # of torch; 0 leaves torch's own choice
     resume: bool = True  # go on from checkpoints/last.ckpt where there is one
+
+    def __post_init__(self) -> None:
+        if not self.agent:
+            raise InputError("agent is null, but training needs one; name a group file, such as agent=drive_jepa_small")
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from training.table import summary_table
 
 PLANS_FILE = "plans.npz"
 SUMMARY_FILE = "summary.json"
+NUM_SHOWN = 5
 
 
 @dataclass
@@ -49,9 +50,18 @@ class Evaluation:
 def main(config: EvaluateConfig) -> None:
     """Evaluate as configured and print the table."""
     summary = evaluate(config)
+    _say_failures(summary["scenes"]["failures"], Path(config.output) / SUMMARY_FILE)
     print(summary_table(summary))
     if summary["seeds"]:
         print("\n" + spread_table("over seeds", summary["seeds"], {}))
+
+
+def _say_failures(failures: Sequence[Mapping[str, str]], path: Path) -> None:
+    for failure in failures[:NUM_SHOWN]:
+        who = failure["agent"] or "the scene is left out"
+        print(f"failed: {failure['token']} of {failure['log_name']} ({who}): {failure['reason']}")
+    if failures:
+        print(f"{len(failures)} scenes or plans failed; {path} names them all")
 
 
 def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> dict[str, Any]:
@@ -94,6 +104,11 @@ def load_agents(config: EvaluateConfig) -> dict[str, Any]:
         raise InputError(
             f"run_settings are given for {strange}, but runs holds {sorted(config.runs)}; name one of them"
         )
+    taken = sorted({*config.baselines, *([config.agent_name] if config.agent is not None else [])} & set(config.runs))
+    if taken:
+        raise InputError(f"runs are called {taken}, as are baselines or the agent; give each row a name of its own")
+    if not config.columns:
+        raise InputError("columns=[] leaves nothing to measure; name displacement, pdms or epdms")
     if config.weights not in (BEST, LAST):
         raise InputError(f"weights={config.weights!r}, but must be {BEST} or {LAST}")
     for name, run in config.runs.items():

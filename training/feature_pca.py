@@ -19,7 +19,7 @@ from torch import Tensor
 
 from navsim_agents.common.command import command
 from navsim_agents.common.files import whole_file
-from navsim_agents.common.settings import READS, at_least, writes_file
+from navsim_agents.common.settings import READS, SEED, at_least, writes_file
 from navsim_agents.errors import InputError
 from navsim_agents.models.checkpoint import load_encoder_weights
 from navsim_agents.models.pixels import PixelNormalize
@@ -53,7 +53,7 @@ class FeaturePcaConfig:
     height: int = 256
     width: int = 512
     cropped_rows: int = 0
-    seed: int = field(default=0, metadata=at_least(0))  # of random weights
+    seed: int = field(default=0, metadata=SEED)  # of random weights
 
 
 @command(FeaturePcaConfig, "training.conf.feature_pca")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -67,7 +69,8 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
         for data, shuffled in ((train_set, True), (val_set, False))
     ]
     start = time.monotonic()
-    trainer.fit(AgentModule(agent), *loaders, ckpt_path=resumed)
+    with _refusals_of_lightning():
+        trainer.fit(AgentModule(agent), *loaders, ckpt_path=resumed)
     if trainer.interrupted:  # older Lightning returns from Ctrl-C as if all had been done
         raise KeyboardInterrupt
     result = {
@@ -112,6 +115,23 @@ def _constructed(name: str, kind: Callable[..., Any], **params: Any) -> Any:
         raise InputError(f"{name} are refused: {' '.join(str(error).split())}; correct them") from error
 
 
+@contextmanager
+def _refusals_of_lightning() -> Iterator[None]:
+    """Inside, an error that arises in Lightning's own code is one of a setting that it looks at only then.
+
+    Raises:
+        InputError: such a setting.
+    """
+    try:
+        yield
+    except (AssertionError, AttributeError, ArithmeticError, TypeError, ValueError, MisconfigurationException) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if not {"pytorch_lightning", "lightning_fabric"} & set(Path(frames[-1].filename).parts):
+            raise
+        reason = " ".join(f"{type(error).__name__} in {frames[-1].name}: {error}".split())
+        raise InputError(f"trainer.params are refused while training ({reason}); correct them") from error
+
+
 def _check_resumed(agent: Any, path: Optional[str]) -> Optional[str]:
     """``path``, where its weights are this agent's; loading it runs nothing that it may hold.
 
@@ -147,7 +167,10 @@ def _result(trainer: pl.Trainer, output: Path) -> dict[str, Any]:
     best = trainer.checkpoint_callback.best_model_path if trainer.checkpoint_callback else ""  # type: ignore[attr-defined]
     path = best or last_checkpoint(output)
     if not path:
-        raise InputError("training left no checkpoint; let trainer.params.enable_checkpointing be true")
+        raise InputError(
+            "training left no checkpoint: nothing was trained (max_epochs, limit_train_batches, fast_dev_run), or "
+            "trainer.params.enable_checkpointing is false; correct that"
+        )
     return {
         "best_checkpoint": str(Path(path).resolve().relative_to(output.resolve())),
         "epochs": trainer.current_epoch,

@@ -14,10 +14,11 @@ from typing import Any, Callable, Optional, TypeVar
 import hydra
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from navsim_agents.common.ending import TRACEBACK_SWITCH, ends_in_one_line
 from navsim_agents.common.output_checks import check_outputs
-from navsim_agents.common.settings import read_settings, refuse_old_name
+from navsim_agents.common.settings import SettingError, read_settings, refuse_old_name
 
 ConfigT = TypeVar("ConfigT")
 
@@ -41,10 +42,12 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
         @functools.wraps(work)
         def main(arguments: Optional[Sequence[str]] = None) -> None:
             users = os.environ.get(TRACEBACK_SWITCH)
-            called = sys.argv
+            called, has_begun = sys.argv, False
 
             @functools.wraps(work)
             def job(composed: DictConfig) -> None:
+                nonlocal has_begun
+                has_begun = True
                 _set_switch(users)  # child processes shall have the user's
                 sys.argv = called  # and the whole command line, which Lightning's ddp runs again
                 with ends_in_one_line():
@@ -54,7 +57,14 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
 
             with ends_in_one_line(), _hydra_raises(users), _hydra_reads(name, arguments), _old_names_refused(kind):
                 entry: Any = hydra.main(version_base="1.2", config_path=f"pkg://{package}", config_name=name)(job)
-                entry()
+                try:
+                    entry()
+                except (ValueError, TypeError, AttributeError) as error:
+                    if has_begun or isinstance(error, OmegaConfBaseException):
+                        raise
+                    raise SettingError(
+                        f"Hydra cannot compose the settings ({error}); correct the command line"
+                    ) from error
 
         return main
 

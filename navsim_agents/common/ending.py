@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
@@ -148,4 +148,6 @@ def _composing_words(error: BaseException) -> str:
     lines = [line.strip() for line in message.splitlines()]
     subject = getattr(error, "full_key", None) or getattr(error, "override", None)
     kept = [line for line in lines if line and not line.startswith(HIDDEN_LINES)]
+    if isinstance(error, OverrideParseException):
+        kept.append("put quotes around what has blanks or special signs")
     return (f"{subject}: " if subject else "") + "; ".join(kept)

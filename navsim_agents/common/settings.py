@@ -7,6 +7,7 @@ The metadata of a field say what else must hold: :func:`at_least`, and for paths
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ from navsim_agents.errors import NavsimDriveJepaError
 
 ConfigT = TypeVar("ConfigT")
 
-LEAST, ROLE, ENDING = "least", "role", "ending"
+LEAST, MOST, ROLE, ENDING = "least", "most", "role", "ending"
+LARGEST_SEED = 2**32 - 1
+"""NumPy takes none beyond it."""
 READS: Mapping[str, Any] = {ROLE: "reads"}
 """Metadata of a field with the path of what a command reads, or with a mapping of names to such paths."""
 WRITES_FOLDER: Mapping[str, Any] = {ROLE: "writes a folder"}
@@ -47,6 +50,15 @@ def writes_file(ending: str) -> Mapping[str, Any]:
 def at_least(least: float) -> Mapping[str, Any]:
     """Metadata of a field whose number, where one is given, must not be smaller."""
     return {LEAST: least}
+
+
+def within(least: float, most: float) -> Mapping[str, Any]:
+    """Metadata of a field whose number, where one is given, must lie between two, both allowed."""
+    return {LEAST: least, MOST: most}
+
+
+SEED: Mapping[str, Any] = within(0, LARGEST_SEED)
+"""Metadata of a field with the seed of random numbers."""
 
 
 def read_settings(kind: type[ConfigT], composed: Union[DictConfig, Mapping[str, Any]]) -> ConfigT:
@@ -157,10 +169,20 @@ def _dataclass(kind: Any, given: Any, prefix: str) -> Any:
     types = typing.get_type_hints(kind)
     values = {name: _value(types[name], value, prefix + name) for name, value in given.items()}
     for name, value in values.items():
-        least = fields[name].metadata.get(LEAST)
-        if least is not None and value is not None and not value >= least:
-            raise SettingError(f"{prefix}{name}={value}, but must be {least:g} or more; raise it")
+        _check_range(prefix + name, value, fields[name].metadata)
     return kind(**values)
+
+
+def _check_range(key: str, value: Any, metadata: Mapping[str, Any]) -> None:
+    least, most = metadata.get(LEAST), metadata.get(MOST)
+    if value is None:
+        return
+    if least is not None and not value >= least:
+        raise SettingError(f"{key}={value}, but must be {least:g} or more; raise it")
+    if most is not None and not value <= most:
+        raise SettingError(f"{key}={value}, but must be {most} or less; lower it")
+    if ROLE in metadata and value == "":
+        raise SettingError(f"{key} is empty, but must be a path; write {key}=…")
 
 
 def _value(kind: Any, value: Any, key: str) -> Any:
@@ -205,7 +227,7 @@ def _plain(kind: Any, value: Any, key: str) -> Any:
     return found
 
 
-WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+WORDS = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
 
 
 def _converted(kind: Any, value: Any) -> Optional[Any]:
@@ -219,7 +241,7 @@ def _converted(kind: Any, value: Any) -> Optional[Any]:
         value = _read_text(value)
     if kind is bool or isinstance(value, bool):
         return value if kind is bool and isinstance(value, bool) else None
-    if not isinstance(value, (int, float)):
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(value) if kind is float else int(value) if float(value).is_integer() else None
 

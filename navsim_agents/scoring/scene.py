@@ -107,7 +107,10 @@ class ScoringScene:
             raise SceneError(
                 f"{name} is not a readable scene archive ({error}); it may be truncated: export it again"
             ) from error
-        return ScoringScene.from_arrays(arrays)
+        try:
+            return ScoringScene.from_arrays(arrays)
+        except SceneError as error:
+            raise SceneError(f"{name}: {error}") from error
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray]) -> ScoringScene:

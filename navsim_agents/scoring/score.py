@@ -159,6 +159,10 @@ def _check_interval(trajectories: Tensor, num_scenes: int, interval_s: float) ->
         )
 
 
+LARGEST_M = 1e12
+"""A pose farther away than this is no position; squares of distances stay finite up to it in float32, too."""
+
+
 def _check_trajectories(trajectories: Tensor, batch: SceneBatch) -> None:
     """Raises TrajectoryError where shape or values are wrong."""
     num_poses = batch.model_knots_us.shape[1] - 1
@@ -168,10 +172,11 @@ def _check_trajectories(trajectories: Tensor, batch: SceneBatch) -> None:
             f"trajectories has shape {shape}, but the batch takes [{len(batch)}, N, {num_poses}, 3] with N of 1 or "
             "more; make the batch for the sampling of the trajectories"
         )
-    finite = torch.isfinite(trajectories).flatten(2).all(-1)
+    finite = (trajectories.abs() <= LARGEST_M).flatten(2).all(-1)
     if not trajectories.is_floating_point() or not bool(finite.all()):
         bad = torch.nonzero(~finite).tolist()
-        where = f"{len(bad)} trajectories that are not finite, the first at [scene, trajectory] {bad[0]}" if bad else ""
+        where = f"{len(bad)} trajectories that are not finite or beyond {LARGEST_M:g} m, the first at " if bad else ""
+        where += f"[scene, trajectory] {bad[0]}" if bad else ""
         raise TrajectoryError(
             f"trajectories holds {where or trajectories.dtype}, but poses must be finite floating-point numbers; "
             "drop or mend them"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from navsim_agents.common.settings import WRITES_FOLDER, at_least
+from navsim_agents.common.settings import SEED, WRITES_FOLDER, at_least, within
 from navsim_agents.data.types import CAMERA_NAMES, NUM_FUTURE_FRAMES
 from navsim_agents.errors import InputError
 
@@ -23,12 +23,12 @@ class WorldConfig:
 
     output: str = field(metadata=WRITES_FOLDER)
     logs: int = field(default=12, metadata=at_least(1))  # in all splits together
-    seed: int = field(default=0, metadata=at_least(0))
+    seed: int = field(default=0, metadata=SEED)
     duration_s: float = field(default=20.0, metadata=at_least(1.0))  # of one log
     splits: dict[str, int] = field(default_factory=_default_splits)  # shares of the logs
     cameras: list[str] = field(default_factory=lambda: ["cam_f0", "cam_l0", "cam_r0", "cam_b0"])  # rendered
     skip_unseen_frames: bool = False  # leave out images that no scene of 10 future frames has in its history
-    jpeg_quality: int = 90
+    jpeg_quality: int = field(default=90, metadata=within(1, 100))
     lidar: bool = False  # write point clouds too, for agents that ask for them
     scoring_scenes: bool = True  # write what PDMS and EPDMS need, for evaluation without the devkit
     workers: int = field(default=1, metadata=at_least(1))  # processes

@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 
-from navsim_agents.common.settings import LEAST, READS, ROLE
+from navsim_agents.common.settings import LEAST, MOST, READS, ROLE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -212,6 +212,10 @@ class Field(NamedTuple):
     @property
     def is_read(self) -> bool:
         return bool(self.field.metadata.get(ROLE) == READS[ROLE])
+
+    @property
+    def most(self) -> Any:
+        return self.field.metadata.get(MOST)
 
     @property
     def least(self) -> Any:

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -159,13 +159,13 @@ def refusal(command: Command, key: str, value: Any) -> str:
 
 @pytest.mark.parametrize(("command", "field"), list(pairs(lambda field: field.type in (*NUMBERS, bool))))
 def test_text_for_a_number_or_a_truth_value(command: Command, field: Field) -> None:
-    kind = {int: "a whole number", float: "a number", bool: "true or false"}[field.type]
+    kind = {int: "a whole number", float: "a finite number", bool: "true or false"}[field.type]
     assert refusal(command, field.key, "abc").startswith(f"{field.key}='abc', but must be {kind}; ")
 
 
 @pytest.mark.parametrize(("command", "field"), list(pairs(lambda field: field.least is not None)))
 def test_number_that_is_too_small(command: Command, field: Field) -> None:
-    value = field.least - 1
+    value = field.type(field.least - 1) if field.type in NUMBERS else field.least - 1
     assert refusal(command, field.key, value) == f"{field.key}={value}, but must be {field.least:g} or more; raise it"
 
 
@@ -213,3 +213,40 @@ class TestOutputs:
             Path(place).write_text("kept") if field.field.metadata.get("ending") else None
             ended = command.run(*with_setting(command, tmp_path, field.key, f"{place}"))
             assert_one_line(ended, capsys, field.key, key, "must not be written over")
+
+
+@pytest.mark.parametrize(("command", "field"), list(pairs(lambda field: field.type is float)))
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_number_that_is_not_finite(command: Command, field: Field, value: float) -> None:
+    assert refusal(command, field.key, value).startswith(f"{field.key}={value}, but must be a finite number; ")
+
+
+@pytest.mark.parametrize(("command", "field"), list(pairs(lambda field: field.most is not None)))
+def test_number_that_is_too_large(command: Command, field: Field) -> None:
+    value = field.type(field.most + 1)
+    assert refusal(command, field.key, value) == f"{field.key}={value}, but must be {field.most} or less; lower it"
+
+
+@pytest.mark.parametrize(("command", "field"), list(pairs(lambda field: field.is_written or field.is_read)))
+def test_empty_path(command: Command, field: Field) -> None:
+    if field.type in (str, Optional[str]):
+        assert refusal(command, field.key, "") == f"{field.key} is empty, but must be a path; write {field.key}=…"
+
+
+@pytest.mark.parametrize(
+    ("module", "changes", "words"),
+    [
+        ("training.train", ["agent=null"], "Hydra cannot compose the settings"),
+        ("training.evaluate", ["+runs.human=there"], "runs are called ['human'], as are baselines"),
+        ("training.evaluate", ["columns=[]"], "columns=[] leaves nothing to measure"),
+        ("training.pretrain", ["optimiser.betas=[0.9]"], "optimiser.betas=[0.9] must be two numbers"),
+        ("training.pretrain", ["optimiser.betas=[2,3]"], "must be two numbers from 0 to below 1"),
+        ("training.pretrain", ["optimiser.eps=-1"], "optimiser.eps=-1.0 not negative"),
+        ("training.pretrain", ["optimiser.clip_grad_norm=-1"], "but must be positive, or null"),
+        ("cache_tools.score_trajectories", ["output=a b ü"], "put quotes around what has blanks or special signs"),
+    ],
+)
+def test_settings_that_do_not_go_together(
+    module: str, changes: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_one_line(COMMANDS[module].run(*overrides(COMMANDS[module], tmp_path), *changes), capsys, words)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
 
-from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
+from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least
 from navsim_agents.errors import InputError
 from navsim_agents.models.masks import CUTS, MaskFamily
 from navsim_agents.models.presets import encoder_preset, predictor_preset
@@ -69,6 +69,15 @@ class OptimiserConfig:
     eps: float = 1e-8
     clip_grad_norm: Optional[float] = None
 
+    def __post_init__(self) -> None:
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas) or self.eps < 0:
+            raise InputError(
+                f"optimiser.betas={list(self.betas)} must be two numbers from 0 to below 1, and "
+                f"optimiser.eps={self.eps} not negative; correct them"
+            )
+        if self.clip_grad_norm is not None and not self.clip_grad_norm > 0:
+            raise InputError(f"optimiser.clip_grad_norm={self.clip_grad_norm}, but must be positive, or null")
+
 
 @dataclass(frozen=True)
 class HealthConfig:
@@ -121,7 +130,7 @@ class PretrainConfig:
     masks: MasksConfig
     batch_size: int = field(default=64, metadata=at_least(1))  # clips a process and step
     workers: int = field(default=8, metadata=at_least(0))  # processes that read clips, for each training process
-    seed: int = field(default=0, metadata=at_least(0))
+    seed: int = field(default=0, metadata=SEED)
     precision: str = "bf16"
     resume: bool = True  # go on from <output>/checkpoints where there are any
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from navsim_agents.common.annealing import cosine
+from navsim_agents.common.settings import at_least
 from navsim_agents.errors import InputError
 
 
@@ -16,12 +17,12 @@ class ScheduleConfig:
     epochs: int = 10
     iterations_per_epoch: int = 300
     stretch: float = 1.25  # cosines are laid out for ``stretch`` times the length of the training, and cut off
-    warmup_epochs: float = 40.0  # linear from lr_start to lr; longer than the training means: it only rises
-    lr_start: float = 1e-4
-    lr: float = 5.25e-4
-    lr_end: float = 5.25e-4  # of the cosine after the warm-up; equal to lr: constant
-    weight_decay: float = 0.04
-    weight_decay_end: float = 0.04
+    warmup_epochs: float = field(default=40.0, metadata=at_least(0))  # to lr; longer than the training: it only rises
+    lr_start: float = field(default=1e-4, metadata=at_least(0))
+    lr: float = field(default=5.25e-4, metadata=at_least(0))
+    lr_end: float = field(default=5.25e-4, metadata=at_least(0))  # after a cosine; equal to lr: constant
+    weight_decay: float = field(default=0.04, metadata=at_least(0))
+    weight_decay_end: float = field(default=0.04, metadata=at_least(0))
     ema_start: float = 0.99925
     ema_end: float = 0.99925  # linear
 

@@ -10,6 +10,7 @@ from typing import Optional
 
 from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.common.files import write_text
+from navsim_agents.errors import InputError
 from training.config import ReportConfig
 from training.report import html
 from training.report.curves_section import pretraining, trainings
@@ -26,6 +27,11 @@ from training.sources import LoggedScenes
 def write_report(config: ReportConfig, read_view: Optional[ReadView] = None) -> Path:
     """Write the page and return its path. ``read_view`` stands in for the scenes at ``config.data_root``."""
     results = read_results(Path(config.evaluation), config.trainings, config.pretraining)
+    if config.agent_name not in results.tables:
+        raise InputError(
+            f"agent_name={config.agent_name!r} is not in {config.evaluation}, which has {', '.join(results.tables)}; "
+            "name one of these"
+        )
     with figure_style():
         text = html.page(config.title, _sections(config, results, read_view or view_reader(config)))
     path = Path(config.output)
