@@ -10,7 +10,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,10 +19,9 @@ from tqdm import tqdm
 
 from navsim_agents.common.files import is_there
 from navsim_agents.errors import WorldDataError
-from navsim_agents.world.camera import Renderer, default_cameras
+from navsim_agents.world.camera import default_cameras
 from navsim_agents.world.config import WorldConfig
-from navsim_agents.world.drive import DriveConfig, simulate_drive
-from navsim_agents.world.geography import MAP_LOCATIONS
+from navsim_agents.world.parts import WorldParts
 from navsim_agents.world.plan import (
     LogEntry,
     LogPlan,
@@ -33,9 +32,7 @@ from navsim_agents.world.plan import (
     write_index,
 )
 from navsim_agents.world.scoring_scenes.store import join_parts, missing_logs, write_part
-from navsim_agents.world.scoring_scenes.town_map import TownMap
-from navsim_agents.world.towns import build_town
-from navsim_agents.world.types import Drive, Town
+from navsim_agents.world.types import Drive
 from navsim_agents.world.writers.blobs import write_images, write_point_clouds
 from navsim_agents.world.writers.logs import (
     STEPS_PER_FRAME,
@@ -47,6 +44,8 @@ from navsim_agents.world.writers.logs import (
 )
 from navsim_agents.world.writers.shell import write_shell_variables
 
+REAL = WorldParts()
+
 
 def package_version() -> str:
     """Version of the installed distribution."""
@@ -56,27 +55,6 @@ def package_version() -> str:
         return "0+unknown"
 
 
-@lru_cache(maxsize=len(MAP_LOCATIONS))
-def town_of(location: str, seed: int) -> Town:
-    """The town, built once a process."""
-    return build_town(location, seed)
-
-
-@lru_cache(maxsize=len(MAP_LOCATIONS))
-def _renderer_of(location: str, seed: int) -> Renderer:
-    return Renderer(town_of(location, seed))
-
-
-@lru_cache(maxsize=len(MAP_LOCATIONS))
-def _map_of(location: str, seed: int) -> TownMap:
-    return TownMap(town_of(location, seed))
-
-
-def drive_of(location: str, index: int, seed: int, duration_s: float) -> Drive:
-    """The drive of log ``index``, the same whenever it is asked for."""
-    return simulate_drive(town_of(location, seed), index, seed, DriveConfig(duration_s=duration_s))
-
-
 @dataclass(frozen=True)
 class LogTask:
     """All that a process needs for one log."""
@@ -84,16 +62,18 @@ class LogTask:
     plan: LogPlan
     config: WorldConfig
     needs_scoring_scenes: bool
+    parts: WorldParts
 
 
 def produce_log(task: LogTask) -> LogEntry:
     """Drive, render, score the reference driver and write one log; its pickle comes last and marks it as finished."""
     plan, config = task.plan, task.config
     output = Path(config.output)
-    drive = drive_of(plan.location, plan.index, config.seed, config.duration_s)
-    write_blobs(drive, plan, config, output / "sensor_blobs" / plan.folder)
+    drive = task.parts.drive(plan.location, plan.index, config.seed, config.duration_s)
+    write_blobs(drive, task, output / "sensor_blobs" / plan.folder)
     if task.needs_scoring_scenes:
-        write_part(output, plan.folder, _map_of(plan.location, config.seed), log_frames(drive, default_cameras()))
+        frames, town_map = log_frames(drive, default_cameras()), task.parts.map(plan.location, config.seed)
+        write_part(output, plan.folder, frames[0]["log_name"], task.parts.score_log(town_map, frames))
     folder = output / "navsim_logs" / plan.folder
     if not (folder / f"{drive.log_name}.pkl").exists():
         write_log(drive, default_cameras(), folder)
@@ -111,27 +91,16 @@ def is_finished(entry: LogEntry, config: WorldConfig) -> bool:
     return log.exists() and all(is_there(blobs / file) for file in files)
 
 
-def write_blobs(drive: Drive, plan: LogPlan, config: WorldConfig, folder: Path) -> None:
+def write_blobs(drive: Drive, task: LogTask, folder: Path) -> None:
     """Sensor files of a drive, those that are missing."""
-    steps = frame_steps(drive)
+    config, steps = task.config, frame_steps(drive)
     if config.lidar:
         write_point_clouds(drive, folder, steps)
     cameras = {name: camera for name, camera in default_cameras().items() if name in config.cameras}
     if cameras:
         shown = steps[: max(0, len(steps) - config.hidden_frames())]
-        render = _renderer_of(plan.location, config.seed).render
+        render = task.parts.painter(task.plan.location, config.seed).render
         write_images(drive, cameras, folder, render, shown, config.jpeg_quality)
-
-
-def write_maps(config: WorldConfig) -> None:
-    """Geopackages of all four towns (nuplan-devkit opens each), those that are missing."""
-    from navsim_agents.world.writers.maps import map_path, write_map, write_map_index
-
-    root = Path(config.output) / "maps"
-    write_map_index(root)
-    for location in MAP_LOCATIONS:
-        if not map_path(root, location).exists():
-            write_map(town_of(location, config.seed), root)
 
 
 def _results(tasks: list[LogTask], workers: int) -> Iterator[tuple[LogTask, Future[LogEntry]]]:
@@ -152,8 +121,8 @@ def _results(tasks: list[LogTask], workers: int) -> Iterator[tuple[LogTask, Futu
             yield futures[future], future
 
 
-def generate_world(config: WorldConfig) -> WorldIndex:
-    """Write the world of ``config`` into ``config.output`` and return its index.
+def generate_world(config: WorldConfig, parts: WorldParts = REAL) -> WorldIndex:
+    """Write the world of ``config``, made by ``parts``, into ``config.output`` and return its index.
 
     :raises WorldDataError: the folder holds another world, or some logs failed (the others are written).
     """
@@ -163,8 +132,8 @@ def generate_world(config: WorldConfig) -> WorldIndex:
         check_same_world(output, found, config, package_version())
     entries = {entry.index: entry for entry in found.logs} if found else {}
     _remember(output, config, entries)
-    write_maps(config)
-    tasks = _open_tasks(config, entries)
+    parts.write_maps(partial(parts.town, seed=config.seed), output / "maps")
+    tasks = _open_tasks(config, parts, entries)
     failed: dict[int, BaseException] = {}
     for task, future in tqdm(_results(tasks, config.workers), total=len(tasks), desc="World", unit="log"):
         error = future.exception()
@@ -185,7 +154,7 @@ def generate_world(config: WorldConfig) -> WorldIndex:
     return index
 
 
-def _open_tasks(config: WorldConfig, entries: dict[int, LogEntry]) -> list[LogTask]:
+def _open_tasks(config: WorldConfig, parts: WorldParts, entries: dict[int, LogEntry]) -> list[LogTask]:
     """Logs of which something is missing; a log that no index knows yet may have its part all the same."""
     missing = missing_logs(Path(config.output), entries.values()) if config.scoring_scenes else set()
     tasks = []
@@ -193,7 +162,7 @@ def _open_tasks(config: WorldConfig, entries: dict[int, LogEntry]) -> list[LogTa
         entry = entries.get(plan.index)
         needs_scenes = config.scoring_scenes and (entry is None or entry.name in missing)
         if entry is None or needs_scenes or not is_finished(entry, config):
-            tasks.append(LogTask(plan, config, needs_scenes))
+            tasks.append(LogTask(plan, config, needs_scenes, parts))
     return tasks
 
 

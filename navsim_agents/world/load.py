@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Union
 
 from navsim_agents.errors import WorldDataError
-from navsim_agents.world.generate import drive_of, package_version, town_of
+from navsim_agents.world.generate import REAL, package_version
+from navsim_agents.world.parts import WorldParts
 from navsim_agents.world.plan import INDEX_NAME, LogEntry, WorldIndex, read_index
 from navsim_agents.world.types import Drive, Town
 
@@ -18,6 +19,7 @@ class World:
 
     root: Path
     index: WorldIndex
+    parts: WorldParts = REAL
 
     @property
     def splits(self) -> dict[str, list[str]]:
@@ -26,7 +28,7 @@ class World:
 
     def town(self, location: str) -> Town:
         """The town whose map lies under ``maps/<location>``."""
-        return town_of(location, self.index.config["seed"])
+        return self.parts.town(location, self.index.config["seed"])
 
     def entry(self, log_name: str) -> LogEntry:
         """What the index says of a log.
@@ -43,11 +45,11 @@ class World:
     def drive(self, log_name: str) -> Drive:
         """The drive of a log, at 0.1 s steps; simulated again (seconds)."""
         entry, config = self.entry(log_name), self.index.config
-        return drive_of(entry.location, entry.index, config["seed"], config["duration_s"])
+        return self.parts.drive(entry.location, entry.index, config["seed"], config["duration_s"])
 
 
-def load_world(root: Union[str, Path]) -> World:
-    """Open a written world.
+def load_world(root: Union[str, Path], parts: WorldParts = REAL) -> World:
+    """Open a written world that was made by ``parts``.
 
     :raises WorldDataError: there is none, or another version of this package wrote it and would drive differently.
     """
@@ -61,4 +63,4 @@ def load_world(root: Union[str, Path]) -> World:
             f"{root} was written by version {index.package_version}, this is {package_version()}: its drives cannot be "
             "built again exactly; write the world again, or read its files with navsim_agents.data"
         )
-    return World(Path(root), index)
+    return World(Path(root), index, parts)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from torch import Tensor
 from tqdm import tqdm
 
 from navsim_agents.common.files import whole_folder
@@ -28,6 +29,9 @@ from navsim_agents.world.writers.logs import STEPS_PER_FRAME, frame_token
 STORES_FOLDER = "scoring_scenes"
 PARTS_FOLDER = ".parts"
 
+ReferenceDriver = Callable[[Sequence[ScoringScene], Sequence[float]], Tensor]
+"""From scenes and speed limits [m/s] to states [B, 41, 11]."""
+
 
 def store_path(output: Path, folder: str) -> Path:
     """Store of a folder of ``navsim_logs``."""
@@ -38,22 +42,24 @@ def _part_path(output: Path, folder: str, log_name: str) -> Path:
     return output / STORES_FOLDER / PARTS_FOLDER / folder / log_name
 
 
-def log_scenes(town_map: TownMap, frames: Sequence[LogFrame]) -> list[ScoringScene]:
-    """Every scene of a log, the reference driver's trajectory in place."""
+def log_scenes(
+    town_map: TownMap, frames: Sequence[LogFrame], driver: ReferenceDriver = reference_trajectories
+) -> list[ScoringScene]:
+    """Every scene of a log, the trajectory of ``driver`` in place."""
     builder = SceneBuilder(town_map, frames)
     indices = builder.indices()
     if not indices:
         return []
     scenes = [builder.build(index) for index in indices]
-    driven = reference_trajectories(scenes, [builder.speed_limit_mps(index) for index in indices])
+    driven = driver(scenes, [builder.speed_limit_mps(index) for index in indices])
     return [replace(scene, pdm_trajectory=states) for scene, states in zip(scenes, driven)]
 
 
-def write_part(output: Path, folder: str, town_map: TownMap, frames: Sequence[LogFrame]) -> None:
+def write_part(output: Path, folder: str, log_name: str, scenes: Iterable[ScoringScene]) -> None:
     """Write the scenes of one log, all of them or none."""
-    target = _part_path(output, folder, frames[0]["log_name"])
+    target = _part_path(output, folder, log_name)
     with whole_folder(target) as unfinished, SceneStoreWriter(unfinished) as writer:
-        for scene in log_scenes(town_map, frames):
+        for scene in scenes:
             writer.add(scene)
 
 
