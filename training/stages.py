@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from navsim_agents.common.files import read_json, write_json
+from navsim_agents.common.processes import run_program
 from navsim_agents.errors import NavsimDriveJepaError
 
 RECORD_FOLDER = "stages"
@@ -83,7 +82,7 @@ def _run_stage(
     start = time.monotonic()
     command = [sys.executable, *stage.command[1:]]
     try:
-        code = subprocess.run(command, env={**os.environ, **(environment or {})}, check=False).returncode
+        code = run_program(command, environment or {})
     finally:
         seconds = round(record["seconds"] + time.monotonic() - start, 1)
         write_json(_record_path(output, stage), {**record, "seconds": seconds})

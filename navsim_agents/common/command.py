@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from navsim_agents.common.ending import TRACEBACK_SWITCH, ends_in_one_line
 from navsim_agents.common.output_checks import check_outputs
+from navsim_agents.common.processes import end_with_starter
 from navsim_agents.common.settings import read_settings
 
 ConfigT = TypeVar("ConfigT")
@@ -33,6 +34,7 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
     def decorate(work: Callable[[ConfigT], None]) -> Callable[[], None]:
         @functools.wraps(work)
         def main() -> None:
+            end_with_starter()
             users = os.environ.get(TRACEBACK_SWITCH)
 
             @functools.wraps(work)
