@@ -22,8 +22,8 @@ import torch
 
 from benchmarks.scoring_tools import VOCABULARY, scenes_of
 from cache_tools.labelling import ShardJob, build_shard
-from cache_tools.processes import run_jobs
 from cache_tools.score_vocabulary import ScoreVocabularyConfig, plan_run
+from navsim_agents.common.processes import run_jobs
 from navsim_agents.distillation import LabelStore, Vocabulary, save_vocabulary
 from navsim_agents.scoring import SceneStoreWriter
 

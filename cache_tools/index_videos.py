@@ -10,11 +10,10 @@ run probes only what is new, has changed, or could not be read.
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from navsim_agents.common.command import command
 from navsim_agents.common.conventions import FRONT_CAMERA
+from navsim_agents.common.processes import run_jobs
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import NavsimDriveJepaError, VideoError
 from training.video.guard import read_forbidden_logs
@@ -139,12 +139,7 @@ def _probe_all(layout: Layout, sources: Sequence[str], workers: int) -> Iterator
 
 
 def _results(layout: Layout, sources: Sequence[str], workers: int) -> Iterator[tuple[str, list[Row]]]:
-    if workers == 0 or len(sources) < 2:
-        yield from (probe_source(layout, source) for source in sources)
-        return
-    context = multiprocessing.get_context("spawn")  # a forked child inherits threads in an unknown state
-    with ProcessPoolExecutor(min(workers, len(sources)), mp_context=context) as pool:
-        yield from pool.map(probe_source, [layout] * len(sources), sources)
+    yield from run_jobs(partial(probe_source, layout), sources, workers if len(sources) > 1 else 0, in_order=True)
 
 
 def probe_source(layout: Layout, source: str) -> tuple[str, list[Row]]:

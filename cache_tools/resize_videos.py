@@ -9,9 +9,7 @@ on where it stopped.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -24,6 +22,7 @@ from tqdm import tqdm
 from cache_tools.index_videos import IndexVideosConfig, describe, index_videos
 from navsim_agents.common.command import command
 from navsim_agents.common.files import read_json, whole_file, write_json, write_text
+from navsim_agents.common.processes import run_jobs
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.errors import VideoError
 from training.video.clip import fit_picture, read_pictures
@@ -112,13 +111,8 @@ def copy_name(video: Video) -> str:
 
 def _copy_all(config: ResizeVideosConfig, videos: Sequence[Video]) -> Iterator[Optional[str]]:
     progress = partial(tqdm, total=len(videos), desc="copying videos", unit="video", disable=not videos)
-    work = partial(copy_video, config)
-    if config.workers == 0 or len(videos) < 2:
-        yield from progress(map(work, videos))
-        return
-    context = multiprocessing.get_context("spawn")  # a forked child inherits threads in an unknown state
-    with ProcessPoolExecutor(min(config.workers, len(videos)), mp_context=context) as pool:
-        yield from progress(pool.map(work, videos))
+    workers = config.workers if len(videos) > 1 else 0
+    yield from progress(run_jobs(partial(copy_video, config), videos, workers, in_order=True))
 
 
 def copy_video(config: ResizeVideosConfig, video: Video) -> Optional[str]:

@@ -18,9 +18,9 @@ import torch
 from tqdm import tqdm
 
 from cache_tools.labelling import BACKENDS, DTYPES, LabelSettings, ShardJob, ShardResult, build_shard, build_shards
-from cache_tools.processes import run_jobs
 from navsim_agents.common.command import command
 from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
+from navsim_agents.common.processes import run_jobs
 from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least
 from navsim_agents.devkit.variant import detect_host
 from navsim_agents.distillation import LabelStamp, LabelStoreWriter, Vocabulary, load_vocabulary, scenes_digest

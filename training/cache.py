@@ -14,10 +14,8 @@ A log's folder appears whole or not at all, so an interrupted run goes on with t
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +27,7 @@ from tqdm import tqdm
 
 from navsim_agents.common.ending import is_machines_fault
 from navsim_agents.common.files import read_json, whole_folder, write_json
+from navsim_agents.common.processes import run_jobs
 from navsim_agents.errors import InputError
 from navsim_agents.scoring import PackedText
 from training.columns import Value, Writer, open_writers
@@ -112,7 +111,6 @@ def build_cache(
 
 def cache_log(folder: Path, source: SceneSource, builders: Builders, log_name: str) -> LogResult:
     """Compute one log's columns and put its folder in place."""
-    torch.set_num_threads(1)
     try:
         with whole_folder(folder / log_name) as unfinished:
             tokens, skipped = _write_log(unfinished, source, builders, log_name)
@@ -177,18 +175,8 @@ def _reason(error: Exception) -> str:
 
 
 def _run(work: Any, log_names: Sequence[str], workers: int) -> Iterator[LogResult]:
-    progress = partial(tqdm, total=len(log_names), desc="caching logs", unit="log", disable=not log_names)
-    if workers == 0:
-        yield from progress(map(work, log_names))
-        return
-    if not log_names:
-        return
-    # Spawned, because a forked child inherits torch's thread pool in an unknown state.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(log_names)), mp_context=context) as pool:
-        futures = [pool.submit(work, name) for name in log_names]
-        for future in progress(as_completed(futures)):
-            yield future.result()
+    results = run_jobs(work, log_names, workers, threads=1)
+    yield from tqdm(results, total=len(log_names), desc="caching logs", unit="log", disable=not log_names)
 
 
 def _is_cached(folder: Path, source: SceneSource, log_name: str) -> bool:

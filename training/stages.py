@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import shutil
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Any, Optional
 
 from navsim_agents.commands import command_line, executable_line
 from navsim_agents.common.files import read_json, write_json
+from navsim_agents.common.processes import run_program
 from navsim_agents.errors import NavsimDriveJepaError
 
 RECORD_FOLDER = "stages"
@@ -87,7 +86,7 @@ def _run_stage(
     write_json(_record_path(output, stage), record)
     start = time.monotonic()
     try:
-        code = subprocess.run(stage.executable, env={**os.environ, **(environment or {})}, check=False).returncode
+        code = run_program(stage.executable, environment or {})
     finally:
         seconds = round(record["seconds"] + time.monotonic() - start, 1)
         write_json(_record_path(output, stage), {**record, "seconds": seconds})

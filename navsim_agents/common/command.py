@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from navsim_agents.common.ending import TRACEBACK_SWITCH, ends_in_one_line
 from navsim_agents.common.output_checks import check_outputs
+from navsim_agents.common.processes import end_with_starter
 from navsim_agents.common.settings import SettingError, read_settings, refuse_old_name
 
 ConfigT = TypeVar("ConfigT")
@@ -41,6 +42,7 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
     def decorate(work: Callable[[ConfigT], None]) -> Callable[..., None]:
         @functools.wraps(work)
         def main(arguments: Optional[Sequence[str]] = None) -> None:
+            end_with_starter()
             users = os.environ.get(TRACEBACK_SWITCH)
             called, has_begun = sys.argv, False
 

@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Callable, Optional
 
+from navsim_agents.common.processes import is_alive
+
 SUFFIX = ".lock"
 HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 NO_SUCH_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -94,7 +96,7 @@ def _put_away_if_dead(path: Path) -> None:
     lock = _lock_file(path)
     holder = _read(lock)
     host, _, pid = holder.rpartition(" ")
-    if host != socket.gethostname() or not pid.isdigit() or _is_alive(int(pid)):
+    if host != socket.gethostname() or not pid.isdigit() or is_alive(int(pid)):
         raise _held(path, f"process {pid or '?'} of {host or 'unknown'} (delete {lock} if that is gone)")
     aside = lock.with_name(f"{lock.name}.{os.getpid()}")
     try:
@@ -110,18 +112,6 @@ def _put_away_if_dead(path: Path) -> None:
 def _remove_own(lock: Path) -> None:
     if _read(lock) == _me():  # and not a forked child's parent's
         lock.unlink()
-
-
-def _is_alive(pid: int) -> bool:
-    if os.name == "nt":  # where signal 0 is Ctrl-C
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _held(path: Path, holder: str) -> BlockingIOError:

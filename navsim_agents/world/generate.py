@@ -6,18 +6,15 @@ is not rendered again, so a run that was stopped goes on where it was.
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from navsim_agents.common.files import is_there
+from navsim_agents.common.processes import try_jobs
 from navsim_agents.errors import WorldDataError
 from navsim_agents.world.camera import default_cameras
 from navsim_agents.world.config import WorldConfig
@@ -103,28 +100,11 @@ def write_blobs(drive: Drive, task: LogTask, folder: Path) -> None:
         write_images(drive, cameras, folder, render, shown, config.jpeg_quality)
 
 
-def _results(tasks: list[LogTask], workers: int) -> Iterator[tuple[LogTask, Future[LogEntry]]]:
-    """Finished tasks with their futures, as they finish."""
-    if workers == 1:
-        for task in tasks:
-            future: Future[LogEntry] = Future()
-            try:
-                future.set_result(produce_log(task))
-            except Exception as error:
-                future.set_exception(error)
-            yield task, future
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures = {pool.submit(produce_log, task): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures[future], future
-
-
 def generate_world(config: WorldConfig, parts: WorldParts = REAL) -> WorldIndex:
     """Write the world of ``config``, made by ``parts``, into ``config.output`` and return its index.
 
     :raises WorldDataError: the folder holds another world, or some logs failed (the others are written).
+    :raises WorkerError: a process was killed.
     """
     output = Path(config.output)
     found = read_index(output)
@@ -135,7 +115,8 @@ def generate_world(config: WorldConfig, parts: WorldParts = REAL) -> WorldIndex:
     parts.write_maps(partial(parts.town, seed=config.seed), output / "maps")
     tasks = _open_tasks(config, parts, entries)
     failed: dict[int, BaseException] = {}
-    for task, future in tqdm(_results(tasks, config.workers), total=len(tasks), desc="World", unit="log"):
+    ended = try_jobs(produce_log, tasks, config.workers if config.workers > 1 else 0, threads=1)
+    for task, future in tqdm(ended, total=len(tasks), desc="World", unit="log"):
         error = future.exception()
         if error is not None:
             failed[task.plan.index] = error

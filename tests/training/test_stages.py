@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Callable, Optional
 
 import pytest
@@ -13,26 +12,27 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from navsim_agents.commands import COMMANDS
 from navsim_agents.errors import InputError
+from training import stages as stages_module
 from training.demo_config import DemoConfig, Pretraining, TrainingRun, Variant, WorldSize
 from training.demo_stages import demo_stages, in_hydra
 from training.stages import Stage, StageError, run_stages
 
 
 class Shell:
-    """Stands in for subprocess.run: writes a file into the stage's folder and remembers the call."""
+    """Stands in for run_program: writes a file into the stage's folder and remembers the call."""
 
     def __init__(self, stages: list[Stage], act: Optional[Callable[[str], int]] = None) -> None:
         self.modules: list[str] = []
         self._folders = {stage.module: stage.folder for stage in stages}
         self._act = act or (lambda module: 0)
 
-    def __call__(self, command: list[str], **_: Any) -> SimpleNamespace:
+    def __call__(self, command: list[str], environment: Mapping[str, str]) -> int:
         module = COMMANDS[command[2]]
         self.modules.append(module)
         folder = self._folders[module]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"call{len(list(folder.iterdir()))}").touch()
-        return SimpleNamespace(returncode=self._act(module))
+        return self._act(module)
 
 
 def chain(output: Path, train_arguments: tuple[str, ...] = ("epochs=2",), workers: str = "workers=2") -> list[Stage]:
@@ -47,7 +47,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch, output: Path, stages: list[Stage], act: Optional[Callable[[str], int]] = None
 ) -> list[str]:
     shell = Shell(stages, act)
-    monkeypatch.setattr(subprocess, "run", shell)
+    monkeypatch.setattr(stages_module, "run_program", shell)
     try:
         run_stages(output, stages, "1.0")
     finally:
@@ -97,17 +97,17 @@ def test_seconds_of_all_calls_of_a_stage_add_up(monkeypatch: pytest.MonkeyPatch,
     clock = iter(range(0, 1000, 10))
     monkeypatch.setattr("training.stages.time.monotonic", lambda: next(clock))
     stages = chain(tmp_path)[:1]
-    monkeypatch.setattr(subprocess, "run", Shell(stages, lambda module: 1))
+    monkeypatch.setattr(stages_module, "run_program", Shell(stages, lambda module: 1))
     with pytest.raises(StageError):
         run_stages(tmp_path, stages, "1.0")
-    monkeypatch.setattr(subprocess, "run", Shell(stages))
+    monkeypatch.setattr(stages_module, "run_program", Shell(stages))
     assert run_stages(tmp_path, stages, "1.0")[0].seconds == 20.0
 
 
 def test_another_version_of_the_package_starts_afresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run(monkeypatch, tmp_path, chain(tmp_path))
     shell = Shell(chain(tmp_path))
-    monkeypatch.setattr(subprocess, "run", shell)
+    monkeypatch.setattr(stages_module, "run_program", shell)
     run_stages(tmp_path, chain(tmp_path), "2.0")
     assert shell.modules == ["navsim_agents.world", "training.train", "training.report"]
 
