@@ -21,6 +21,7 @@ from navsim_agents.common.files import whole_file
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring import ScoringScene, score_trajectories
+from navsim_agents.scoring.aggregate import SCORE
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -94,7 +95,7 @@ def _write(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
 def main(config: ScoreTrajectoriesConfig) -> None:
     """Score as configured and say the mean."""
     scores = score_file(config)
-    final = scores["score" if config.metric == "pdms" else "pdm_score"]
+    final = scores[SCORE[config.metric]]
     print(f"scored {len(final)} trajectories with {config.metric}, mean {final.mean():.4f}: {config.output}")
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from navsim_agents.devkit.metric_cache import cache_variant
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.errors import TrajectoryError
-from navsim_agents.scoring.aggregate import COLUMNS
+from navsim_agents.scoring.aggregate import COLUMNS, SCORE
 from navsim_agents.scoring.config import HORIZON_S, NUM_STATES, STEP_S
 
 FloatArray = npt.NDArray[np.float64]
@@ -196,4 +196,4 @@ def _paired_columns(scorer: Any, variant: Variant) -> Columns:
         columns["comfort"] = weighted[WeightedMetricIndex.COMFORTABLE]
         columns["driving_direction_compliance"] = weighted[WeightedMetricIndex.DRIVING_DIRECTION]
     own = {name: np.asarray(value[1:], dtype=np.float64) for name, value in columns.items()}
-    return {**own, "ego_progress": progress, COLUMNS[METRIC[variant]][-1]: final}
+    return {**own, "ego_progress": progress, SCORE[METRIC[variant]]: final}

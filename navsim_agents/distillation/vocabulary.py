@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from navsim_agents.errors import LabelError
+from navsim_agents.scoring.axes import State
 
 STEP_S = 0.1
 NUM_STEPS = 40  # poses of one trajectory, the first at 0.1 s
@@ -112,7 +113,7 @@ def resample(poses: npt.NDArray[np.floating], interval_s: float = PLANNED_INTERV
             f"{horizon_s:g} s; take 8 poses at 0.5 s"
         )
     knots = np.concatenate((np.zeros_like(futures[:, :1]), futures), axis=1)  # [N, P + 1, 3]
-    knots[..., 2] = np.unwrap(knots[..., 2], axis=1)
+    knots[..., State.HEADING] = np.unwrap(knots[..., State.HEADING], axis=1)
     place = np.arange(1, NUM_STEPS + 1) * (STEP_S / interval_s)
     before = np.minimum(np.floor(place + TOLERANCE_S).astype(int), futures.shape[1] - 1)
     share = (place - before)[:, None]

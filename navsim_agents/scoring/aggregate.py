@@ -21,7 +21,7 @@ GATES = {
         "traffic_light_compliance",
     ),
 }
-COLUMNS = {
+SUB_SCORES = {
     "pdms": (
         "no_at_fault_collisions",
         "drivable_area_compliance",
@@ -29,7 +29,6 @@ COLUMNS = {
         "time_to_collision_within_bound",
         "comfort",
         "driving_direction_compliance",
-        "score",
     ),
     "epdms": (
         "no_at_fault_collisions",
@@ -40,9 +39,11 @@ COLUMNS = {
         "time_to_collision_within_bound",
         "lane_keeping",
         "history_comfort",
-        "pdm_score",
     ),
 }
+SCORE = {"pdms": "score", "epdms": "pdm_score"}
+"""Metric → the devkit's name for what the sub-scores add up to."""
+COLUMNS = {metric: (*names, SCORE[metric]) for metric, names in SUB_SCORES.items()}
 EXTENDED_COMFORT = "two_frame_extended_comfort"
 
 
@@ -92,7 +93,7 @@ def excuse_by_human(columns: Columns, human: Columns, may_excuse: Bool[Tensor, "
 
     ``pdm_score`` stays as it is, as in the devkit, which recomputes the final score from the columns.
     """
-    sub_scores = [name for name in columns if name in human and name in COLUMNS["epdms"] and name != "pdm_score"]
+    sub_scores = [name for name in columns if name in human and name in SUB_SCORES[EPDMS.name]]
     return {
         name: torch.where((human[name] == 0) & may_excuse, 1.0, value) if name in sub_scores else value
         for name, value in columns.items()

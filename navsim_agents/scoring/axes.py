@@ -21,6 +21,12 @@ class State(IntEnum):
     ANGULAR_ACCELERATION = 10
 
 
+POSITION = slice(State.X, State.Y + 1)
+"""Columns x and y of poses and states."""
+POSE = slice(State.X, State.HEADING + 1)
+"""Columns x, y and heading of states."""
+
+
 class Vehicle(IntEnum):
     """Columns of the ego vehicle's measures [m]."""
 
