@@ -27,7 +27,7 @@ from navsim_agents.scoring import (
     score_trajectories,
     unpack_scenes,
 )
-from navsim_agents.scoring.aggregate import COLUMNS
+from navsim_agents.scoring.aggregate import COLUMNS, SCORE
 from navsim_agents.scoring.packed_layout import ALIGNMENT
 from tests.scoring.slow import SlowScorer
 
@@ -91,7 +91,7 @@ def report_precision(device: str) -> None:
             )
             for name in COLUMNS[metric]:
                 differs[name] += ((double[name] - single[name].double()).abs() > SAME).tolist()
-        count = len(differs[COLUMNS[metric][-1]])
+        count = len(differs[SCORE[metric]])
         rates = ", ".join(f"{name} {100.0 * sum(flags) / count:.2f} %" for name, flags in differs.items())
         print(f"float32 disagrees, {metric}, {count} trajectories: {rates}")
 

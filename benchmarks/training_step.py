@@ -32,7 +32,7 @@ from navsim_agents.drive_jepa.targets import TRAJECTORY
 from navsim_agents.models.proposals import EGO_MOTION
 from navsim_agents.scenes import open_metric_cache
 from navsim_agents.scoring import PackedText, ScoringScene, pack_scene, stack_texts
-from navsim_agents.scoring.axes import MOTION
+from navsim_agents.scoring.axes import MOTION, POSE
 from navsim_agents.world.camera.calibration import FOCAL_LENGTH_PX, PRINCIPAL_POINT_PX
 
 
@@ -143,7 +143,7 @@ def pool_seconds(options: argparse.Namespace, num_proposals: int) -> float:
     generator = torch.Generator().manual_seed(0)
     jobs = []
     for token in chosen:
-        human = scenes.scene(token).pdm_trajectory[5::5, :3]
+        human = scenes.scene(token).pdm_trajectory[5::5, POSE]
         noise = torch.randn(num_proposals, *human.shape, generator=generator) * torch.tensor([1.0, 0.5, 0.05])
         jobs.append((scenes.entries[token].path, (human + noise.cumsum(1) * 0.2).numpy()))
     with ProcessPoolExecutor(options.processes) as pool:

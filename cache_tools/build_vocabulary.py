@@ -25,6 +25,7 @@ from navsim_agents.common.settings import READS, SEED, at_least, writes_file
 from navsim_agents.distillation import Vocabulary, load_vocabulary, resample, save_vocabulary
 from navsim_agents.errors import LabelError
 from navsim_agents.poses import wrap_angle
+from navsim_agents.scoring.axes import POSITION, State
 
 NUM_SHOWN = 5
 
@@ -96,8 +97,8 @@ def _cluster_futures(config: BuildVocabularyConfig, futures: Futures) -> tuple[V
     )
     centers = found.centers.reshape(-1, *dense.shape[1:]).astype(np.float64)
     rows, _ = nearest(points, found.centers)
-    offsets_m = np.linalg.norm(dense[..., :2] - centers[rows][..., :2], axis=-1)
-    centers[..., 2] = wrap_angle(centers[..., 2])
+    offsets_m = np.linalg.norm((dense - centers[rows])[..., POSITION], axis=-1)
+    centers[..., State.HEADING] = wrap_angle(centers[..., State.HEADING])
     vocabulary = Vocabulary(torch.from_numpy(centers.astype(np.float32)))
     return vocabulary, _how(config, futures, found, offsets_m)
 

@@ -19,10 +19,11 @@ from navsim_agents.distillation import LabelLayout, ShardContent, ShardPlan, loa
 from navsim_agents.errors import DevkitError, NavsimDriveJepaError, SceneError
 from navsim_agents.scenes import open_metric_cache, open_scenes
 from navsim_agents.scoring import score_trajectories
+from navsim_agents.scoring.aggregate import SCORE
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 BACKENDS = ("batched", "devkit")
-CONTINUOUS = ("ego_progress", "score", "pdm_score")
+CONTINUOUS = ("ego_progress", *SCORE.values())
 TOLERANCE = 1e-6  # of continuous columns; discrete ones must be equal
 
 Columns = Mapping[str, npt.NDArray[np.floating]]

@@ -17,11 +17,12 @@ import numpy.typing as npt
 import torch
 
 from navsim_agents.common.command import command
-from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME, POSE_INTERVAL_S
+from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
 from navsim_agents.common.files import whole_file
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring import ScoringScene, score_trajectories
+from navsim_agents.scoring.aggregate import SCORE
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -99,7 +100,7 @@ def _write(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
 def main(config: ScoreTrajectoriesConfig) -> None:
     """Score as configured and say the mean."""
     scores = score_file(config)
-    final = scores["score" if config.metric == PDMS_NAME else "pdm_score"]
+    final = scores[SCORE[config.metric]]
     print(f"scored {len(final)} trajectories with {config.metric}, mean {final.mean():.4f}: {config.output}")
 
 

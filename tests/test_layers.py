@@ -86,6 +86,36 @@ def test_arrows_between_rooms_run_one_way() -> None:
     assert offenders == []
 
 
+def imports_between_files() -> dict[str, set[str]]:
+    """Module → modules of ours that it imports, whether when it is loaded, later, or for the types alone."""
+    paths = [path for folder in (PACKAGE, *COMMANDS) for path in python_files(folder)]
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+    return {name: imported_modules(path) & names.keys() - {name} for name, path in names.items()}
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in turn, the first one again at the end; empty where there are none."""
+    done: set[str] = set()
+
+    def search(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return [*way[way.index(module) :], module]
+        for other in sorted(graph[module] - done):
+            found = search(other, [*way, module])
+            if found:
+                return found
+        done.add(module)
+        return []
+
+    return next(filter(None, (search(module, []) for module in sorted(graph))), [])
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c", "d"}, "c": {"d"}, "d": {"b"}}) == ["b", "c", "d", "b"]
+    assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+    assert circle_in(imports_between_files()) == []
+
+
 @pytest.mark.parametrize("module", ["navsim_agents.models.video_encoder", "navsim_agents.drive_jepa"])
 def test_modules_import_where_no_devkit_can(module: str) -> None:
     """The host's names are blocked, so an import of them anywhere on the way would fail."""

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from navsim_agents.scoring.axes import POSITION
 from training.dataset import Batch
 
 VAL_ADE = "val/average_displacement_m"
@@ -29,7 +30,7 @@ class AgentModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and average displacement of one batch."""
         _, planned = self._loss(batch, "val")
-        error = torch.linalg.vector_norm(planned[..., :2] - batch[1]["trajectory"][..., :2], dim=-1)  # [B, T]
+        error = torch.linalg.vector_norm((planned - batch[1]["trajectory"])[..., POSITION], dim=-1)  # [B, T]
         size = len(error)
         self.log(VAL_ADE, error.mean(), prog_bar=True, sync_dist=True, batch_size=size)
 

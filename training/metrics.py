@@ -17,6 +17,7 @@ import torch
 from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
 from navsim_agents.errors import InputError
 from navsim_agents.poses import wrap_angle
+from navsim_agents.scoring.axes import POSITION, State
 from navsim_agents.scoring.diversity import diversity
 from training.plan_scores import PlanScorer, is_sub_score, summary_name
 from training.sources import SceneSource
@@ -116,10 +117,10 @@ def final_displacement(planned: FloatArray, human: FloatArray) -> FloatArray:
 
 def heading_error(planned: FloatArray, human: FloatArray) -> FloatArray:
     """Mean absolute difference [...] in rad between headings of poses [..., T, 3], over the shorter way round."""
-    return np.abs(wrap_angle(planned[..., 2] - human[..., 2])).mean(-1)
+    return np.abs(wrap_angle((planned - human)[..., State.HEADING])).mean(-1)
 
 
 def _distances(planned: FloatArray, human: FloatArray) -> FloatArray:
     if planned.shape != human.shape:
         raise InputError(f"planned poses have shape {planned.shape}, the human's {human.shape}; plan the same times")
-    return np.linalg.norm(planned[..., :2] - human[..., :2], axis=-1)
+    return np.linalg.norm((planned - human)[..., POSITION], axis=-1)

@@ -21,7 +21,7 @@ from navsim_agents.common.conventions import POSE_INTERVAL_S, STEP_S
 from navsim_agents.errors import DevkitError, InputError, SceneError
 from navsim_agents.poses import FloatArray
 from navsim_agents.scoring import ScoringScene, epdms, excuse_by_human, extended_comfort, score_scenes
-from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT
+from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT, SCORE
 from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.rules.extended_comfort import MAX_INTERVAL_S
 from training.sources import SceneSource
@@ -166,7 +166,7 @@ def _finish_epdms(columns: dict[str, Tensor], comfort: Tensor) -> dict[str, Tens
     """The one-stage csv's columns, and EPDMS* whose products the human filter has not reached."""
     excused = {name: value for name, value in columns.items() if not name.startswith(_UNEXCUSED)}
     unexcused = {name: columns[_UNEXCUSED + name] for name in excused}
-    del excused["pdm_score"]
+    del excused[SCORE[EPDMS.name]]
     return {
         **excused,
         "score": epdms(excused, comfort),

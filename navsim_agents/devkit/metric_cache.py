@@ -19,7 +19,7 @@ from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
 from navsim_agents.scoring import ScoringScene
-from navsim_agents.scoring.axes import State
+from navsim_agents.scoring.axes import POSE, State
 from navsim_agents.scoring.scene import SCHEMA_VERSION
 from navsim_agents.scoring.simulation.reference import knot_times_us, sample_times_us
 
@@ -114,7 +114,7 @@ def _local_states(ego_states: list[Any], origin: FloatArray) -> FloatArray:
     from navsim.planning.simulation.planner.pdm_planner.utils.pdm_array_representation import ego_states_to_state_array
 
     states = np.array(ego_states_to_state_array(ego_states), dtype=np.float64).reshape(-1, len(State))
-    return np.concatenate((poses_to_local(states[:, :3], origin), states[:, 3:]), axis=1)
+    return _in_frame(states, origin)
 
 
 def _sampled_states(trajectory: Any, time_us: int, origin: FloatArray) -> FloatArray:
@@ -125,7 +125,14 @@ def _sampled_states(trajectory: Any, time_us: int, origin: FloatArray) -> FloatA
 
     sampling = TrajectorySampling(num_poses=NUM_STATES - 1, interval_length=STEP_S)
     states = np.array(get_trajectory_as_array(trajectory, sampling, TimePoint(time_us)))
-    return np.concatenate((poses_to_local(states[:, :3], origin), states[:, 3:]), axis=1)
+    return _in_frame(states, origin)
+
+
+def _in_frame(states: FloatArray, origin: FloatArray) -> FloatArray:
+    """``states`` [S, 11] with their poses in the frame of ``origin``."""
+    local = states.copy()
+    local[:, POSE] = poses_to_local(states[:, POSE], origin)
+    return local
 
 
 def _history_states(metric_cache: Any, origin: FloatArray) -> FloatArray:

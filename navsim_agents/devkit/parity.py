@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -14,14 +13,15 @@ from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.devkit.metric_cache import cache_variant, scoring_scene_of
 from navsim_agents.devkit.parity_plans import parity_plans
 from navsim_agents.devkit.scoring import METRIC, JointScores, score_jointly_with_devkit, score_with_devkit
-from navsim_agents.poses import poses_to_local
+from navsim_agents.poses import poses_to_local, wrap_angle
 from navsim_agents.scoring import Scores, ScoringScene, extended_comfort, score_scenes
-from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT
+from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT, SCORE
+from navsim_agents.scoring.axes import POSE, State
 from navsim_agents.scoring.config import METRICS, STEP_S
 
 FloatArray = npt.NDArray[np.float64]
 
-CONTINUOUS = ("ego_progress", "score", "pdm_score")
+CONTINUOUS = ("ego_progress", *SCORE.values())
 STEPS = ("collision_step", "ttc_step")
 MAX_GAP_S = 0.55  # between consecutive frames, as v2.2's scripts have it
 
@@ -78,9 +78,9 @@ def compare_scene(scored: ScoredScene) -> SceneParity:
     scene, ours, theirs = scored.scene, scored.ours, scored.theirs
     states = ours.simulated_states[0].numpy()
     wanted = theirs.simulated_states.copy()
-    wanted[..., :3] = poses_to_local(wanted[..., :3], scene.ego_pose.numpy())
+    wanted[..., POSE] = poses_to_local(wanted[..., POSE], scene.ego_pose.numpy())
     difference = states - wanted
-    difference[..., 2] = np.mod(difference[..., 2] + math.pi, 2.0 * math.pi) - math.pi
+    difference[..., State.HEADING] = wrap_angle(difference[..., State.HEADING])
     columns = {name: value[0].numpy() for name, value in ours.columns.items()}
     found = {name: _rows(columns[name] != theirs.columns[name]) for name in columns if name not in CONTINUOUS}
     found |= {name: _rows(getattr(ours, name)[0].numpy() != getattr(theirs, name)) for name in STEPS}

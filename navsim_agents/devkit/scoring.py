@@ -21,7 +21,7 @@ from navsim_agents.common.conventions import (
 from navsim_agents.devkit.metric_cache import cache_variant
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.errors import TrajectoryError
-from navsim_agents.scoring.aggregate import COLUMNS
+from navsim_agents.scoring.aggregate import COLUMNS, SCORE
 
 FloatArray = npt.NDArray[np.float64]
 Columns = dict[str, FloatArray]
@@ -205,4 +205,4 @@ def _paired_columns(scorer: Any, variant: Variant) -> Columns:
         columns["comfort"] = weighted[WeightedMetricIndex.COMFORTABLE]
         columns["driving_direction_compliance"] = weighted[WeightedMetricIndex.DRIVING_DIRECTION]
     own = {name: np.asarray(value[1:], dtype=np.float64) for name, value in columns.items()}
-    return {**own, "ego_progress": progress, COLUMNS[METRIC[variant]][-1]: final}
+    return {**own, "ego_progress": progress, SCORE[METRIC[variant]]: final}

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from navsim_agents.errors import LabelError
-from navsim_agents.scoring.aggregate import COLUMNS, weighted_score
+from navsim_agents.scoring.aggregate import COLUMNS, SCORE, SUB_SCORES, weighted_score
 from navsim_agents.scoring.config import METRICS
 
 PROGRESS = "ego_progress"
@@ -46,13 +46,13 @@ class LabelLayout:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The devkit's column names, the score last."""
+        """The devkit's names of the columns that are encoded."""
         return COLUMNS[self.metric]
 
     @cached_property
     def discrete(self) -> tuple[str, ...]:
         """Columns kept in bits, in the order of their planes."""
-        return tuple(name for name in self.columns[:-1] if name != PROGRESS)
+        return tuple(name for name in SUB_SCORES[self.metric] if name != PROGRESS)
 
     @property
     def plane_bytes(self) -> int:
@@ -82,7 +82,7 @@ class LabelLayout:
                 does not follow from the sub-scores.
         """
         values = self._checked(columns)
-        exact = values[self.columns[-1]]
+        exact = values[SCORE[self.metric]]
         steps = np.rint(np.clip(values[PROGRESS], 0.0, 1.0) * PROGRESS_STEPS).astype("<u2")
         planes = [exact >= self.threshold]
         for name in self.discrete:
@@ -93,8 +93,8 @@ class LabelLayout:
         error = float(np.abs(self.scores(np.frombuffer(record, dtype=np.uint8)) - exact).max())
         if error > MAX_SCORE_ERROR:
             raise LabelError(
-                f"{self.columns[-1]} differs by {error:.4f} from what the sub-scores give, but {self.metric} is their "
-                "weighted product; score with an unmodified devkit or the batched scorer"
+                f"{SCORE[self.metric]} differs by {error:.4f} from what the sub-scores give, but {self.metric} is "
+                "their weighted product; score with an unmodified devkit or the batched scorer"
             )
         return record
 
@@ -106,7 +106,7 @@ class LabelLayout:
         for name in self.discrete:
             half = 0.5 * next(planes) if name in THREE_VALUED else 0.0
             columns[name] = (half + next(planes)).astype(np.float32)
-        return {name: columns[name] for name in self.columns[:-1]}
+        return {name: columns[name] for name in SUB_SCORES[self.metric]}
 
     def scores(self, record: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """The score [V], on the same side of the threshold as the exact one."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from navsim_agents.common.conventions import NUM_POSES, NUM_STEPS, POSE_INTERVAL_S, STEP_S
 from navsim_agents.common.files import whole_file
 from navsim_agents.errors import LabelError
+from navsim_agents.scoring.axes import State
 
 TOLERANCE_S = 1e-6
 
@@ -107,7 +108,7 @@ def resample(poses: npt.NDArray[np.floating], interval_s: float = POSE_INTERVAL_
             f"{horizon_s:g} s; take {NUM_POSES} poses at {POSE_INTERVAL_S} s"
         )
     knots = np.concatenate((np.zeros_like(futures[:, :1]), futures), axis=1)  # [N, P + 1, 3]
-    knots[..., 2] = np.unwrap(knots[..., 2], axis=1)
+    knots[..., State.HEADING] = np.unwrap(knots[..., State.HEADING], axis=1)
     place = np.arange(1, NUM_STEPS + 1) * (STEP_S / interval_s)
     before = np.minimum(np.floor(place + TOLERANCE_S).astype(int), futures.shape[1] - 1)
     share = (place - before)[:, None]

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from navsim_agents.common.boxes import box_corners
-from navsim_agents.scoring.aggregate import COLUMNS
-from navsim_agents.scoring.axes import EgoArea
+from navsim_agents.scoring.aggregate import SCORE, SUB_SCORES
+from navsim_agents.scoring.axes import POSITION, EgoArea, State
 from navsim_agents.scoring.packed import unpack_scenes
 from navsim_agents.scoring.scene_batch import SceneBatch
 from navsim_agents.scoring.score import Scores, score_batch
@@ -26,7 +26,7 @@ AREAS = (EgoArea.NON_DRIVABLE, EgoArea.ONCOMING)
 class ProposalLabels:
     """B scenes of N proposals; the S' = 40 steps after now are 0.1 s apart, A = 2 key agents."""
 
-    columns: dict[str, Tensor]  # sub-scores and the score [B, N], under the devkit's names
+    sub_scores: dict[str, Tensor]  # [B, N] under the devkit's names
     score: Tensor  # [B, N] the simulator's score, 0 to 1
     areas: Tensor  # [B, N, S', 2] bool: off the drivable area, off the route
     corners: Tensor  # [B, N, A, S', 4, 2] corners of the agent's box [m], ego frame of now
@@ -42,11 +42,11 @@ def label_proposals(packed: Tensor, proposals: Tensor, metric: str, interval_s: 
         SceneError: the records are not scenes of this release.
     """
     batch = unpack_scenes(packed, metric, num_poses=proposals.shape[2], interval_s=interval_s)
-    scores = score_batch(batch, proposals.detach().double(), metric)
+    scores = score_batch(batch, proposals.detach().double())
     corners, is_valid = key_agents(scores, batch)
     return ProposalLabels(
-        columns=scores.columns,
-        score=scores.columns[COLUMNS[metric][-1]].float(),
+        sub_scores={name: scores.columns[name] for name in SUB_SCORES[metric]},
+        score=scores.columns[SCORE[metric]].float(),
         areas=scores.ego_areas[:, :, 1:, list(AREAS)],
         corners=corners.float(),
         is_valid=is_valid,
@@ -73,7 +73,7 @@ def key_agents(scores: Scores, batch: SceneBatch) -> tuple[Tensor, Tensor]:
     in_time = (track >= 0)[..., None] & (steps <= last_step[..., None])
     is_valid = in_time & batch.track_valid[scene, chosen][..., steps]
     poses = batch.track_poses[scene, chosen][..., steps, :]  # [B, N, 2, S', 3]
-    heading = poses[..., 2]
+    heading = poses[..., State.HEADING]
     half_size = 0.5 * batch.track_size[scene, chosen][..., None, :].expand(*heading.shape, 2)
-    corners = box_corners(poses[..., :2], torch.stack((heading.cos(), heading.sin()), dim=-1), half_size)
+    corners = box_corners(poses[..., POSITION], torch.stack((heading.cos(), heading.sin()), dim=-1), half_size)
     return corners * is_valid[..., None, None], is_valid

@@ -22,6 +22,7 @@ from navsim_agents.drive_jepa.targets import TRAJECTORY, HumanTrajectoryBuilder
 from navsim_agents.models.encoders import build_encoder
 from navsim_agents.models.losses import TRAJECTORY_LOSSES, displacement
 from navsim_agents.models.perception_free import PerceptionFreePlanner
+from navsim_agents.scoring.axes import State
 
 
 def build_planner(config: PerceptionFreeConfig) -> PerceptionFreePlanner:
@@ -93,6 +94,6 @@ class PerceptionFreeAgent(DriveJepaAgent):
             "trajectory_loss": total,
             "ade_m": distance.mean(),
             "fde_m": distance[:, -1].mean(),
-            "heading_l1_rad": (planned[..., 2] - human[..., 2]).abs().mean(),
+            "heading_l1_rad": (planned - human)[..., State.HEADING].abs().mean(),
         }
         return total, terms

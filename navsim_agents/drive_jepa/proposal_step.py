@@ -109,8 +109,8 @@ def step_metrics(output: ProposalOutput, human: Tensor, labels: ProposalLabels) 
         "ade_m": distance.mean(),
         "fde_m": distance[:, -1].mean(),
     }
-    parts = list(labels.columns.items())[:-1]  # the last column is the score itself
-    return {**metrics, **{f"selected_{name}": value.gather(1, best).float().mean() for name, value in parts}}
+    parts = {f"selected_{name}": value.gather(1, best).float().mean() for name, value in labels.sub_scores.items()}
+    return {**metrics, **parts}
 
 
 def _nobody(human: Tensor) -> tuple[Tensor, Tensor]:

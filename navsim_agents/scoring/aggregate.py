@@ -22,7 +22,7 @@ GATES = {
         "traffic_light_compliance",
     ),
 }
-COLUMNS = {
+SUB_SCORES = {
     PDMS_NAME: (
         "no_at_fault_collisions",
         "drivable_area_compliance",
@@ -30,7 +30,6 @@ COLUMNS = {
         "time_to_collision_within_bound",
         "comfort",
         "driving_direction_compliance",
-        "score",
     ),
     EPDMS_NAME: (
         "no_at_fault_collisions",
@@ -41,9 +40,11 @@ COLUMNS = {
         "time_to_collision_within_bound",
         "lane_keeping",
         "history_comfort",
-        "pdm_score",
     ),
 }
+SCORE = {PDMS_NAME: "score", EPDMS_NAME: "pdm_score"}
+"""Metric → the devkit's name for what the sub-scores add up to."""
+COLUMNS = {metric: (*names, SCORE[metric]) for metric, names in SUB_SCORES.items()}
 EXTENDED_COMFORT = "two_frame_extended_comfort"
 
 
@@ -93,7 +94,7 @@ def excuse_by_human(columns: Columns, human: Columns, may_excuse: Bool[Tensor, "
 
     ``pdm_score`` stays as it is, as in the devkit, which recomputes the final score from the columns.
     """
-    sub_scores = [name for name in columns if name in human and name in COLUMNS[EPDMS_NAME] and name != "pdm_score"]
+    sub_scores = [name for name in columns if name in human and name in SUB_SCORES[EPDMS_NAME]]
     return {
         name: torch.where((human[name] == 0) & may_excuse, 1.0, value) if name in sub_scores else value
         for name, value in columns.items()

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from navsim_agents.scoring.axes import POSITION
+
 CELL_M = 0.2  # released evaluation
 CORRIDOR_HALF_WIDTH_M = 1.0  # paper: a 2 m wide buffer
 
@@ -24,7 +26,7 @@ class Diversity(NamedTuple):
 
 def diversity(trajectories: Float[Tensor, "N T 3"]) -> Diversity:
     """Diversity of the N proposals of one scene (x, y [m] in any one frame); 0 for a single proposal."""
-    covered = corridors(trajectories[..., :2].float()).float()  # [N, cells]
+    covered = corridors(trajectories[..., POSITION].float()).float()  # [N, cells]
     areas = covered.sum(-1)
     shared = covered @ covered.mT  # [N, N]
     overlap = shared / (areas[:, None] + areas[None] - shared)

@@ -14,7 +14,7 @@ from navsim_agents.errors import SceneError
 from navsim_agents.scoring.packed_layout import ALIGNMENT, HEADER_LENGTH, SECTIONS_AT, header_of, place, sections_of
 from navsim_agents.scoring.packed_reader import PackedReader
 from navsim_agents.scoring.scene import ScoringScene
-from navsim_agents.scoring.scene_batch import SceneBatch
+from navsim_agents.scoring.scene_batch import SceneBatch, build_batch
 from navsim_agents.scoring.score import metric_config
 
 
@@ -69,4 +69,4 @@ def unpack_scenes(
         SceneError: a row was not made by :func:`pack_scene`, or has fewer track columns than the metric looks at.
         TrajectoryError: an unknown metric.
     """
-    return PackedReader(packed).batch(metric_config(metric), num_poses, interval_s, dtype)
+    return build_batch(PackedReader(packed), metric_config(metric), num_poses, interval_s, dtype)

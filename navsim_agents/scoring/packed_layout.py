@@ -10,13 +10,16 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
+from navsim_agents.scoring.axes import POSE
 from navsim_agents.scoring.config import METRICS, NUM_STATES
 from navsim_agents.scoring.geometry.cells import Cells
 from navsim_agents.scoring.geometry.near_segments import NearSegments
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import plan_times_us, sample_times_of
+from navsim_agents.scoring.scene_fields import ORIGINAL
 
 MAGIC = 0x3143534A44  # "DJSC1"
 ALIGNMENT = 64  # bytes; a multiple of the longest row, an edge
@@ -67,38 +70,45 @@ HEADER_LENGTH = SECTIONS_AT + 2 * len(SECTIONS)
 def header_of(scene: ScoringScene) -> npt.NDArray[np.int64]:
     """The header [HEADER_LENGTH] but for the sections, which stay 0."""
     header = np.zeros(HEADER_LENGTH, dtype=np.int64)
-    patterns = scene.index.areas.patterns
-    header[: len(Head)] = (
-        MAGIC,
-        scene.scene_type == "original",
-        scene.model_knots_us is not None,
-        scene.timestamp_us,
-        len(scene.history_states),
-        len(scene.centerline),
-        len(scene.track_token),
-        scene.track_valid.shape[1],
-        len(scene.red_light_token),
-        *patterns.shape[1:],
-    )
+    num_patterns, num_words = scene.index.areas.patterns.shape[1:]
+    facts = {
+        Head.MAGIC: MAGIC,
+        Head.IS_ORIGINAL: scene.scene_type == ORIGINAL,
+        Head.HAS_TIMES: scene.model_knots_us is not None,
+        Head.TIMESTAMP_US: scene.timestamp_us,
+        Head.HISTORY: len(scene.history_states),
+        Head.CENTERLINE: len(scene.centerline),
+        Head.TRACKS: len(scene.track_token),
+        Head.COLUMNS: scene.track_valid.shape[1],
+        Head.LIGHTS: len(scene.red_light_token),
+        Head.PATTERNS: num_patterns,
+        Head.WORDS: num_words,
+    }
+    for column, fact in facts.items():
+        header[column] = fact
     header[KNOTS_AT:SAMPLES_AT] = plan_times_us(
         scene.model_knots_us, scene.timestamp_us, NUM_POSES, POSE_INTERVAL_S
     ).cpu()
     header[SAMPLES_AT:SHAPES_AT] = sample_times_of(scene).cpu()
     grids = grids_of(scene)
-    header[SHAPES_AT:SECTIONS_AT] = [int(n) for grid in grids for n in (*grid.shape[0], grid.plain[0])]
+    header[SHAPES_AT:SECTIONS_AT] = [int(n) for name in GRIDS for n in (*grids[name].shape[0], grids[name].plain[0])]
     return header
 
 
 def sections_of(scene: ScoringScene) -> dict[str, npt.NDArray]:
     """All sections in order."""
     index, grids = scene.index, grids_of(scene)
-    human = np.nan_to_num(scene.human_trajectory.cpu().numpy())
-    pdm = scene.pdm_trajectory[:, :3].cpu().numpy()
-    origins = [grid.origin.cpu().numpy() for grid in grids]
-    inverse = [grid.inverse_size.cpu().numpy() for grid in grids]
-    numbers = [scene.ego_pose, scene.ego_state, scene.vehicle, human, pdm, *origins, *inverse]
+    numbers = {
+        "ego_pose": scene.ego_pose,
+        "ego_state": scene.ego_state,
+        "vehicle": scene.vehicle,
+        "human_trajectory": scene.human_trajectory.nan_to_num(),
+        "pdm_trajectory": scene.pdm_trajectory[:, POSE],
+        "origins": torch.cat([grids[name].origin for name in GRIDS]),
+        "inverse_sizes": torch.cat([grids[name].inverse_size for name in GRIDS]),
+    }
     found = {
-        "numbers": np.concatenate([np.asarray(part).reshape(-1) for part in numbers]),
+        "numbers": np.concatenate([_flat(numbers[name]) for name in NUMBERS]),
         "history_states": scene.history_states,
         "centerline": scene.centerline,
         "track_size": scene.track_size,
@@ -118,7 +128,7 @@ def sections_of(scene: ScoringScene) -> dict[str, npt.NDArray]:
     lines: dict[str, NearSegments] = {"centerline": index.centerline, "lights": index.lights}
     for name, line in lines.items():
         found |= {f"{name}.segments": line.segments.values, f"{name}.owner": line.owner.values}
-    for name, grid in zip(GRIDS, grids):
+    for name, grid in grids.items():
         found |= {f"{name}.{part}": getattr(grid, part).values for part in ("entry", "first", "item")}
     return {name: _flat(found[name]) for name in SECTIONS}
 
@@ -132,9 +142,9 @@ def place(sections: dict[str, npt.NDArray]) -> tuple[list[int], int]:
     return offsets, end
 
 
-def grids_of(scene: ScoringScene) -> tuple[Cells, Cells, Cells]:
+def grids_of(scene: ScoringScene) -> dict[str, Cells]:
     """The cells of each of GRIDS."""
-    return scene.index.areas.cells, scene.index.centerline.cells, scene.index.lights.cells
+    return {name: getattr(scene.index, name).cells for name in GRIDS}
 
 
 def _columns(values: npt.NDArray) -> npt.NDArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.errors import SceneError
+from navsim_agents.scoring.axes import State
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.geometry.areas import Areas
 from navsim_agents.scoring.geometry.cells import Cells
@@ -34,15 +35,45 @@ from navsim_agents.scoring.packed_layout import (
     Head,
 )
 from navsim_agents.scoring.scene_batch import (
-    SceneBatch,
+    Paddable,
     plan_times_us,
     refuse_too_few_columns,
 )
 from navsim_agents.scoring.scene_index import SceneIndex
 
 
-class PackedReader:
-    """B packed scenes [B, num_bytes]."""
+class Rows(NamedTuple):
+    """A section with some rows a scene."""
+
+    section: str
+    counted_by: Head  # column of the header with the number of rows
+    shape: tuple[int, ...]  # of a row
+    dtype: torch.dtype
+
+    @property
+    def width(self) -> int:
+        """Elements of a row."""
+        return math.prod(self.shape)
+
+
+ROWS = {
+    rows.section: rows
+    for rows in (
+        Rows("history_states", Head.HISTORY, (len(State),), torch.float64),
+        Rows("centerline", Head.CENTERLINE, (2,), torch.float64),
+        Rows("track_size", Head.TRACKS, (2,), torch.float64),
+        Rows("track_speed", Head.TRACKS, (), torch.float64),
+        Rows("track_is_agent", Head.TRACKS, (), torch.bool),
+        Rows("collided_track", Head.TRACKS, (), torch.bool),
+        Rows("track_poses", Head.TRACKS, (COLUMNS, 3), torch.float64),
+        Rows("track_valid", Head.TRACKS, (COLUMNS,), torch.bool),
+        Rows("red_light_active", Head.LIGHTS, (COLUMNS,), torch.bool),
+    )
+}
+
+
+class PackedReader(Paddable):
+    """B packed scenes [B, num_bytes], to be padded."""
 
     def __init__(self, packed: Tensor) -> None:
         """Read the headers.
@@ -65,36 +96,71 @@ class PackedReader:
                 f"release begin with {MAGIC:#x}; pack the scenes again"
             )
 
-    def batch(self, metric: MetricConfig, num_poses: int, interval_s: float, dtype: torch.dtype) -> SceneBatch:
-        """The scenes padded to common sizes."""
-        host, columns = self.host, metric.track_steps
-        for row, head in enumerate(host):
+    def check(self, metric: MetricConfig) -> None:
+        """See :class:`Paddable`; whose scenes they are was checked when they were packed."""
+        for row, head in enumerate(self.host):
             if head[Head.TRACKS] + head[Head.LIGHTS]:
                 refuse_too_few_columns(f"{row} of the batch", int(head[Head.COLUMNS]), metric)
-        knots = self._header[:, KNOTS_AT:SAMPLES_AT]
-        numbers = self._numbers
-        tracks, lights = Head.TRACKS, Head.LIGHTS
-        return SceneBatch(
-            ego_pose=numbers["ego_pose"],
-            ego_state=numbers["ego_state"].to(dtype),
-            vehicle=numbers["vehicle"].to(dtype),
-            history_states=self._padded("history_states", Head.HISTORY, (11,), torch.float64, in_front=True).to(dtype),
-            history_length=tuple(host[:, Head.HISTORY].tolist()),
-            human_trajectory=numbers["human_trajectory"].to(dtype),
-            human_may_excuse=self._header[:, Head.IS_ORIGINAL].bool(),
-            pdm_trajectory=numbers["pdm_trajectory"].to(dtype),
-            centerline=self._centerline().to(dtype),
-            track_size=self._padded("track_size", tracks, (2,), torch.float64).to(dtype),
-            track_speed=self._padded("track_speed", tracks, (), torch.float64).to(dtype),
-            track_is_agent=self._padded("track_is_agent", tracks, (), torch.bool),
-            collided_track=self._padded("collided_track", tracks, (), torch.bool),
-            track_poses=self._padded("track_poses", tracks, (COLUMNS, 3), torch.float64)[:, :, :columns].to(dtype),
-            track_valid=self._padded("track_valid", tracks, (COLUMNS,), torch.bool)[:, :, :columns],
-            red_light_active=self._padded("red_light_active", lights, (COLUMNS,), torch.bool)[:, :, :columns],
-            model_knots_us=self._knots(num_poses, interval_s),
-            human_knots_us=knots,
-            sample_times_us=self._header[:, SAMPLES_AT:SHAPES_AT],
-            index=self._index(),
+
+    def stacked(self, name: str) -> Tensor:
+        """See :class:`Paddable`."""
+        return self._numbers[name]
+
+    def padded(self, name: str, columns: int = 0) -> Tensor:
+        """See :class:`Paddable`."""
+        values = self._padded(ROWS[name])
+        return values[:, :, :columns] if columns else values
+
+    def padded_in_front(self, name: str) -> Tensor:
+        """See :class:`Paddable`."""
+        return self._padded(ROWS[name], in_front=True)
+
+    def continued(self, name: str) -> Tensor:
+        """See :class:`Paddable`."""
+        points = ROWS[name]
+        table = self._table(points.section, points.dtype, width=points.width)
+        most, last = int(self.host[:, points.counted_by].max()), self._header[:, points.counted_by, None] - 1
+        at = torch.minimum(torch.arange(most, device=last.device), last)
+        return table.values[table.base[:, None] + at]
+
+    def history_length(self) -> tuple[int, ...]:
+        """See :class:`Paddable`."""
+        return tuple(self.host[:, Head.HISTORY].tolist())
+
+    def is_original(self) -> Tensor:
+        """See :class:`Paddable`."""
+        return self._header[:, Head.IS_ORIGINAL].bool()
+
+    def samples_us(self) -> Tensor:
+        """See :class:`Paddable`."""
+        return self._header[:, SAMPLES_AT:SHAPES_AT]
+
+    def knots_us(self, num_poses: int, interval_s: float) -> Tensor:
+        """See :class:`Paddable`."""
+        if (num_poses, interval_s) == (NUM_POSES, POSE_INTERVAL_S):
+            return self._header[:, KNOTS_AT:SAMPLES_AT]
+        times = []
+        for head in self.host:
+            recorded = torch.from_numpy(head[KNOTS_AT:SAMPLES_AT]) if head[Head.HAS_TIMES] else None
+            times.append(plan_times_us(recorded, int(head[Head.TIMESTAMP_US]), num_poses, interval_s))
+        return torch.stack(times).to(self._flat.device)
+
+    def index(self) -> SceneIndex:
+        """See :class:`Paddable`; its tables stay in place."""
+        words = int(self.host[:, Head.WORDS].max())
+        layers = self._words("layers", None, words)
+        return SceneIndex(
+            areas=Areas(
+                cells=self._cells("areas"),
+                cell_pattern=self._table("areas.cell_pattern", torch.int32),
+                edges=self._table("areas.edges", torch.float64, width=4),
+                edge_pattern=self._table("areas.edge_pattern", torch.int32),
+                patterns=self._words("patterns", Head.PATTERNS, words),
+            ),
+            light_bits=self._words("light_bits", Head.LIGHTS, words),
+            centerline=self._near_segments("centerline"),
+            lights=self._near_segments("lights"),
+            **{name: layers[:, row] for row, name in enumerate(LAYERS)},
         )
 
     @cached_property
@@ -118,55 +184,17 @@ class PackedReader:
         scene = torch.arange(len(offset), device=offset.device)
         return Table(values, torch.div(offset + scene * self._num_bytes, row_bytes, rounding_mode="floor"))
 
-    def _padded(
-        self, name: str, count: Head, shape: tuple[int, ...], dtype: torch.dtype, in_front: bool = False
-    ) -> Tensor:
+    def _padded(self, rows: Rows, in_front: bool = False) -> Tensor:
         """A section as [B, most, *shape] with zeros behind each scene's rows, or in front of them."""
-        width, most = math.prod(shape), int(self.host[:, count].max())
-        table = self._table(name, dtype)
-        length = width * self._header[:, count, None]
+        width, most = rows.width, int(self.host[:, rows.counted_by].max())
+        table = self._table(rows.section, rows.dtype)
+        length = width * self._header[:, rows.counted_by, None]
         at = torch.arange(most * width, device=length.device)
         if in_front:
             at = at - (most * width - length)
         exists = (at >= 0) & (at < length)
         values = table.values[(table.base[:, None] + at).masked_fill(~exists, 0)]
-        return values.masked_fill(~exists, 0).reshape(len(length), most, *shape)
-
-    def _centerline(self) -> Tensor:
-        """[B, M, 2], the last point repeated."""
-        table = self._table("centerline", torch.float64, width=2)
-        most, last = int(self.host[:, Head.CENTERLINE].max()), self._header[:, Head.CENTERLINE, None] - 1
-        at = torch.minimum(torch.arange(most, device=last.device), last)
-        return table.values[table.base[:, None] + at]
-
-    def _knots(self, num_poses: int, interval_s: float) -> Tensor:
-        """Times of the knots of a plan [B, P + 1]."""
-        if (num_poses, interval_s) == (NUM_POSES, POSE_INTERVAL_S):
-            return self._header[:, KNOTS_AT:SAMPLES_AT]
-        times = []
-        for head in self.host:
-            recorded = torch.from_numpy(head[KNOTS_AT:SAMPLES_AT]) if head[Head.HAS_TIMES] else None
-            times.append(plan_times_us(recorded, int(head[Head.TIMESTAMP_US]), num_poses, interval_s))
-        return torch.stack(times).to(self._flat.device)
-
-    def _index(self) -> SceneIndex:
-        """The index, its tables in place."""
-        words = int(self.host[:, Head.WORDS].max())
-        layers = self._words("layers", None, words)
-        areas, centerline, lights = (self._cells(number) for number in range(len(GRIDS)))
-        return SceneIndex(
-            areas=Areas(
-                cells=areas,
-                cell_pattern=self._table("areas.cell_pattern", torch.int32),
-                edges=self._table("areas.edges", torch.float64, width=4),
-                edge_pattern=self._table("areas.edge_pattern", torch.int32),
-                patterns=self._words("patterns", Head.PATTERNS, words),
-            ),
-            light_bits=self._words("light_bits", Head.LIGHTS, words),
-            centerline=self._near_segments("centerline", centerline),
-            lights=self._near_segments("lights", lights),
-            **{name: layers[:, row] for row, name in enumerate(LAYERS)},
-        )
+        return values.masked_fill(~exists, 0).reshape(len(length), most, *rows.shape)
 
     def _words(self, name: str, count: Optional[Head], words: int) -> Tensor:
         """Rows of words, [B, most, words]; ``count`` None means one row a layer."""
@@ -180,8 +208,9 @@ class PackedReader:
         at = table.base[:, None, None] + row * own_words + word
         return table.values[at.masked_fill(~exists, 0)].masked_fill(~exists, 0)
 
-    def _cells(self, number: int) -> Cells:
-        grid, first = GRIDS[number], SHAPES_AT + 3 * number
+    def _cells(self, grid: str) -> Cells:
+        number = GRIDS.index(grid)
+        first = SHAPES_AT + 3 * number
         return Cells(
             origin=self._numbers["origins"][:, number],
             inverse_size=self._numbers["inverse_sizes"][:, number],
@@ -192,6 +221,6 @@ class PackedReader:
             item=self._table(f"{grid}.item", torch.int32),
         )
 
-    def _near_segments(self, name: str, cells: Cells) -> NearSegments:
-        segments, owner = self._table(f"{name}.segments", torch.float64, 4), self._table(f"{name}.owner", torch.int32)
-        return NearSegments(cells, segments, owner)
+    def _near_segments(self, grid: str) -> NearSegments:
+        segments, owner = self._table(f"{grid}.segments", torch.float64, 4), self._table(f"{grid}.owner", torch.int32)
+        return NearSegments(self._cells(grid), segments, owner)

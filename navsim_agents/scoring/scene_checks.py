@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -11,17 +11,15 @@ from torch import Tensor
 
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.config import NUM_STATES
-
-if TYPE_CHECKING:
-    from navsim_agents.scoring.scene import ScoringScene
+from navsim_agents.scoring.scene_fields import ORIGINAL, SYNTHETIC, SceneFields
 
 DEVKITS = ("v1.1", "v2.2")
-SCENE_TYPES = ("original", "synthetic")
+SCENE_TYPES = (ORIGINAL, SYNTHETIC)
 MIN_RING_POINTS = 3
 MIN_AREA_M2 = 1e-9
 
 
-def check_scene(scene: ScoringScene) -> None:
+def check_scene(scene: SceneFields) -> None:
     """Raises SceneError at the first rule that the scene breaks."""
     if scene.devkit not in DEVKITS:
         raise SceneError(f"devkit is {scene.devkit!r}, but must be one of {', '.join(DEVKITS)}")
@@ -92,14 +90,14 @@ def _size(value: Tensor, axis: int) -> Optional[int]:
     return value.shape[axis] if value.ndim > axis else None
 
 
-def _check_finite(scene: ScoringScene) -> None:
+def _check_finite(scene: SceneFields) -> None:
     """No NaN or infinity where a rule reads; unseen track poses may hold anything.
 
     So may the human of a synthetic scene, and of v1.1, whose caches do not keep it: only the human filter reads it.
     """
     names = ["ego_pose", "ego_state", "vehicle", "history_states", "pdm_trajectory", "centerline", "ring_xy"]
     names += ["red_light_xy", "track_size", "track_speed", "track_heading"]
-    if scene.scene_type == "original" and scene.devkit != "v1.1":
+    if scene.scene_type == ORIGINAL and scene.devkit != "v1.1":
         names.append("human_trajectory")
     for name in names:
         _refuse_not_finite(name, getattr(scene, name))
@@ -115,7 +113,7 @@ def _refuse_not_finite(name: str, value: Tensor) -> None:
         )
 
 
-def _check_vehicle(scene: ScoringScene) -> None:
+def _check_vehicle(scene: SceneFields) -> None:
     if not bool((scene.vehicle > 0).all()):
         raise SceneError(
             f"vehicle is {scene.vehicle.tolist()}, but half length, half width, rear axle to centre and wheel base "
@@ -123,7 +121,7 @@ def _check_vehicle(scene: ScoringScene) -> None:
         )
 
 
-def _check_centerline(scene: ScoringScene) -> None:
+def _check_centerline(scene: SceneFields) -> None:
     line = scene.centerline
     if len(line) < 2 or not bool((torch.diff(line, dim=0) != 0).any()):
         raise SceneError(
@@ -162,7 +160,7 @@ def _ring_areas(xy: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return np.abs(np.add.reduceat(here[:, 0] * there[:, 1] - here[:, 1] * there[:, 0], offsets[:-1])) / 2.0
 
 
-def _check_tracks(scene: ScoringScene) -> None:
+def _check_tracks(scene: SceneFields) -> None:
     seen = scene.track_valid.any(dim=1)
     if not bool((scene.track_size[seen] > 0).all()):
         track = int(torch.nonzero(seen & (scene.track_size <= 0).any(dim=1))[0])
@@ -172,7 +170,7 @@ def _check_tracks(scene: ScoringScene) -> None:
         )
 
 
-def _check_times(scene: ScoringScene) -> None:
+def _check_times(scene: SceneFields) -> None:
     for name in ("model_knots_us", "sample_times_us"):
         times = getattr(scene, name)
         if times is not None and not bool((torch.diff(times) > 0).all()):

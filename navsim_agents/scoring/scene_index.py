@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,9 +13,7 @@ from navsim_agents.scoring.axes import DRIVABLE_LAYERS, INTERSECTION_LAYERS, LAN
 from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.geometry.areas import Areas, polygon_bits, ring_edges
 from navsim_agents.scoring.geometry.near_segments import NearSegments
-
-if TYPE_CHECKING:
-    from navsim_agents.scoring.scene import ScoringScene
+from navsim_agents.scoring.scene_fields import SceneFields
 
 CENTERLINE_CELL_M = 2.0
 LIGHT_CELL_M = 4.0
@@ -37,7 +34,7 @@ class SceneIndex:
     lights: NearSegments
 
     @staticmethod
-    def build(scene: ScoringScene) -> SceneIndex:
+    def build(scene: SceneFields) -> SceneIndex:
         """Index of one scene, on the CPU."""
         num_areas, num_lights = len(scene.polygon_layer), len(scene.red_light_token)
         total = num_areas + num_lights

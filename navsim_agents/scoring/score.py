@@ -11,7 +11,8 @@ from torch import Tensor
 
 from navsim_agents.common.conventions import EPDMS_NAME, HORIZON_S, NUM_POSES, NUM_STEPS, POSE_INTERVAL_S, STEP_S
 from navsim_agents.errors import TrajectoryError
-from navsim_agents.scoring.aggregate import COLUMNS, excuse_by_human, gate_product, weighted_score
+from navsim_agents.scoring.aggregate import COLUMNS, SCORE, excuse_by_human, gate_product, weighted_score
+from navsim_agents.scoring.axes import POSE
 from navsim_agents.scoring.config import METRICS, MetricConfig
 from navsim_agents.scoring.rules.comfort import comfort
 from navsim_agents.scoring.rules.contacts import track_contacts
@@ -103,34 +104,34 @@ def score_scenes(
     config = metric_config(metric)
     _check_interval(trajectories, len(scenes), interval_length)
     batch = collate_scenes(scenes, config, trajectories.shape[2], interval_length, dtype)
-    return score_batch(batch, trajectories, metric, human_penalty_filter, chunk)
+    return score_batch(batch, trajectories, human_penalty_filter=human_penalty_filter, chunk=chunk)
 
 
 @torch.no_grad()
 def score_batch(
     batch: SceneBatch,
     trajectories: Tensor,
-    metric: str = EPDMS_NAME,
+    *,
     human_penalty_filter: bool = False,
     chunk: int = CHUNK,
 ) -> Scores:
-    """The same for scenes padded or unpacked already, for this metric and sampling; gradients stop here.
+    """The same for scenes padded or unpacked already, by the metric that they were made for; gradients stop here.
 
     ``trajectories`` [B, N, P, 3] may be on another device than the batch, whose device and dtype are worked in.
 
     Raises:
         TrajectoryError: as :func:`score_trajectories`, or P is not what the batch was made for.
     """
-    config = metric_config(metric)
     _check_trajectories(trajectories, batch)
-    if human_penalty_filter and not config.uses_history:
+    if human_penalty_filter and not batch.metric.uses_history:
+        metric = batch.metric.name
         raise TrajectoryError(f"human_penalty_filter is set, but {metric} has no human filter; score epdms or unset it")
     reference = _references(batch, trajectories.to(batch.ego_pose), human_penalty_filter).to(batch.ego_state)
     if chunk < 1:
         raise TrajectoryError(f"chunk is {chunk}, but must be 1 or more trajectories at once; raise it")
     size = max(1, chunk // len(batch))
-    parts = [_evaluate(batch, rows, config) for rows in reference.split(size, dim=1)]
-    return _finish(_join(parts), batch, config, human_penalty_filter)
+    parts = [_evaluate(batch, rows) for rows in reference.split(size, dim=1)]
+    return _finish(_join(parts), batch, human_penalty_filter)
 
 
 def metric_config(name: str) -> MetricConfig:
@@ -185,7 +186,7 @@ def _check_trajectories(trajectories: Tensor, batch: SceneBatch) -> None:
 
 def _references(batch: SceneBatch, trajectories: Tensor, with_human: bool) -> Float[Tensor, "B N S 3"]:
     """What is tracked: the trajectories, PDM-Closed, and with the human filter the human."""
-    start = batch.ego_state[:, :3].double()
+    start = batch.ego_state[:, POSE].double()
 
     def sample(poses: Tensor, knots: Tensor) -> Tensor:
         return reference_poses(poses, start, batch.ego_pose, knots, batch.sample_times_us)
@@ -210,8 +211,9 @@ class _Part:
     ttc_track: Tensor
 
 
-def _evaluate(batch: SceneBatch, reference: Tensor, metric: MetricConfig) -> _Part:
+def _evaluate(batch: SceneBatch, reference: Tensor) -> _Part:
     """Simulate and judge some trajectories of every scene."""
+    metric = batch.metric
     states = simulate(reference, batch.ego_state, batch.vehicle, metric.tracker)
     motion = Motion.of(states, batch.vehicle)
     areas = locate_ego(motion, batch.index)
@@ -245,8 +247,9 @@ def _join(parts: list[_Part]) -> _Part:
     return _Part(columns, *(torch.cat([getattr(part, name) for part in parts], dim=1) for name in names))
 
 
-def _finish(part: _Part, batch: SceneBatch, metric: MetricConfig, with_human: bool) -> Scores:
+def _finish(part: _Part, batch: SceneBatch, with_human: bool) -> Scores:
     """Normalise progress, weigh, filter, and take the reference rows off."""
+    metric = batch.metric
     extra = 2 if with_human else 1
     count = part.raw_progress.shape[1] - extra
     gates = gate_product(part.columns, metric)
@@ -254,7 +257,7 @@ def _finish(part: _Part, batch: SceneBatch, metric: MetricConfig, with_human: bo
     columns = {name: value[:, :count] for name, value in part.columns.items()}
     progress = normalized_progress(part.raw_progress[:, :count], gates[:, :count], gated_reference, metric)
     columns["ego_progress"] = progress
-    columns[COLUMNS[metric.name][-1]] = weighted_score(columns, metric)
+    columns[SCORE[metric.name]] = weighted_score(columns, metric)
     human: dict[str, Tensor] = {}
     if with_human:
         human = _human_columns(part, metric)

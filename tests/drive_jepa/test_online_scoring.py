@@ -39,9 +39,11 @@ def test_scores_and_areas_are_the_scorers(metric: str) -> None:
     proposals = torch.from_numpy(PLANS).float().double()
     for row, one in enumerate(made()):
         wanted = score_scenes([one], proposals[None], metric=metric)
+        score = wanted.columns.pop("score" if metric == "pdms" else "pdm_score")
+        torch.testing.assert_close(found.score[row].double(), score[0], rtol=0, atol=1e-7)
+        assert found.sub_scores.keys() == wanted.columns.keys()
         for name, values in wanted.columns.items():
-            torch.testing.assert_close(found.columns[name][row], values[0], rtol=0, atol=1e-12)
-        torch.testing.assert_close(found.score[row].double(), list(wanted.columns.values())[-1][0], rtol=0, atol=1e-7)
+            torch.testing.assert_close(found.sub_scores[name][row], values[0], rtol=0, atol=1e-12)
         assert torch.equal(found.areas[row], wanted.ego_areas[0, :, 1:, 1:])
     assert found.areas.shape == (3, 4, 40, 2)
     assert found.areas.any(2).any(1).any(0).all()

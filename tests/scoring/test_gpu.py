@@ -45,5 +45,5 @@ def test_scenes_score_alike(version):
 def test_packed_scenes_score_alike(version):
     scenes, plans = golden(version)
     packed = torch.stack([pack_scene(scene, BYTES) for scene in scenes])
-    found = score_batch(unpack_scenes(packed.cuda(), METRIC[version]), plans.cuda(), METRIC[version])
+    found = score_batch(unpack_scenes(packed.cuda(), METRIC[version]), plans.cuda())
     assert_columns_agree(found, score_scenes(scenes, plans, metric=METRIC[version]))

@@ -18,6 +18,7 @@ from navsim_agents.scoring import (
     stack_texts,
     unpack_scenes,
 )
+from navsim_agents.scoring.aggregate import COLUMNS
 from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.packed_layout import ALIGNMENT
 from navsim_agents.scoring.scene_batch import collate_scenes
@@ -48,7 +49,7 @@ def assert_batches_equal(one, other):
     for name in vars(one):
         if name != "index":
             found, wanted = getattr(one, name), getattr(other, name)
-            assert found == wanted if isinstance(wanted, tuple) else torch.equal(found, wanted), name
+            assert torch.equal(found, wanted) if isinstance(wanted, torch.Tensor) else found == wanted, name
 
 
 def assert_scores_identical(one, other):
@@ -58,6 +59,20 @@ def assert_scores_identical(one, other):
             assert all(torch.equal(column, getattr(other, name)[key]) for key, column in value.items()), name
         else:
             assert torch.equal(value, getattr(other, name)), name
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(("num_poses", "interval_s"), [(8, 0.5), (40, 0.1)])
+def test_a_batch_is_scored_by_the_metric_that_it_was_made_for(metric, num_poses, interval_s):
+    plans = torch.zeros(4, 2, num_poses, 3, dtype=torch.float64)
+    for batch in (
+        unpack_scenes(packed(different_scenes()), metric, num_poses, interval_s),
+        collate_scenes(different_scenes(), METRICS[metric], num_poses, interval_s, torch.float64),
+    ):
+        assert batch.metric is METRICS[metric]
+        assert set(score_batch(batch, plans).columns) == set(COLUMNS[metric])
+        with pytest.raises(TypeError):
+            score_batch(batch, plans, "pdms")
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -72,7 +87,7 @@ def test_unpacking_gives_the_padded_batch(metric, num_poses, interval_s):
 def test_packed_scenes_score_as_scenes(metric):
     scenes, plans = different_scenes(), some_plans(28, seed=6).unflatten(0, (4, 7))
     with_filter = metric == "epdms"
-    found = score_batch(unpack_scenes(packed(scenes), metric), plans, metric, with_filter, chunk=12)
+    found = score_batch(unpack_scenes(packed(scenes), metric), plans, human_penalty_filter=with_filter, chunk=12)
     assert_scores_identical(found, score_scenes(scenes, plans, 0.5, metric, with_filter, chunk=12))
 
 
@@ -83,9 +98,9 @@ def test_packed_golden_scenes_score_as_scenes(version):
     rows = [np.load(path.with_name(path.name.replace("scene_", "expected_")))["trajectories"] for path in paths]
     plans = torch.from_numpy(np.stack([row[::6][:40] for row in rows]))
     metric = "pdms" if version == "v1.1" else "epdms"
-    found = score_batch(unpack_scenes(packed(scenes), metric), plans, metric)
+    found = score_batch(unpack_scenes(packed(scenes), metric), plans)
     assert_scores_identical(found, score_scenes(scenes, plans, metric=metric))
-    alone = score_batch(unpack_scenes(pack_scene(scenes[1], BYTES)[None], metric), plans[1:2], metric)
+    alone = score_batch(unpack_scenes(pack_scene(scenes[1], BYTES)[None], metric), plans[1:2])
     assert_scores_identical(alone, score_scenes(scenes[1:2], plans[1:2], metric=metric))
 
 
@@ -99,7 +114,7 @@ def test_texts_of_golden_scenes_score_as_scenes(version):
     metric = "pdms" if version == "v1.1" else "epdms"
     texts = [PackedText.of(pack_scene(made)) for made in scenes]
     assert len(set(map(len, texts))) > 1
-    found = score_batch(unpack_scenes(stack_texts(texts), metric), plans, metric)
+    found = score_batch(unpack_scenes(stack_texts(texts), metric), plans)
     assert_scores_identical(found, score_scenes(scenes, plans, metric=metric))
 
 

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from navsim_agents.scoring.axes import POSITION
 from navsim_agents.scoring.config import STEP_S, MetricConfig
 from navsim_agents.scoring.geometry.boxes import boxes_intersect
 from navsim_agents.scoring.rules.motion import Motion
@@ -108,7 +109,7 @@ def _track_circles(batch: SceneBatch, metric: MetricConfig, num_steps: int) -> F
         count = num_steps if offset == 0 else metric.ttc_steps
         missing = (0, num_steps - count)
         window = slice(offset, offset + count)
-        centers.append(torch.nn.functional.pad(batch.track_poses[:, :, window, :2], (0, 0, *missing)))
+        centers.append(torch.nn.functional.pad(batch.track_poses[:, :, window, POSITION], (0, 0, *missing)))
         seen.append(torch.nn.functional.pad(batch.track_valid[:, :, window], missing))
     center, valid = torch.stack(centers), torch.stack(seen)[..., None]  # [J, B, K, S, 2]
     low = center.masked_fill(~valid, float("inf")).amin(0)

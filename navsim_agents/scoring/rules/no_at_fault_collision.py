@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from navsim_agents.scoring.axes import POSITION, State
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.geometry.boxes import segment_intersects_box
 from navsim_agents.scoring.rules.bearing import ahead_and_behind, flat
@@ -54,13 +55,14 @@ def _is_at_fault(
     """nuPlan's classes of collision, decided in its order."""
     ego, scene = (first.trajectory, first.step), motion.scene_of(first.trajectory)
     pose = batch.track_poses[scene, first.track, first.step]
-    _, is_behind = ahead_and_behind(motion, *ego, pose[:, :2], metric)
+    heading = pose[:, State.HEADING]
+    _, is_behind = ahead_and_behind(motion, *ego, pose[:, POSITION], metric)
     stands = flat(motion.speed, *ego) <= metric.stopped_speed_mps
     is_agent = batch.track_is_agent[scene, first.track]
     track_stands = ~is_agent | (batch.track_speed[scene, first.track] <= metric.stopped_speed_mps)
     half_size = batch.track_size[scene, first.track] * 0.5
-    direction = torch.stack((torch.cos(pose[:, 2]), torch.sin(pose[:, 2])), dim=-1)
-    front = segment_intersects_box(*_front_bumper(motion, *ego, scene), pose[:, :2], direction, half_size)
+    direction = torch.stack((torch.cos(heading), torch.sin(heading)), dim=-1)
+    front = segment_intersects_box(*_front_bumper(motion, *ego, scene), pose[:, POSITION], direction, half_size)
     out_of_lane = flat(areas.multiple_lanes, *ego) | flat(areas.non_drivable, *ego)
     return ~stands & (track_stands | (~is_behind & (front | out_of_lane)))
 

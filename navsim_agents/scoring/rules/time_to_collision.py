@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from navsim_agents.scoring.axes import POSITION
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.rules.bearing import ahead_and_behind, flat
 from navsim_agents.scoring.rules.contacts import Contacts, first_contacts
@@ -32,7 +33,7 @@ def time_to_collision(
 
     ego, scene = (first.trajectory, first.step), motion.scene_of(first.trajectory)
     offsets = torch.tensor(metric.ttc_offsets, device=motion.x.device)
-    center = batch.track_poses[scene, first.track, first.step + offsets[first.lookahead], :2]
+    center = batch.track_poses[scene, first.track, first.step + offsets[first.lookahead], POSITION]
     is_ahead, is_behind = ahead_and_behind(motion, *ego, center, metric)
     cuts_in = flat(areas.multiple_lanes, *ego) | flat(areas.non_drivable, *ego)
     cuts_in |= in_intersection(flat(motion.x, *ego), flat(motion.y, *ego), scene, batch.index)

@@ -84,5 +84,6 @@ def reference_poses(
     """
     first = start[:, None, None].expand(-1, trajectories.shape[1], 1, -1)
     knots = _to_global(torch.cat((first, trajectories), dim=2), origin)
-    knots = torch.stack((knots[..., 0], knots[..., 1], _unwrap(knots[..., 2])), dim=-1)
+    x, y, heading = knots.unbind(-1)
+    knots = torch.stack((x, y, _unwrap(heading)), dim=-1)
     return _to_local(_interpolate(knots, knots_us, samples_us), origin)
