@@ -1,6 +1,6 @@
 """Labels scenes: a label store of every sub-score of every vocabulary trajectory in every scene.
 
-    python -m cache_tools.score_vocabulary scenes=STORE vocabulary=V.npy metric=epdms output=LABELS workers=2
+    drive-jepa score-vocabulary scenes=STORE vocabulary=V.npy metric=epdms output=LABELS workers=2
 
 Killed at any moment and run again, it goes on where it stopped and ends with the same bytes. Exit code 1 where an input
 breaks a rule, no scene could be labelled, or the devkit's own scorer disagrees (``verify=k``).
@@ -69,7 +69,7 @@ class ScoreVocabularyConfig:
         if self.backend == "batched" and self.scenes is None:
             raise LabelError(
                 "scenes is null, but backend=batched reads a SceneStore; make one with python -m "
-                "cache_tools.export_scenes or python -m navsim_agents.world, or take backend=devkit"
+                "cache_tools.export_scenes or drive-jepa world, or take backend=devkit"
             )
         if self.verify < 0 or (self.verify and self.backend != "batched"):
             raise LabelError(f"verify is {self.verify}, but checks backend=batched only; set it to 0")

@@ -38,7 +38,7 @@ class ParamsConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Configuration of ``python -m training.train``."""
+    """Configuration of ``drive-jepa train``."""
 
     output: str = field(metadata=WRITES_FOLDER)
     agent: Any  # group of navsim_configs
@@ -53,7 +53,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Configuration of ``python -m training.evaluate``."""
+    """Configuration of ``drive-jepa evaluate``."""
 
     output: str = field(metadata=WRITES_FOLDER)
     data_root: str = field(metadata=READS)
@@ -77,7 +77,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Configuration of ``python -m training.report``."""
+    """Configuration of ``drive-jepa report``."""
 
     output: str = field(metadata=writes_file(".html"))
     evaluation: str = field(metadata=READS)  # output folder of training.evaluate

@@ -105,7 +105,7 @@ class LoggedScenes:
         if token not in self._store:
             raise InputError(
                 f"scene {token} is not among the {len(self._store)} scoring scenes of {self._store_path}; export it "
-                "with `python -m cache_tools.export_scenes`, or choose log_names that were exported"
+                "with `drive-jepa export-scenes`, or choose log_names that were exported"
             )
         return self._store[token]
 
@@ -114,7 +114,7 @@ class LoggedScenes:
         if not self._store_path.exists():
             raise InputError(
                 f"there are no scoring scenes at {self._store_path}, which pdms and epdms need; write the world with "
-                "scoring_scenes=true, export a metric cache with `python -m cache_tools.export_scenes` and set "
+                "scoring_scenes=true, export a metric cache with `drive-jepa export-scenes` and set "
                 "scoring_scenes=<its output>, or leave both out of columns"
             )
         return SceneStore(self._store_path)

@@ -25,7 +25,7 @@ from navsim_agents.errors import LabelError
 
 PREFIX = struct.Struct("<QII")  # length of the header, its CRC-32, zero
 PARTIAL = ".part"  # ends the names of files that are being written
-WAY_OUT = "run the same python -m cache_tools.score_vocabulary again, which rebuilds damaged shards"
+WAY_OUT = "run the same drive-jepa score-vocabulary again, which rebuilds damaged shards"
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class SceneStores:
                 return store[token]
         raise InputError(
             f"scene {token} is not in scene_store={self._path}, which holds {sum(map(len, self._stores))} scenes; "
-            "export it (python -m cache_tools.export_scenes metric_cache_path=… output=…), or leave it out by "
+            "export it (drive-jepa export-scenes metric_cache_path=… output=…), or leave it out by "
             "train_test_split.scene_filter.tokens=[…]"
         )
 
@@ -57,8 +57,8 @@ def store_folders(path: str) -> list[Path]:
     )
     if not found:
         raise InputError(
-            f"scene_store={path} holds no scene store; write one with cache_tools.export_scenes, or give the "
-            "scoring_scenes folder of a world made by navsim_agents.world"
+            f"scene_store={path} holds no scene store; write one with drive-jepa export-scenes, or give the "
+            "scoring_scenes folder of a world made by drive-jepa world"
         )
     return found
 

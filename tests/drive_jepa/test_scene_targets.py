@@ -138,7 +138,7 @@ def test_an_agent_without_scenes_can_plan_but_not_train(make_planner: Callable[.
 
 
 def test_a_folder_without_a_store_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no scene store; write one with cache_tools\.export_scenes"):
+    with pytest.raises(InputError, match=r"holds no scene store; write one with drive-jepa export-scenes"):
         ScoringSceneBuilder(str(tmp_path), None, NUM_BYTES).get_unique_name()
 
 
@@ -232,7 +232,7 @@ def test_names_of_teachers_change_with_every_setting(labels: dict[str, str], tmp
 def test_labels_of_another_metric_or_scene_are_refused(labels: dict[str, str]) -> None:
     with pytest.raises(LabelError, match="holds labels of epdms, but metric=pdms is wanted"):
         TeachersBuilder(source(labels, metric="pdms")).get_unique_name()
-    with pytest.raises(InputError, match=r"has no labels of scene 0002000000000004: .*score_vocabulary"):
+    with pytest.raises(InputError, match=r"has no labels of scene 0002000000000004: .*score-vocabulary"):
         TeachersBuilder(source(labels)).compute_targets(Drive(seed=2).scene(4))
 
 
