@@ -1,6 +1,6 @@
 """Builds a trajectory vocabulary: k-means over the human futures of a split.
 
-    python -m cache_tools.build_vocabulary source=logs root=WORLD split=trainval k=512 output=V.npy
+    drive-jepa build-vocabulary source=logs root=WORLD split=trainval k=512 output=V.npy
 
 A future is eight poses at 0.5 s, all that logs hold; it is sampled linearly every 0.1 s, as the devkit samples a plan.
 Clusters are of x [m], y [m] and heading [rad] of the 40 poses alike, 120 numbers a trajectory. ``source=V.npy`` checks

@@ -1,6 +1,6 @@
 """Shows that the scorer gives the devkit's own answers, on scenes of your own metric cache.
 
-    python -m cache_tools.compare_with_devkit scenes=CACHE output=parity.json
+    drive-jepa compare-with-devkit scenes=CACHE output=parity.json
 
 Exit code 1 where anything differs: states, progress and scores beyond ``tolerance``, discrete sub-scores at all.
 """
@@ -48,7 +48,7 @@ def compare(config: CompareConfig) -> bool:
         TrajectoryError: ``vocabulary`` is no [V, 40, 3] array.
     """
     if detect_host().variant is Variant.NONE:
-        raise DevkitError("no NAVSIM devkit is on the path to compare with; see python -m navsim_agents.devkit")
+        raise DevkitError("no NAVSIM devkit is on the path to compare with; see drive-jepa doctor")
     from navsim_agents.devkit.logged_future import LoggedFutures
     from navsim_agents.devkit.parity_run import ParityOptions, measure_parity
 
@@ -73,7 +73,7 @@ def load_vocabulary(path: Optional[str]) -> Optional[npt.NDArray[np.float64]]:
     if vocabulary.ndim != 3 or vocabulary.shape[1:] != VOCABULARY_SHAPE:
         raise TrajectoryError(
             f"{path} has shape {vocabulary.shape}, but a vocabulary is [V, 40, 3] at 0.1 s; make one with "
-            "python -m cache_tools.build_vocabulary"
+            "drive-jepa build-vocabulary"
         )
     return vocabulary.astype(np.float64)
 

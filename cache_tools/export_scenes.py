@@ -1,6 +1,6 @@
 """Makes scoring scenes from a metric cache of either devkit.
 
-    python -m cache_tools.export_scenes scenes=CACHE output=STORE worker=ray_distributed
+    drive-jepa export-scenes scenes=CACHE output=STORE worker=ray_distributed
 
 ``output`` becomes a scene store (``navsim_agents.scoring.SceneStore``) with ``export_report.json``, which lists the
 scenes that failed. Run it again to go on after an interruption. The worker is any of the devkit's own.
@@ -78,7 +78,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     if variant is Variant.NONE:
         sys.exit(
             "DevkitError: no NAVSIM devkit is on the path, but its metric caches are pickles of its classes; put the "
-            "devkit that made the cache and nuplan-devkit on PYTHONPATH, then see python -m navsim_agents.devkit"
+            "devkit that made the cache and nuplan-devkit on PYTHONPATH, then see drive-jepa doctor"
         )
     run(arguments)
 

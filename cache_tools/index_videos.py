@@ -1,6 +1,6 @@
 """Lists the driving videos of a data set in a manifest, and says what it found.
 
-    python -m cache_tools.index_videos layout=navsim root=$OPENSCENE_DATA_ROOT data_set=openscene output=openscene.jsonl
+    drive-jepa index-videos layout=navsim root=$OPENSCENE_DATA_ROOT data_set=openscene output=openscene.jsonl
 
 Layouts: ``videos`` (any folder of video files), ``covla``, ``drivingdojo``, ``folders`` (one folder of pictures a
 video), ``navsim`` (OpenScene, NAVSIM and the built-in world). An interrupted run goes on where it stopped, and a later

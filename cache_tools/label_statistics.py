@@ -1,6 +1,6 @@
 """Says what is in a label store: teachers a scene, scores, how much of the vocabulary teaches.
 
-python -m cache_tools.label_statistics labels=LABELS output=FOLDER
+drive-jepa label-statistics labels=LABELS output=FOLDER
 """
 
 from __future__ import annotations

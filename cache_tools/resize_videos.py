@@ -1,6 +1,6 @@
 """Writes small copies of a data set's videos: frames at the clips' rate and size, as JPEG.
 
-    python -m cache_tools.resize_videos manifest=covla.jsonl root=COVLA output=COVLA_SMALL
+    drive-jepa resize-videos manifest=covla.jsonl root=COVLA output=COVLA_SMALL
 
 Loading a clip then decodes its frames and nothing else, instead of seconds of large video. The copies (Motion JPEG in
 Matroska) and their manifest are read like any other videos; clips begin at multiples of 1/fps. An interrupted run goes

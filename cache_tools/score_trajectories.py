@@ -1,6 +1,6 @@
 """Scores a file of trajectories on one scoring scene.
 
-    python -m cache_tools.score_trajectories scene=SCENE.npz trajectories=T.npy metric=epdms output=OUT.npz
+    drive-jepa score-trajectories scene=SCENE.npz trajectories=T.npy metric=epdms output=OUT.npz
 
 ``trajectories`` [N, P, 3] (x, y, heading in the ego frame; m, rad), the first pose one ``interval_length`` after t0.
 ``output`` receives one float64 [N] array per sub-score under the devkit's names, ``simulated_states`` [N, 41, 11],

@@ -1,6 +1,6 @@
 """Labels scenes: a label store of every sub-score of every vocabulary trajectory in every scene.
 
-    python -m cache_tools.score_vocabulary scenes=STORE vocabulary=V.npy metric=epdms output=LABELS workers=2
+    drive-jepa score-vocabulary scenes=STORE vocabulary=V.npy metric=epdms output=LABELS workers=2
 
 Killed at any moment and run again, it goes on where it stopped and ends with the same bytes. Exit code 1 where an input
 breaks a rule, no scene could be labelled, or the devkit's own scorer disagrees (``verify=k``).

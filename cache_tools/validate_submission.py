@@ -1,6 +1,6 @@
 """Checks a submission of NAVSIM v1.1 or v2.2 before the server does, without devkit or network.
 
-    python -m cache_tools.validate_submission submission=submission.pkl tokens=…/scene_filter/navtest.yaml
+    drive-jepa validate-submission submission=submission.pkl tokens=…/scene_filter/navtest.yaml
 
 ``tokens``: NAVSIM's scene filter (YAML), or a text file with one token a line. Exit code 1 where the server would
 refuse or mis-score the file.

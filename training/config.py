@@ -39,7 +39,7 @@ class ParamsConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Configuration of ``python -m training.train``."""
+    """Configuration of ``drive-jepa train``."""
 
     output: str = field(metadata=WRITES_FOLDER)
     agent: Any  # group of navsim_configs
@@ -58,7 +58,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Configuration of ``python -m training.evaluate``."""
+    """Configuration of ``drive-jepa evaluate``."""
 
     output: str = field(metadata=WRITES_FOLDER)
     data_root: str = field(metadata=READS)
@@ -80,7 +80,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Configuration of ``python -m training.report``."""
+    """Configuration of ``drive-jepa report``."""
 
     output: str = field(metadata=writes_file(".html"))
     evaluation: str = field(metadata=READS)  # output folder of training.evaluate

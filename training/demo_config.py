@@ -1,4 +1,4 @@
-"""Configuration of ``python -m training.demo``."""
+"""Configuration of ``drive-jepa demo``."""
 
 from __future__ import annotations
 

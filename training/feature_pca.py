@@ -39,10 +39,10 @@ WHITE = 255
 
 @dataclass(frozen=True)
 class FeaturePcaConfig:
-    """Configuration of ``python -m training.feature_pca``."""
+    """Configuration of ``drive-jepa feature-pca``."""
 
     output: str = field(metadata=writes_file(".png"))
-    manifest: str = field(metadata=READS)  # of cache_tools.index_videos
+    manifest: str = field(metadata=READS)  # of drive-jepa index-videos
     root: str = field(metadata=READS)  # of the manifest's paths
     encoder: str = "vit_l"  # preset
     encoders: dict[str, str] = field(default_factory=dict)  # name -> checkpoint, or random

@@ -1,7 +1,7 @@
 """What the evaluation measures: groups of per-scene columns, registered by name.
 
 To add a group, write a function from :class:`PlannedScenes` to named columns and decorate it with ``@columns("name")``;
-``python -m training.evaluate columns=[displacement,name]`` then writes and averages it.
+``drive-jepa evaluate columns=[displacement,name]`` then writes and averages it.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """Configuration of ``python -m training.probe``."""
+    """Configuration of ``drive-jepa probe``."""
 
     output: str = field(metadata=WRITES_FOLDER)
     agent: Any  # group of navsim_configs; its encoder is frozen

@@ -67,7 +67,7 @@ def find_logs(folder: Path, log_names: Optional[Collection[str]] = None) -> list
     if not folder.is_dir():
         raise WorldDataError(
             f"{folder} is not a folder; logs lie in <root>/navsim_logs/<split>: check root and split, "
-            "or write a world with `python -m navsim_agents.world output=<root>`"
+            "or write a world with `drive-jepa world output=<root>`"
         )
     files = {path.stem: path for path in sorted(folder.glob("[!.]*.pkl"))}
     if log_names is None:

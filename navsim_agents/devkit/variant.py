@@ -158,7 +158,7 @@ def read_marks(location: Path) -> ApiMarks:
         raise DevkitError(
             f"the NAVSIM devkit at {location} cannot be imported ({type(error).__name__}: {error}); install its own "
             f"requirements and nuplan-devkit 1.2 first ({INSTALLATION_PAGE}), then check with "
-            "'python -m navsim_agents.devkit'"
+            "'drive-jepa doctor'"
         ) from error
     return ApiMarks(
         agent_arguments=argument_names(agent),

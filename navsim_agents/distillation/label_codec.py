@@ -148,7 +148,7 @@ class LabelLayout:
         if bad.any():
             raise LabelError(
                 f"{name} is {value[bad][0]} for trajectory {int(np.argmax(bad))}, but must be {rule}; "
-                "look at this scene with python -m cache_tools.score_trajectories"
+                "look at this scene with drive-jepa score-trajectories"
             )
 
 

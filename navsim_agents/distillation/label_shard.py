@@ -23,7 +23,7 @@ from navsim_agents.errors import LabelError
 
 PREFIX = struct.Struct("<QII")  # length of the header, its CRC-32, zero
 FORMER_LEFTOVERS = "{}.*.part"  # what earlier releases left unfinished
-WAY_OUT = "run the same python -m cache_tools.score_vocabulary again, which rebuilds damaged shards"
+WAY_OUT = "run the same drive-jepa score-vocabulary again, which rebuilds damaged shards"
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class LabelStamp:
         if version != STORE_VERSION or set(found) != names:
             raise LabelError(
                 f"the store has version {version}, but {STORE_VERSION} is read; make it again with "
-                "python -m cache_tools.score_vocabulary"
+                "drive-jepa score-vocabulary"
             )
         return LabelStamp(**found)
 
@@ -82,7 +82,7 @@ class LabelStamp:
         if metric is not None and metric != self.metric:
             raise LabelError(
                 f"{where} holds labels of {self.metric}, but metric={metric} is wanted; give metric={self.metric}, "
-                f"or a store made with python -m cache_tools.score_vocabulary metric={metric}"
+                f"or a store made with drive-jepa score-vocabulary metric={metric}"
             )
         if vocabulary is not None and vocabulary.digest != self.vocabulary_digest:
             raise LabelError(

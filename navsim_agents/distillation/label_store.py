@@ -57,7 +57,7 @@ class LabelStore:
         if len(shards) < stamp.num_shards and not allow_incomplete:
             raise LabelError(
                 f"{folder} has {len(shards)} of {stamp.num_shards} shards, but labels are read when all are there; "
-                "run the same python -m cache_tools.score_vocabulary again, which goes on where it stopped"
+                "run the same drive-jepa score-vocabulary again, which goes on where it stopped"
             )
         return LabelStore(folder, stamp, shards)
 
@@ -145,7 +145,7 @@ def shard_path(folder: Path, shard: int) -> Path:
 
 def read_stamp(folder: Path) -> LabelStamp:
     """Raises LabelError where the folder is no label store."""
-    way_out = f"{folder} is not a label store; make one with python -m cache_tools.score_vocabulary"
+    way_out = f"{folder} is not a label store; make one with drive-jepa score-vocabulary"
     text = read_text(folder / STAMP_FILE, LabelError, way_out)
     try:
         return LabelStamp.from_json(text)

@@ -38,7 +38,7 @@ class Vocabulary:
             raise LabelError(
                 f"the vocabulary is {self.poses.dtype} of shape {shape}, but must be float32 of [V, {NUM_STEPS}, 3] "
                 f"with V of 1 or more: x, y, heading every {STEP_S} s; make one with "
-                "python -m cache_tools.build_vocabulary"
+                "drive-jepa build-vocabulary"
             )
         bad = int((~torch.isfinite(self.poses)).flatten(1).any(1).sum())
         if bad:
@@ -77,7 +77,7 @@ def load_vocabulary(path: PathLike) -> Vocabulary:
         poses = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise LabelError(
-            f"{path} is not a readable .npy of numbers ({error}); build one with python -m cache_tools.build_vocabulary"
+            f"{path} is not a readable .npy of numbers ({error}); build one with drive-jepa build-vocabulary"
         ) from error
     if not isinstance(poses, np.ndarray) or poses.dtype.kind != "f":
         found = getattr(poses, "dtype", type(poses).__name__)

@@ -40,7 +40,7 @@ class LabelSource:
         except KeyError as error:
             raise InputError(
                 f"label_store={self.label_store} has no labels of scene {token}: {error.args[0]}; label it "
-                "(python -m cache_tools.score_vocabulary …), or leave it out by "
+                "(drive-jepa score-vocabulary …), or leave it out by "
                 "train_test_split.scene_filter.tokens=[…]"
             ) from error
         rows = teacher_rows(scores, self.threshold, self.cap, generator=scene_generator(token, self.seed))

@@ -24,7 +24,7 @@ def summary(config: WorldConfig, index: WorldIndex) -> str:
         if names:
             lines.append(f"  {split}: {len(names)} logs, {scenes} scenes of 4 + 10 frames at frame_interval=1")
     if config.scoring_scenes:
-        lines.append(f"For training.evaluate, PDMS and EPDMS without the devkit: {output}/{STORES_FOLDER}")
+        lines.append(f"For drive-jepa evaluate, PDMS and EPDMS without the devkit: {output}/{STORES_FOLDER}")
     return "\n".join([*lines, f"For NAVSIM's scripts: . {output}/{SHELL_NAME}"])
 
 

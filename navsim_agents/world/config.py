@@ -19,7 +19,7 @@ def _default_splits() -> dict[str, int]:
 
 @dataclass(frozen=True)
 class WorldConfig:
-    """Settings of ``python -m navsim_agents.world``; those in ``identity`` decide every byte of a log."""
+    """Settings of ``drive-jepa world``; those in ``identity`` decide every byte of a log."""
 
     output: str = field(metadata=WRITES_FOLDER)
     logs: int = field(default=12, metadata=at_least(1))  # in all splits together

@@ -15,7 +15,7 @@ from navsim_agents.world.types import Drive, Town
 
 @dataclass(frozen=True)
 class World:
-    """Towns and drives of a folder that ``python -m navsim_agents.world`` wrote; all in the global frame."""
+    """Towns and drives of a folder that ``drive-jepa world`` wrote; all in the global frame."""
 
     root: Path
     index: WorldIndex
@@ -55,9 +55,7 @@ def load_world(root: Union[str, Path], parts: WorldParts = REAL) -> World:
     """
     index = read_index(Path(root))
     if index is None:
-        raise WorldDataError(
-            f"{root} has no {INDEX_NAME}; write a world with `python -m navsim_agents.world output={root}`"
-        )
+        raise WorldDataError(f"{root} has no {INDEX_NAME}; write a world with `drive-jepa world output={root}`")
     if index.package_version != package_version():
         raise WorldDataError(
             f"{root} was written by version {index.package_version}, this is {package_version()}: its drives cannot be "

@@ -35,6 +35,9 @@ def filled(command: Documented, exported: dict[str, str]) -> list[str]:
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{Path(command.file).name}-{command.program}")
 def test_settings_compose(command: Documented, devkit: Devkit, exported: dict[str, str]) -> None:
     words = filled(command, exported)
+    if words[0] == "drive-jepa":
+        assert devkit.run_module("navsim_agents", *words[1:], "--cfg", "job")
+        return
     if words[1] == "-m":
         assert devkit.run_module(*words[2:], "--cfg", "job")
         return

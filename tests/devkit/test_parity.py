@@ -1,6 +1,6 @@
 """The batched scorer gives the devkit's answers on scenes of the built-in world.
 
-The larger run: ``python -m cache_tools.compare_with_devkit scenes=… output=… vocabulary=…``.
+The larger run: ``drive-jepa compare-with-devkit scenes=… output=… vocabulary=…``.
 """
 
 from __future__ import annotations

@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from navsim_agents.commands import COMMANDS, PROGRAM
+
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = re.compile(r"(python3?|torchrun|make|pip|git|cd|\S+/bin/pip) ")
+COMMAND = re.compile(r"(drive-jepa|python3?|torchrun|make|pip|git|cd|\S+/bin/pip) ")
 ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)")
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
 SCRIPT = re.compile(r"\S*/(run_\w+)\.py")
 
 
@@ -30,6 +34,9 @@ class Documented:
     def program(self) -> str:
         """What is run: a module, an example, a script of NAVSIM's, or else the first word."""
         words = self.words
+        named = words[words.index(PROGRAM) + 1 :] if PROGRAM in words else []
+        if named:
+            return COMMANDS.get(named[0], PROGRAM)
         if "-m" in words:
             return words[words.index("-m") + 1]
         script = SCRIPT.fullmatch(words[1]) if words[0] == "python" else None
@@ -46,16 +53,21 @@ def documents() -> list[Path]:
     ]
 
 
+def python_blocks(path: Path) -> list[str]:
+    """Programs that a text shows, each between fences."""
+    return PYTHON.findall(path.read_text(encoding="utf-8"))
+
+
 def block_lines(text: str) -> Iterator[str]:
     """Lines of code blocks, which are indented by four or more, continuation lines joined."""
-    joined = re.sub(r"\\\n\s*", "", text)
+    joined = re.sub(r"\\\n\s*", "", FENCED.sub("", text))
     for line in re.findall(r"^ {4,}(\S.*)$", joined, re.MULTILINE):
         yield re.sub(r"\s+# .*|\s{3,}\(.*\)$", "", line).strip()
 
 
 def inline_code(text: str) -> Iterator[str]:
     """Code between backticks, in tables and in the text, where it may go over the end of a line."""
-    prose = re.sub(r"^ {4,}\S.*$", "", text, flags=re.MULTILINE)
+    prose = re.sub(r"^ {4,}\S.*$", "", FENCED.sub("", text), flags=re.MULTILINE)
     for span in re.findall(r"`([^`]+)`", prose):
         yield " ".join(span.split())
 

@@ -125,10 +125,10 @@ NOT_RUN = {
     "--device cuda": "needs a GPU",
     "benchmarks.scoring --parts devkit": "needs a devkit's metric cache; measured by hand",
     "benchmarks.training_step --metric-cache": "needs a devkit's metric cache; measured by hand",
-    "training.demo output=": "the demo of tests/demo.py, which every other command here reads",
+    "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.
-WITH_DEVKIT = ("/run_", "cache_tools.export_scenes", "cache_tools.compare_with_devkit", "source=devkit")
+WITH_DEVKIT = ("/run_", "drive-jepa export-scenes", "drive-jepa compare-with-devkit", "source=devkit")
 
 # Lines of code blocks that are no commands, by how they begin.
-NO_COMMANDS = (". /data/world/devkit.env", "from navsim", "store = ", "rows = ", "queries = ", "4 times", "answer: ")
+NO_COMMANDS = (". /data/world/devkit.env", "queries = ", "4 times", "answer: ")

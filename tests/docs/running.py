@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from navsim_agents.commands import DOOR
+
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ["torch", "pytorch_lightning", "hydra", "pandas", "sklearn.cluster", "scipy", "matplotlib", "timm", "av"]
 OURS = ["training.demo", "training.probe", "training.pretrain", "training.report.page", "navsim_agents.world.generate"]
@@ -43,14 +45,19 @@ def run_command(words: Sequence[str], folder: Path) -> tuple[int, str]:
 
 
 def _be(words: list[str], folder: Path, log: Path) -> None:
-    """Become ``python words``: a module behind ``-m``, or a script."""
+    """Become ``drive-jepa words`` or ``python words``: a module (``-m``), a program (``-c``) or a script."""
     printed = log.open("w", buffering=1, encoding="utf-8")
     os.dup2(printed.fileno(), 1)
     os.dup2(printed.fileno(), 2)
     sys.stdout = sys.stderr = printed
     os.chdir(folder)
     os.environ.update(OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT))
-    if words[1] == "-m":
+    if words[0] == "drive-jepa":
+        sys.argv = words
+        runpy.run_path(str(DOOR), run_name="__main__")
+    elif words[1] == "-c":
+        exec(compile(words[2], "<block>", "exec"), {"__name__": "__main__"})
+    elif words[1] == "-m":
         sys.argv = words[2:]
         runpy.run_module(words[2], run_name="__main__", alter_sys=True)
     else:

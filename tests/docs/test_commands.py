@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from navsim_agents.commands import DOOR, PROGRAM
 from tests.docs.commands import (
     ASSIGNMENT,
     COMMAND,
@@ -17,6 +18,7 @@ from tests.docs.commands import (
     commands_of,
     documented_commands,
     documents,
+    python_blocks,
 )
 from tests.docs.inputs import make_places
 from tests.docs.places import NO_COMMANDS, NOT_RUN, SMALLEST, WITH_DEVKIT, WORDS, WORDS_OF
@@ -45,10 +47,16 @@ def filled(command: Documented, places: dict[str, str]) -> list[str]:
         found += [word] if meant is None else meant.format(**places).split()
     if found[0] == "make":
         return found
-    if len(found) == 3 and not command.program.startswith(("benchmarks.", "navsim_agents.devkit")):
+    if command.program in (PROGRAM, "navsim_agents"):
+        return [*found[: 1 if found[0] == PROGRAM else 3], "--help"]  # the door itself
+    is_bare = len(found) == (2 if found[0] == PROGRAM else 3)
+    if is_bare and not command.program.startswith(("benchmarks.", "navsim_agents.devkit")):
         return [*found, "--cfg", "job"]  # a command that the text only mentions
     if found[0] == "torchrun":
         found = ["python", "-m", "torch.distributed.run", *found[1:]]
+        if "--no-python" in found:  # nothing is installed here
+            start = found.index("--no-python")
+            found[start : start + 2] = [str(DOOR)]
     return [*found, *(word.format(**places) for word in SMALLEST.get(command.program, []))]
 
 
@@ -68,6 +76,24 @@ def test_command_runs(command: Documented, places: dict[str, str], tmp_path: Pat
     assert not open_words or words[0] == "make", f"{command}: say in places.py what {open_words} stands for"
     status, printed = run_command(words, tmp_path)
     assert status == 0, f"{command.file}: {command.text}\nran as {' '.join(words)}\n{printed[-4000:]}"
+
+
+PROGRAMS = [(path, block) for path in documents() if path.suffix == ".md" for block in python_blocks(path)]
+
+
+@pytest.mark.parametrize(("path", "block"), PROGRAMS, ids=[path.name for path, _ in PROGRAMS])
+def test_python_runs_as_it_stands(path: Path, block: str, demo_folder: Path, tmp_path: Path) -> None:
+    """In a folder where ``drive-jepa demo output=outputs/demo`` was run."""
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "demo").symlink_to(demo_folder)
+    status, printed = run_command(["python", "-c", block], tmp_path)
+    assert status == 0, f"{path.name}:\n{block}\n{printed[-4000:]}"
+
+
+def test_quick_start_is_there_and_short() -> None:
+    (quick_start,) = python_blocks(ROOT / "README.md")
+    assert len(quick_start.splitlines()) <= 11
+    assert quick_start.count("\nfrom navsim_agents import ") == 1
 
 
 def test_no_line_of_a_code_block_is_overlooked() -> None:
@@ -95,11 +121,13 @@ def test_collector_finds_commands_wherever_they_are(tmp_path: Path) -> None:
     path = tmp_path / "text.md"
     path.write_text(
         "| `python -m a b=…` |\n\n1. Then\n\n       torchrun … -m c d=1 \\\n           e=2   # why\n"
-        "\nOr `make\nx`, not `d=1`.\n",
+        "\n```python\nfor a in b:\n    python -m c\n```\n\nOr `make\nx`, not `d=1`, or `drive-jepa report d=1`.\n",
         encoding="utf-8",
     )
+    assert python_blocks(path) == ["for a in b:\n    python -m c\n"]
     assert [(command.program, command.text) for command in commands_of(path, "text.md")] == [
         ("c", "torchrun … -m c d=1 e=2"),
         ("a", "python -m a b=…"),
         ("make", "make x"),
+        ("training.report", "drive-jepa report d=1"),
     ]

@@ -201,7 +201,7 @@ def test_names_of_teachers_change_with_every_setting(labels: dict[str, str], tmp
 def test_labels_of_another_metric_or_scene_are_refused(labels: dict[str, str]) -> None:
     with pytest.raises(LabelError, match="holds labels of epdms, but metric=pdms is wanted"):
         TeachersBuilder(source(labels, metric="pdms")).get_unique_name()
-    with pytest.raises(InputError, match=r"has no labels of scene 0002000000000004: .*score_vocabulary"):
+    with pytest.raises(InputError, match=r"has no labels of scene 0002000000000004: .*score-vocabulary"):
         TeachersBuilder(source(labels)).compute_targets(Drive(seed=2).scene(4))
 
 

@@ -84,7 +84,7 @@ def test_page_holds_everything_and_asks_for_nothing(evaluation: Path, tmp_path: 
         "config": {"seed": 17},
     }
     write_json(training / "result.json", result)
-    text = report_text(evaluation, tmp_path, trainings={NAME: str(training)}, repeat=["python -m training.train a<b"])
+    text = report_text(evaluation, tmp_path, trainings={NAME: str(training)}, repeat=["drive-jepa train a<b"])
     sources = re.findall(r'(?:src|href)="([^"]{0,30})', text)
     assert len(sources) == 2 + 2 * text.count('class="scene"')
     assert all(source.startswith("data:image/") for source in sources)
@@ -99,7 +99,7 @@ def test_page_without_training_leaves_the_curve_out(evaluation: Path, tmp_path: 
 
 
 def test_missing_evaluation_is_refused_with_the_command(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no summary.json; run: python -m training.evaluate"):
+    with pytest.raises(InputError, match=r"holds no summary.json; run: drive-jepa evaluate"):
         report_text(tmp_path, tmp_path)
 
 

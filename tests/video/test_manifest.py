@@ -65,7 +65,7 @@ def test_lines_that_are_no_rows_are_refused(tmp_path: Path) -> None:
         path.write_text(bad)
         with pytest.raises(VideoError, match=message):
             read_rows(path)
-    with pytest.raises(VideoError, match=r"is no file; make the manifest with `python -m cache_tools.index_videos"):
+    with pytest.raises(VideoError, match=r"is no file; make the manifest with `drive-jepa index-videos"):
         read_rows(tmp_path / "none.jsonl")
 
 
@@ -98,7 +98,7 @@ def test_manifests_of_earlier_versions_are_refused_and_indexed_anew(tmp_path: Pa
     del values["clock"], values["first_tick"]
     manifest.write_text(json.dumps(values) + "\n")
     with pytest.raises(
-        VideoError, match=r"m.jsonl does not say what tells the frames of a.mp4 apart, .* `python -m cache_tools.index"
+        VideoError, match=r"m.jsonl does not say what tells the frames of a.mp4 apart, .* `drive-jepa index-videos"
     ):
         read_rows(manifest)
     manifest.with_name("m.jsonl.partial").write_text(manifest.read_text() * 2)

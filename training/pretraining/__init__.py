@@ -1,1 +1,1 @@
-"""Self-supervised pretraining of the video encoder; the command is ``python -m training.pretrain``."""
+"""Self-supervised pretraining of the video encoder; the command is ``drive-jepa pretrain``."""

@@ -1,4 +1,4 @@
-"""Options of ``python -m training.pretrain``; defaults and their sources stand in ``training/conf/pretrain.yaml``."""
+"""Options of ``drive-jepa pretrain``; defaults and their sources stand in ``training/conf/pretrain.yaml``."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class ProcessConfig:
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Configuration of ``python -m training.pretrain``."""
+    """Configuration of ``drive-jepa pretrain``."""
 
     output: str = field(metadata=WRITES_FOLDER)
     data: Any  # for training.video.loader

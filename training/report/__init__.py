@@ -1,1 +1,1 @@
-"""The report: one page with table, curves and pictures. ``python -m training.report`` writes it."""
+"""The report: one page with table, curves and pictures. ``drive-jepa report`` writes it."""

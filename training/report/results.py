@@ -54,13 +54,13 @@ def read_results(
     evaluation: Path, trainings: Mapping[str, str] = MappingProxyType({}), pretraining: Optional[str] = None
 ) -> Results:
     """Read the folders; raises InputError where one of them does not hold what it should."""
-    _require(evaluation / SUMMARY_FILE, f"python -m training.evaluate output={evaluation} …")
+    _require(evaluation / SUMMARY_FILE, f"drive-jepa evaluate output={evaluation} …")
     summary = read_json(evaluation / SUMMARY_FILE)
     with reading(evaluation / PLANS_FILE), np.load(evaluation / PLANS_FILE, allow_pickle=False) as stored:
         plans, proposals, foreseen = (_by_agent(stored, kind) for kind in ("plans", "proposals", "foreseen"))
     steps = Path(pretraining) / HISTORY_FILE if pretraining else None
     if steps is not None:
-        _require(steps, f"python -m training.pretrain output={pretraining} …")
+        _require(steps, f"drive-jepa pretrain output={pretraining} …")
     return Results(
         summary,
         {name: _scene_table(evaluation / f"{name}.csv", summary) for name in summary["agents"]},
@@ -97,7 +97,7 @@ def read_scenes(path: Path) -> pd.DataFrame:
 
 
 def _training(folder: Path) -> TrainingRecord:
-    _require(folder / RESULT_FILE, f"python -m training.train output={folder} …")
+    _require(folder / RESULT_FILE, f"drive-jepa train output={folder} …")
     return TrainingRecord(_table(folder / HISTORY_FILE), read_json(folder / RESULT_FILE))
 
 

@@ -14,7 +14,7 @@ from navsim_agents.errors import VideoError
 class DataSetConfig:
     """One data set of the mixture."""
 
-    manifest: str = field(metadata=READS)  # file of `python -m cache_tools.index_videos`
+    manifest: str = field(metadata=READS)  # file of `drive-jepa index-videos`
     root: str = field(metadata=READS)  # the manifest's paths are relative to it
     weight: float = 1.0  # share of the clips, relative to the other data sets'
     cropped_rows: int = 0  # px cut at the top and at the bottom; 28 shows NAVSIM's cameras as the planners see them

@@ -119,7 +119,7 @@ def read_rows(path: Path) -> list[Row]:
     if outdated:
         raise VideoError(
             f"{path} does not say what tells the frames of {outdated[0]} apart, since an earlier version wrote it; "
-            f"index again with `python -m cache_tools.index_videos output={path}`"
+            f"index again with `drive-jepa index-videos output={path}`"
         )
     return rows
 
@@ -131,9 +131,7 @@ def read_any_rows(path: Path) -> list[Row]:
         VideoError: no such file, or a line of it is no row.
     """
     if not path.is_file():
-        raise VideoError(
-            f"{path} is no file; make the manifest with `python -m cache_tools.index_videos output={path}`"
-        )
+        raise VideoError(f"{path} is no file; make the manifest with `drive-jepa index-videos output={path}`")
     rows = []
     for number, line in enumerate(read_text(path, VideoError).splitlines(), start=1):
         try:
