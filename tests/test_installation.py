@@ -162,7 +162,7 @@ def test_nothing_but_our_packages_can_be_imported(installed: Environment, tmp_pa
     """The checkout's other folders have names that users' own have too."""
     program = "import importlib.util, sys; print([name for name in sys.argv[1:] if importlib.util.find_spec(name)])"
     assert installed.output("-c", program, *PACKAGES, cwd=tmp_path).strip() == str(list(PACKAGES))
-    others = ("tests", "benchmarks", "examples", "docs", "requirements", "setup")
+    others = ("tests", "benchmarks", "examples", "docs", "findings", "requirements", "setup")
     assert installed.output("-c", program, *others, cwd=tmp_path).strip() == "[]"
 
 
@@ -206,7 +206,7 @@ def test_sdist_has_what_the_wheel_needs_and_builds_the_same(sdist: Path, wheel: 
     with tarfile.open(sdist) as archive:
         top = {name.split("/")[1] for name in archive.getnames() if "/" in name}
     assert top - {"navsim_drive_jepa.egg-info", "PKG-INFO", "setup.cfg"} <= {path.split("/")[0] for path in tracked()}
-    assert top & {"tests", "benchmarks", "examples", "docs"} == set()
+    assert top & {"tests", "benchmarks", "examples", "docs", "findings"} == set()
     ours, theirs = (zipfile.ZipFile(path) for path in (wheel, build_wheel(sdist, tmp_path)))
     assert sorted(ours.namelist()) == sorted(theirs.namelist())
     assert [name for name in ours.namelist() if ours.read(name) != theirs.read(name)] == []
