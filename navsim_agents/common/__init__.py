@@ -1,1 +1,1 @@
-"""What every room uses and no room owns: settings, the end of a command, locks."""
+"""What every room uses and no room owns: conventions, errors, poses, settings, the end of a command, locks."""
