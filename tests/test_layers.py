@@ -7,8 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from navsim_agents import errors, poses
+from navsim_agents.common import errors as common_errors
+from navsim_agents.common import poses as common_poses
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = {"navsim", "nuplan"}
@@ -16,9 +21,9 @@ PACKAGE = "navsim_agents"
 
 # Room -> rooms of navsim_agents that it may import.
 ALLOWED = {
-    "errors": set(),
-    "poses": set(),
-    "common": {"errors"},
+    "common": set(),
+    "errors": {"common"},  # these two hand on what stands in common
+    "poses": {"common"},
     "commands": {"errors", "common"},
     "__main__": {"commands"},
     "models": {"errors", "common"},
@@ -114,6 +119,14 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
     assert circle_in({"a": {"b"}, "b": {"c", "d"}, "c": {"d"}, "d": {"b"}}) == ["b", "c", "d", "b"]
     assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
     assert circle_in(imports_between_files()) == []
+
+
+@pytest.mark.parametrize(("old", "new"), [(errors, common_errors), (poses, common_poses)])
+def test_errors_and_poses_have_both_names(old: ModuleType, new: ModuleType) -> None:
+    """Whoever catches ``navsim_agents.errors.InputError`` catches what common raises."""
+    own = [name for name, value in vars(new).items() if getattr(value, "__module__", None) == new.__name__]
+    assert len(own) > 5
+    assert [name for name in own if getattr(old, name, None) is not getattr(new, name)] == []
 
 
 @pytest.mark.parametrize("module", ["navsim_agents.models.video_encoder", "navsim_agents.drive_jepa"])

@@ -1,1 +1,1 @@
-"""What every room uses and no room owns: settings, the end of a command, locks, whole files, processes."""
+"""What every room uses and no room owns: conventions, errors, poses, settings, commands, locks, files, processes."""

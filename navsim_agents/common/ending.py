@@ -14,8 +14,8 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
+from navsim_agents.common.errors import NavsimDriveJepaError
 from navsim_agents.common.extras import explain_missing_module
-from navsim_agents.errors import NavsimDriveJepaError
 
 TRACEBACK_SWITCH = "HYDRA_FULL_ERROR"
 """Environment variable that Hydra's users know: 1 shows the traceback of every error."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Optional
 
-from navsim_agents.errors import NavsimDriveJepaError
+from navsim_agents.common.errors import NavsimDriveJepaError
 
 DISTRIBUTION = "navsim-drive-jepa"
 EXTRAS = {

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from navsim_agents.errors import InputError, NavsimDriveJepaError
+from navsim_agents.common.errors import InputError, NavsimDriveJepaError
 
 MAKE_ANEW = "it may have been cut off or belong to something else: make it anew"
 DIGITS = 8  # random hexadecimal ones in front of an unfinished name

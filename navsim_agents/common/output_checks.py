@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+from navsim_agents.common.errors import InputError
 from navsim_agents.common.settings import PathSetting, path_settings
-from navsim_agents.errors import InputError
 
 
 def check_outputs(config: Any) -> None:

@@ -19,7 +19,7 @@ from functools import partial
 from multiprocessing import connection
 from typing import Callable, Optional, TypeVar
 
-from navsim_agents.errors import NavsimDriveJepaError
+from navsim_agents.common.errors import NavsimDriveJepaError
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Optional, TypeVar, Union
 
 from omegaconf import DictConfig, OmegaConf
 
-from navsim_agents.errors import NavsimDriveJepaError
+from navsim_agents.common.errors import NavsimDriveJepaError
 
 ConfigT = TypeVar("ConfigT")
 
