@@ -65,6 +65,7 @@ WORDS = {
     "manifest=covla.jsonl": "manifest={places}/covla.jsonl",
     "root=COVLA": "root={places}/covla",
     "root=DOJO": "root={places}/dojo",
+    "FOLDER": "{world}/scoring_scenes/trainval",
     "outputs/demo": "{demo}",
     "run": "{demo}/trainings/drive_jepa",
     "world": "{unseen}",
@@ -125,6 +126,7 @@ NOT_RUN = {
     "--device cuda": "needs a GPU",
     "benchmarks.scoring --parts devkit": "needs a devkit's metric cache; measured by hand",
     "benchmarks.training_step --metric-cache": "needs a devkit's metric cache; measured by hand",
+    "--scene-filter navtrain": "needs a devkit's split; tests/devkit/test_doctor.py names one",
     "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.

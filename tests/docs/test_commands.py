@@ -43,7 +43,8 @@ def filled(command: Documented, places: dict[str, str]) -> list[str]:
     """The words that are run for ``command``."""
     found = []
     for word in Documented(command.file, re.sub(r"\[-[^\]]*\]", "", command.text)).words:
-        meant = WORDS_OF.get((command.program, word), WORDS.get(word))
+        is_name = found[-1:] == [PROGRAM]  # as ``world`` is
+        meant = None if is_name else WORDS_OF.get((command.program, word), WORDS.get(word))
         found += [word] if meant is None else meant.format(**places).split()
     if found[0] == "make":
         return found
