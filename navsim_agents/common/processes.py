@@ -244,8 +244,9 @@ def _end_after(starter: int, parent: int) -> None:
     """Wait for the end of ``starter``, which is the ``parent`` unless it is gone or has put a program in between."""
     while os.getppid() == parent if parent == starter else is_alive(starter):
         time.sleep(POLL_S)
-    _interrupt_main()
-    time.sleep(SAVING_S)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs do
+        _interrupt_main()
+        time.sleep(SAVING_S)
     os._exit(1)
 
 
