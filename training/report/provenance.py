@@ -40,7 +40,14 @@ def git_revision() -> Optional[str]:
 
 def _git(folder: Path, *arguments: str) -> Optional[str]:
     try:
-        result = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=20)
+        result = subprocess.run(
+            ["git", "--no-optional-locks", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()
