@@ -104,7 +104,7 @@ def _put_in_place(folder: Path, path: Path) -> None:
             os.replace(folder, path)
             return
         except OSError as error:
-            if error.errno not in TARGET_IS_FULL or not path.is_dir():
+            if error.errno not in TARGET_IS_FULL or path.is_file():  # where it is gone, another one moved it
                 raise
         aside = _beside(path)
         try:

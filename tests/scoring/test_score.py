@@ -239,10 +239,14 @@ def test_extended_comfort_bounds_are_inclusive_and_frames_must_follow():
             {"interval_length": 0.1},
             "trajectories has 8 poses 0.1 s apart, which cover 0.8 s, but the metric needs 4.0 s",
         ),
+        ({"trajectories": torch.full((2, 8, 3), 1e30)}, r"2 trajectories that are not finite or beyond 1e\+12 m"),
         ({"trajectories": torch.zeros(2, 10, 3)}, "sample it with num_poses=8 and interval_length=0.5"),
         ({"interval_length": 0.0}, "8 poses 0.0 s apart"),
         ({"interval_length": float("nan")}, "8 poses nan s apart"),
-        ({"trajectories": torch.full((2, 8, 3), float("nan"))}, r"2 trajectories that are not finite, .* \[0, 0\]"),
+        (
+            {"trajectories": torch.full((2, 8, 3), float("nan"))},
+            r"2 trajectories that are not finite or beyond 1e\+12 m, .* \[0, 0\]",
+        ),
         (
             {"trajectories": torch.zeros(2, 8, 3, dtype=torch.int64)},
             "holds torch.int64, but poses must be finite float",

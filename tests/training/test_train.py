@@ -79,9 +79,9 @@ def test_a_run_of_the_release_before_says_what_to_change(tmp_path: Path) -> None
     agent = read_json(run / "agent.json")
     write_json(run / "agent.json", {**agent, "config": {"scene_store": "/scenes"}})
     with pytest.raises(InputError, match=r"/agent\.json is of an earlier release: scene_store is called scenes now"):
-        load_run(run)
+        load_agent(run)
     write_json(run / "agent.json", agent)
-    assert load_run(run) is not None
+    assert load_agent(run) is not None
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
