@@ -41,7 +41,7 @@ test-devkit:
 	$(DEVKIT_PYTHON) -m tests.environments $(DEVKIT_VENV)
 	$(DEVKIT_PIP) --no-deps --editable .
 	$(DEVKIT_PIP) jaxtyping beartype 'pytest>=7'
-	mkdir -p $(DEVKIT_VENV)/run && cp -R tests docs examples README.md CONTRIBUTING.md pyproject.toml $(DEVKIT_VENV)/run
+	mkdir -p $(DEVKIT_VENV)/run && cp -R tests benchmarks docs examples README.md CONTRIBUTING.md pyproject.toml $(DEVKIT_VENV)/run
 	@status=0; cd $(DEVKIT_VENV)/run; for navsim in $(if $(NAVSIM),$(abspath $(NAVSIM)),installed); do \
 	  paths=$$PYTHONPATH; [ $$navsim = installed ] || paths=$$navsim:$(abspath $(NUPLAN)); \
 	  echo "== devkit: $$navsim"; \

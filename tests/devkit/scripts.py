@@ -15,6 +15,7 @@ import pandas as pd
 
 from navsim_agents.devkit.variant import Variant
 
+ROOT = Path(__file__).resolve().parents[2]
 # Scenes start at every frame: v2.2's one-stage script needs neighbours 0.5 s apart.
 EVERY_FRAME = "train_test_split.scene_filter.frame_interval=1"
 TEST_SPLIT = ("train_test_split=test", EVERY_FRAME)
@@ -78,6 +79,11 @@ class Devkit:
     def run_module(self, module: str, *overrides: str) -> str:
         """Run a command of ours in the same environment."""
         return self._run("-m", module, *overrides)
+
+    def run_benchmark(self, module: str, *options: str) -> str:
+        """Run a benchmark, which no installation brings, from the folder of these tests."""
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from benchmarks.{module} import main; main()"
+        return self._run("-c", code, *options)
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(

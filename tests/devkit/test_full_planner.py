@@ -154,7 +154,7 @@ def test_our_evaluation_agrees_with_the_script(
 
 def test_benchmark_sets_online_scoring_beside_a_pool_of_the_devkits_scorer(devkit: Devkit, metric_cache: Path) -> None:
     sizes = ("--batch=2", "--repeats=1", "--threads=1", "--processes=1")
-    out = devkit.run_module("benchmarks.training_step", *sizes, f"--metric-cache={metric_cache}")
+    out = devkit.run_benchmark("training_step", *sizes, f"--metric-cache={metric_cache}")
     assert "online scoring" in out
     assert "devkit's scorer, 1 processes" in out
 
