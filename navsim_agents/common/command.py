@@ -38,6 +38,7 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
         config: package and name of the YAML that holds them, such as ``training.conf.train``.
     """
     package, _, name = config.rpartition(".")
+    home, _, folder = package.rpartition(".")
 
     def decorate(work: Callable[[ConfigT], None]) -> Callable[..., None]:
         @functools.wraps(work)
@@ -46,7 +47,6 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
             users = os.environ.get(TRACEBACK_SWITCH)
             called, has_begun = sys.argv, False
 
-            @functools.wraps(work)
             def job(composed: DictConfig) -> None:
                 nonlocal has_begun
                 has_begun = True
@@ -57,8 +57,10 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
                     check_outputs(settings)
                     work(settings)
 
+            # Hydra 1.2 looks for the settings beside the module that the function says it is of.
+            job.__module__, job.__name__ = f"{home}.{name}", name
             with ends_in_one_line(), _hydra_raises(users), _hydra_reads(name, arguments), _old_names_refused(kind):
-                entry: Any = hydra.main(version_base="1.2", config_path=f"pkg://{package}", config_name=name)(job)
+                entry: Any = hydra.main(version_base="1.2", config_path=folder, config_name=name)(job)
                 try:
                     entry()
                 except (ValueError, TypeError, AttributeError) as error:
