@@ -1,7 +1,7 @@
 """Settings of a command: what Hydra composed, checked against a dataclass, every error in one sentence.
 
-The metadata of a field say what else must hold: :func:`at_least`, and for paths :data:`READS`, :data:`WRITES_FOLDER` or
-:func:`writes_file`.
+The metadata of a field say what else must hold: :func:`at_least` and :func:`within` of numbers, and of paths
+:data:`READS`, :data:`WRITES_FOLDER` or :func:`writes_file`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def read_settings(kind: type[ConfigT], composed: Union[DictConfig, Mapping[str, 
     """``composed`` as a ``kind``, every value of its field's type.
 
     Raises:
-        SettingError: a setting is missing, unknown, of another type, or smaller than its field allows.
+        SettingError: a setting is missing, unknown, of another type, or outside of what its field allows.
         NavsimDriveJepaError: as the dataclass does of itself.
     """
     config = composed if isinstance(composed, DictConfig) else OmegaConf.create(dict(composed))
