@@ -24,8 +24,8 @@ import torch
 from tqdm import tqdm
 
 from navsim_agents.common.files import write_json
-from navsim_agents.models.blocks import RotaryAttention
 from navsim_agents.models.presets import ENCODER_PRESETS, encoder_preset
+from navsim_agents.models.transformer import RotaryAttention
 from navsim_agents.models.video_encoder import VideoEncoder, VideoEncoderConfig
 from tests.models.plain_attention import PlainAttention, attend_with
 

@@ -30,9 +30,9 @@ from tqdm import tqdm
 
 from benchmarks.encoder import GIB, RSS_UNIT, device_name, take_turns
 from navsim_agents.common.files import write_json
-from navsim_agents.models.blocks import RotaryAttention
 from navsim_agents.models.masks import MaskFamily, Masks, sample_masks
 from navsim_agents.models.presets import ENCODER_PRESETS, encoder_preset, predictor_preset
+from navsim_agents.models.transformer import RotaryAttention
 from navsim_agents.models.video_jepa import TARGET_NORM_EPS, VideoJepa
 from tests.models.plain_attention import PlainAttention
 from training.pretraining.config import OptimiserConfig

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from navsim_agents.drive_jepa.selection import Choice
     from navsim_agents.errors import NavsimDriveJepaError
     from navsim_agents.models.encoders import load_encoder
-    from navsim_agents.models.pixels import PixelNormalize
+    from navsim_agents.models.pictures import PixelNormalize
     from navsim_agents.models.video_encoder import VideoEncoder
     from navsim_agents.scenes import open_scenes
     from navsim_agents.scoring import SceneStore, ScoringScene, score_scenes, score_trajectories
@@ -50,7 +50,7 @@ _PLACES = {
     "drive_jepa.selection": ("Choice",),
     "errors": ("NavsimDriveJepaError",),
     "models.encoders": ("load_encoder",),
-    "models.pixels": ("PixelNormalize",),
+    "models.pictures": ("PixelNormalize",),
     "models.video_encoder": ("VideoEncoder",),
     "scenes": ("open_scenes",),
     "scoring": ("SceneStore", "ScoringScene", "score_scenes", "score_trajectories"),

@@ -22,7 +22,7 @@ from navsim_agents.common.files import whole_file
 from navsim_agents.common.settings import READS, SEED, at_least, writes_file
 from navsim_agents.errors import InputError
 from navsim_agents.models.checkpoint import load_encoder_weights
-from navsim_agents.models.pixels import PixelNormalize
+from navsim_agents.models.pictures import PixelNormalize
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.video_encoder import VideoEncoder
 from training.probe import RANDOM

@@ -30,7 +30,7 @@ from navsim_agents.drive_jepa.config import (
     require_choice,
 )
 from navsim_agents.models.encoders import TIMM_PREFIX
-from navsim_agents.models.proposal_losses import ProposalLossConfig
+from navsim_agents.models.losses import ProposalLossConfig
 from navsim_agents.models.proposals import ProposalConfig
 from navsim_agents.scoring.packed_layout import ALIGNMENT
 

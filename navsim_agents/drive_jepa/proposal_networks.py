@@ -5,8 +5,8 @@ from __future__ import annotations
 from navsim_agents.drive_jepa.proposal_config import FOUR_CAMERAS_BACKBONE, ProposalAgentConfig
 from navsim_agents.models.encoders import TIMM_PREFIX, build_encoder
 from navsim_agents.models.four_cameras import FourCameraBackbone
-from navsim_agents.models.grid_mask import GridMask
 from navsim_agents.models.picture_backbone import FrontVideoBackbone, PictureBackbone
+from navsim_agents.models.pictures import GridMask
 from navsim_agents.models.proposals import ProposalPlanner
 
 

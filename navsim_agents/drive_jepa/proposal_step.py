@@ -17,10 +17,10 @@ from navsim_agents.distillation.teachers import (
 from navsim_agents.drive_jepa.label_source import open_vocabulary
 from navsim_agents.drive_jepa.online_scoring import ProposalLabels
 from navsim_agents.drive_jepa.proposal_config import PER_STAGE, ProposalAgentConfig
-from navsim_agents.models.losses import displacement
-from navsim_agents.models.proposal_losses import (
+from navsim_agents.models.losses import (
     area_loss,
     collision_loss,
+    displacement,
     score_loss,
     trajectory_and_distillation_loss,
     weighted_total,

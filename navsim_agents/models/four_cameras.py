@@ -12,10 +12,9 @@ from torch.nn import functional
 
 from navsim_agents.common.conventions import CAMERA_WIDTH_PX
 from navsim_agents.errors import InputError
-from navsim_agents.models.anchors import PictureRegion
-from navsim_agents.models.grid_mask import GridMask
+from navsim_agents.models.deformable import PictureRegion
 from navsim_agents.models.picture_backbone import PictureBackbone
-from navsim_agents.models.pixels import PixelNormalize
+from navsim_agents.models.pictures import GridMask, PixelNormalize
 from navsim_agents.models.timm_weights import create_timm_model, load_timm_weights
 
 CAMERAS = ("cam_b0", "cam_f0", "cam_l0", "cam_r0")

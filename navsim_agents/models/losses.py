@@ -1,12 +1,21 @@
-"""Imitation losses between planned and driven trajectories, in the ego frame of now."""
+"""Losses of both planners, as pure functions of tensors in the ego frame of now [m, rad].
+
+The perception-free planner imitates the driven trajectory; the full one has imitation with distillation, score, areas
+and collisions. Defaults are the released code's; the paper's variants are ``PAPER_LOSSES``.
+"""
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Callable, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from navsim_agents.errors import InputError
 
 ARC_OFFSET_M = 5.0
 """Released Drive-JEPA code: keeps the weight of a scene in which the ego stands still finite."""
@@ -49,3 +58,135 @@ def displacement(
 ) -> Float[Tensor, "*batch T"]:
     """Distance [m] between planned and driven position at each time."""
     return torch.linalg.vector_norm(predicted[..., :2] - human[..., :2], dim=-1)
+
+
+TEACHER_REDUCTIONS = ("mean", "sum")
+
+
+@dataclass(frozen=True)
+class ProposalLossConfig:
+    """Weights of the terms, and the form of the first."""
+
+    trajectory_weight: float = 1.0
+    score_weight: float = 1.0
+    area_weight: float = 2.0
+    collision_validity_weight: float = 1.0
+    collision_corners_weight: float = 0.1
+    stage_decay: float = 0.1  # the weight of a stage beside that of the next one
+    teacher_weight: float = 0.5  # of a scene's pseudo-teachers beside its human
+    teacher_reduction: str = "mean"  # over a scene's drawn teachers; the paper has their sum
+
+    def __post_init__(self) -> None:
+        weights = [name for name in self.__dataclass_fields__ if name not in ("stage_decay", "teacher_reduction")]
+        for name in (*weights, "stage_decay"):
+            if not getattr(self, name) >= 0.0:
+                raise InputError(f"{name}={getattr(self, name)} must not be negative; 0 switches its term off")
+        if self.teacher_reduction not in TEACHER_REDUCTIONS:
+            raise InputError(
+                f"teacher_reduction={self.teacher_reduction!r} must be one of {', '.join(TEACHER_REDUCTIONS)}"
+            )
+
+
+PAPER_LOSSES = ProposalLossConfig(
+    collision_validity_weight=0.1, collision_corners_weight=1.0, teacher_weight=1.0, teacher_reduction="sum"
+)
+"""As the paper writes them."""
+
+
+class TrajectoryLoss(NamedTuple):
+    """Imitation and distillation, per stage, and their weighted total."""
+
+    total: Float[Tensor, ""]
+    imitation: Float[Tensor, " L"]
+    distillation: Float[Tensor, " L"]  # before its weight
+
+
+def closest_distance(
+    proposals: Float[Tensor, "*batch N T 3"], trajectory: Float[Tensor, "*#batch T 3"]
+) -> Float[Tensor, "*batch"]:
+    """Distance of ``trajectory`` to the closest proposal: mean over time of |dx| + |dy| [m] + |dheading| [rad]."""
+    return (proposals - trajectory.unsqueeze(-3)).abs().sum(-1).mean(-1).amin(-1)
+
+
+def trajectory_and_distillation_loss(
+    proposals: Float[Tensor, "B L N T 3"],
+    human: Float[Tensor, "B T 3"],
+    teachers: Float[Tensor, "B *stages M T 3"],
+    teacher_valid: Bool[Tensor, "B *stages M"],
+    config: ProposalLossConfig,
+) -> TrajectoryLoss:
+    """Every stage should have one proposal near the human's trajectory and one near each pseudo-teacher.
+
+    Args:
+        proposals: of every stage.
+        human: driven trajectory.
+        teachers: pseudo-teachers drawn for the scene, M places; with an axis of L before it, drawn anew for each stage.
+        teacher_valid: which places hold one. A scene without any adds 0, but counts in the mean over scenes.
+        config: weights and reduction.
+    """
+    if teachers.ndim == human.ndim + 1:
+        teachers, teacher_valid = teachers.unsqueeze(1), teacher_valid.unsqueeze(1)
+    teachers = teachers.masked_fill(~teacher_valid[..., None, None], 0.0)  # whatever empty places hold
+    imitation = closest_distance(proposals, human.unsqueeze(1)).mean(0)  # [L]
+    # One place at a time: all at once would hold M times the proposals.
+    distances = [closest_distance(proposals, teacher) for teacher in teachers.unbind(2)]
+    if not distances:
+        return TrajectoryLoss(_over_stages(imitation, config.stage_decay), imitation, torch.zeros_like(imitation))
+    valid = teacher_valid.to(proposals.dtype)
+    per_scene = torch.stack(distances, dim=2).masked_fill(~teacher_valid, 0.0).sum(2)  # [B, L]
+    if config.teacher_reduction == "mean":
+        per_scene = per_scene / valid.sum(2).clamp(min=1.0)
+    distillation = per_scene.mean(0)
+    total = _over_stages(imitation + config.teacher_weight * distillation, config.stage_decay)
+    return TrajectoryLoss(total, imitation, distillation)
+
+
+def _over_stages(per_stage: Float[Tensor, " L"], decay: float) -> Float[Tensor, ""]:
+    """Sum with weight 1 for the last stage and ``decay`` times less for every one before it."""
+    ages = torch.arange(len(per_stage) - 1, -1, -1, device=per_stage.device, dtype=per_stage.dtype)
+    return (per_stage * decay**ages).sum()
+
+
+def score_loss(score_logits: Float[Tensor, "B N 6"], scores: Float[Tensor, "B N"]) -> Float[Tensor, ""]:
+    """Cross-entropy between the last logit and the simulator's score in [0, 1]; the other logits are not trained."""
+    return binary_cross_entropy_with_logits(score_logits[..., -1], scores.to(score_logits.dtype))
+
+
+def area_loss(area_logits: Float[Tensor, "B N S 2"], ego_areas: Bool[Tensor, "B N S 2"]) -> Float[Tensor, ""]:
+    """Cross-entropy between the logits and whether the simulated ego is (off the drivable area, off the route)."""
+    return binary_cross_entropy_with_logits(area_logits, ego_areas.to(area_logits.dtype))
+
+
+def collision_loss(
+    corners: Float[Tensor, "B N 2 S 4 2"],
+    validity_logits: Float[Tensor, "B N 2 S"],
+    true_corners: Float[Tensor, "B N 2 S 4 2"],
+    is_valid: Bool[Tensor, "B N 2 S"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Of the two key agents: cross-entropy of their presence, and mean |difference| [m] of their corners.
+
+    Args:
+        corners: foreseen corners (x, y).
+        validity_logits: foreseen presence.
+        true_corners: read only where ``is_valid``.
+        is_valid: whether the proposal has this key agent, and it is there at this state.
+
+    Returns:
+        Presence and corners; corners give 0 where no agent is valid.
+    """
+    presence = binary_cross_entropy_with_logits(validity_logits, is_valid.to(validity_logits.dtype))
+    difference = torch.where(is_valid[..., None, None], corners - true_corners, torch.zeros_like(corners)).abs()
+    num_numbers = is_valid.sum() * corners.shape[-2] * corners.shape[-1]
+    return presence, difference.sum() / num_numbers.clamp(min=1)
+
+
+def weighted_total(terms: Mapping[str, Tensor], config: ProposalLossConfig) -> Float[Tensor, ""]:
+    """Sum of ``terms`` by their weights: trajectory, score, area, collision_validity, collision_corners.
+
+    Raises:
+        InputError: a term has no weight.
+    """
+    unknown = [name for name in terms if f"{name}_weight" not in config.__dataclass_fields__]
+    if unknown or not terms:
+        raise InputError(f"loss terms {list(terms)}: each needs a weight in ProposalLossConfig, {unknown} have none")
+    return torch.stack([getattr(config, f"{name}_weight") * value for name, value in terms.items()]).sum()

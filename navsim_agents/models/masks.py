@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.grid import TokenGrid
+from navsim_agents.models.transformer import TokenGrid
 
 CUTS = ("random", "first")
 MAX_REDRAWS = 100  # of clips that blocks cover altogether

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from navsim_agents.common.conventions import DRIVING_COMMANDS, NUM_CLIP_FRAMES, NUM_POSES
 from navsim_agents.errors import InputError
 from navsim_agents.models.encoders import AnyEncoder
-from navsim_agents.models.pixels import PixelNormalize
+from navsim_agents.models.pictures import PixelNormalize
 
 STATUS_DIM = len(DRIVING_COMMANDS) + 4
 """Driving command 4 (one-hot), velocity 2 [m/s], acceleration 2 [m/s^2]."""

@@ -10,10 +10,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from navsim_agents.common.conventions import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX, NUM_CLIP_FRAMES
-from navsim_agents.models.anchors import PictureRegion
+from navsim_agents.models.deformable import PictureRegion
 from navsim_agents.models.encoders import AnyEncoder
-from navsim_agents.models.grid_mask import GridMask
-from navsim_agents.models.pixels import PixelNormalize
+from navsim_agents.models.pictures import GridMask, PixelNormalize
 
 CROPPED_ROWS = 28
 """Cut from the front camera's picture at the top and at the bottom, before it is scaled."""

@@ -9,9 +9,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.blocks import Block, init_weights, rescale_by_depth, run_blocks
-from navsim_agents.models.grid import TokenGrid
-from navsim_agents.models.rope import NUM_AXES, rotary_table
+from navsim_agents.models.transformer import (
+    NUM_AXES,
+    Block,
+    TokenGrid,
+    init_weights,
+    rescale_by_depth,
+    rotary_table,
+    run_blocks,
+)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from navsim_agents.common.conventions import STEPS_PER_POSE
 from navsim_agents.errors import InputError
-from navsim_agents.models.anchors import NUM_CORNERS
+from navsim_agents.models.deformable import NUM_CORNERS
 from navsim_agents.models.picture_backbone import PictureBackbone
 from navsim_agents.models.refiner import Refiner, RefinerConfig, normalised_mlp, require_positive
 

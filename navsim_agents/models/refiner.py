@@ -13,8 +13,15 @@ from torch import Tensor, nn
 
 from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.errors import InputError
-from navsim_agents.models.anchors import PADDED_PICTURE, Anchors, PictureRegion, find_anchors, pillar_points
-from navsim_agents.models.deformable import GridSelfAttention, PictureCrossAttention
+from navsim_agents.models.deformable import (
+    PADDED_PICTURE,
+    Anchors,
+    GridSelfAttention,
+    PictureCrossAttention,
+    PictureRegion,
+    find_anchors,
+    pillar_points,
+)
 
 POSE_DIM = 3
 GRID_HALF_EXTENT_M = 32.0

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from navsim_agents.common.conventions import NUM_CLIP_FRAMES
 from navsim_agents.errors import InputError
-from navsim_agents.models.grid import TokenGrid
-from navsim_agents.models.pixels import IMAGENET_MEAN, IMAGENET_STD
+from navsim_agents.models.pictures import IMAGENET_MEAN, IMAGENET_STD
 from navsim_agents.models.timm_weights import create_timm_model
+from navsim_agents.models.transformer import TokenGrid
 from navsim_agents.models.video_encoder import NUM_CHANNELS
 
 

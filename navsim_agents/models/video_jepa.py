@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from navsim_agents.models.masks import Masks
-from navsim_agents.models.pixels import PixelNormalize
+from navsim_agents.models.pictures import PixelNormalize
 from navsim_agents.models.predictor import Predictor, PredictorConfig
 from navsim_agents.models.video_encoder import VideoEncoder, VideoEncoderConfig
 

@@ -16,7 +16,7 @@ from navsim_agents.drive_jepa import ProposalAgent, ProposalAgentConfig, proposa
 from navsim_agents.drive_jepa.config import PerceptionFreeConfig
 from navsim_agents.drive_jepa.proposal_config import subset
 from navsim_agents.errors import InputError
-from navsim_agents.models.proposal_losses import ProposalLossConfig
+from navsim_agents.models.losses import ProposalLossConfig
 from navsim_agents.models.proposals import RELEASED_RESNET34, RELEASED_VIT_L, ProposalConfig
 from tests.drive_jepa.planner_scenes import TINY_PLANNER
 

@@ -15,8 +15,8 @@ from navsim_agents.drive_jepa.released_proposals import require_released_setting
 from navsim_agents.errors import CheckpointError
 from navsim_agents.models.encoders import build_encoder
 from navsim_agents.models.four_cameras import FourCameraBackbone
-from navsim_agents.models.grid_mask import GridMask
 from navsim_agents.models.picture_backbone import FrontVideoBackbone, PictureBackbone
+from navsim_agents.models.pictures import GridMask
 from navsim_agents.models.proposals import RELEASED_RESNET34, RELEASED_VIT_L, ProposalConfig, ProposalPlanner
 from tests.drive_jepa.released_layout import ROOT, Shapes, Sizes, planner, resnet34, vit
 

@@ -9,7 +9,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from navsim_agents.models.blocks import Block, RotaryAttention
+from navsim_agents.models.transformer import Block, RotaryAttention
 from navsim_agents.models.video_encoder import VideoEncoder
 
 

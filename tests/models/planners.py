@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from navsim_agents.models.encoders import build_encoder
-from navsim_agents.models.grid_mask import GridMask
 from navsim_agents.models.picture_backbone import FrontVideoBackbone
+from navsim_agents.models.pictures import GridMask
 from navsim_agents.models.proposals import ProposalConfig, ProposalPlanner
 
 IMAGE_SIZE = (32, 96)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from navsim_agents.models.anchors import PADDED_PICTURE, PictureRegion, ego_corners, find_anchors, pillar_points
+from navsim_agents.models.deformable import PADDED_PICTURE, PictureRegion, ego_corners, find_anchors, pillar_points
 
 HALF_LENGTH, HALF_WIDTH, TO_CENTRE = 2.838, 1.2485, 1.461
 

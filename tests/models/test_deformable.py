@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from navsim_agents.models.anchors import Anchors
-from navsim_agents.models.deformable import GridSelfAttention, PictureCrossAttention, sample_and_mix
+from navsim_agents.models.deformable import Anchors, GridSelfAttention, PictureCrossAttention, sample_and_mix
 from tests.models.planners import shake
 from tests.models.slow_attention import slow_cross_attention, slow_self_attention
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from navsim_agents.errors import CheckpointError, InputError
 from navsim_agents.models.four_cameras import CAMERAS, FeaturePyramidLevel, FourCameraBackbone
-from navsim_agents.models.grid_mask import GridMask
+from navsim_agents.models.pictures import GridMask
 from navsim_agents.models.proposals import ProposalPlanner
 from navsim_agents.models.timm_weights import create_timm_model
 from tests.models.planners import CONFIG, camera_from_ego, shake

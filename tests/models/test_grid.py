@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from navsim_agents.models.grid import TokenGrid
+from navsim_agents.models.transformer import TokenGrid
 
 
 def test_ids_run_along_columns_then_rows_then_time() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.grid_mask import GridMask, stripes
+from navsim_agents.models.pictures import GridMask, stripes
 
 
 def test_stripes_by_hand() -> None:

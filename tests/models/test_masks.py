@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.grid import TokenGrid
 from navsim_agents.models.masks import BlockSize, MaskFamily, Masks, sample_block_size, sample_covered, sample_masks
+from navsim_agents.models.transformer import TokenGrid
 
 GRID = TokenGrid(times=4, rows=16, columns=32)
 SHORT = MaskFamily("short_range", num_blocks=8, min_scale=0.15, max_scale=0.15)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.pixels import PixelNormalize
+from navsim_agents.models.pictures import PixelNormalize
 
 
 def test_worked_pixels() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.proposal_losses import (
+from navsim_agents.models.losses import (
     PAPER_LOSSES,
     ProposalLossConfig,
     area_loss,

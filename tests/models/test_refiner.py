@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from navsim_agents.models.anchors import PADDED_PICTURE, Anchors, PictureRegion, find_anchors, pillar_points
+from navsim_agents.models.deformable import PADDED_PICTURE, Anchors, PictureRegion, find_anchors, pillar_points
 from navsim_agents.models.refiner import Refiner, WaypointAttention, normalised_mlp
 from tests.models.planners import CONFIG, camera_from_ego, shake
 

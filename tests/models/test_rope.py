@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from navsim_agents.models.rope import axis_width, rotary_table, rotate
+from navsim_agents.models.transformer import axis_width, rotary_table, rotate
 
 # Head widths of: a part of 2 with nothing left; the worked example; the tiny preset; V-JEPA's predictor; ViT-L; ViT-H.
 HEAD_WIDTHS = (6, 14, 20, 32, 64, 80)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.blocks import run_blocks
 from navsim_agents.models.presets import ENCODER_PRESETS, encoder_preset
-from navsim_agents.models.rope import rotary_table
+from navsim_agents.models.transformer import rotary_table, run_blocks
 from navsim_agents.models.video_encoder import VideoEncoder, VideoEncoderConfig
 from tests.models.plain_attention import with_plain_attention
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from navsim_agents.errors import InputError
 from navsim_agents.models.collapse import effective_rank, feature_std
-from navsim_agents.models.grid import TokenGrid
 from navsim_agents.models.masks import Masks
 from navsim_agents.models.predictor import Predictor, PredictorConfig
 from navsim_agents.models.presets import encoder_preset, predictor_preset
+from navsim_agents.models.transformer import TokenGrid
 from navsim_agents.models.video_jepa import VideoJepa, masked_l1
 from tests.models.plain_attention import PlainAttention
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from navsim_agents.errors import TrainingError
 from navsim_agents.models.collapse import effective_rank, feature_std
-from navsim_agents.models.grid import TokenGrid
 from navsim_agents.models.masks import Masks
 from navsim_agents.models.predictor import PredictorConfig
+from navsim_agents.models.transformer import TokenGrid
 from navsim_agents.models.video_encoder import VideoEncoderConfig
 from training.pretraining.config import HealthConfig
 

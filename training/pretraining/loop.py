@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from navsim_agents.common.files import read_json, write_json
 from navsim_agents.errors import CheckpointError, InputError
-from navsim_agents.models.grid import TokenGrid
 from navsim_agents.models.masks import Masks, sample_masks
+from navsim_agents.models.transformer import TokenGrid
 from navsim_agents.models.video_jepa import VideoJepa
 from training.pretraining import checkpoints
 from training.pretraining.config import ModelConfig, PretrainConfig

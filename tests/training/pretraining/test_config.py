@@ -12,8 +12,8 @@ from hydra import compose, initialize_config_dir
 import training.conf
 from navsim_agents.common.settings import SettingError, read_settings
 from navsim_agents.errors import InputError
-from navsim_agents.models.grid import TokenGrid
 from navsim_agents.models.masks import sample_masks
+from navsim_agents.models.transformer import TokenGrid
 from tests.training.pretraining.tiny_runs import Bars, tiny_config
 from training.pretrain import pretrain
 from training.pretraining.config import PretrainConfig

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from navsim_agents.common.files import read_json
 from navsim_agents.errors import CheckpointError, InputError, TrainingError
-from navsim_agents.models.blocks import RotaryAttention
+from navsim_agents.models.transformer import RotaryAttention
 from tests.models.plain_attention import PlainAttention
 from tests.training.pretraining.tiny_runs import FAMILIES, Bars, pretrainer, tiny_config
 from training.pretraining.config import HealthConfig, MasksConfig, OptimiserConfig, ProcessConfig, SavingConfig
