@@ -24,7 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.scoring_tools import scenes_of
-from navsim_agents.drive_jepa import ProposalAgent, proposal_agent
+from navsim_agents.drive_jepa import ProposalAgent, training_step
 from navsim_agents.drive_jepa.features import FRONT_VIDEO
 from navsim_agents.drive_jepa.proposal_features import EGO, PROJECTION
 from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE
@@ -81,7 +81,7 @@ def build_agent(options: argparse.Namespace) -> ProposalAgent:
 def make_batch(agent: ProposalAgent, scenes: list[ScoringScene]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Random pictures beside real motion, routes and tracks."""
     config, generator = agent.config, torch.Generator().manual_seed(0)
-    shape = (len(scenes), 2, 3, config.image_height, config.image_width)
+    shape = (len(scenes), 2, 3, *config.pictures.size)
     ego = torch.zeros(len(scenes), 11)
     ego[:, EGO_MOTION] = torch.stack([scene.ego_state[MOTION] for scene in scenes]).float()
     ego[:, 8] = 1.0
@@ -105,8 +105,8 @@ def moved(tensors: dict[str, Tensor], device: str) -> dict[str, Tensor]:
 
 def measure(options: argparse.Namespace, agent: ProposalAgent, batch: Any) -> tuple[float, float]:
     """Median seconds of a whole step and of the scoring in it."""
-    scoring = Timed(proposal_agent.label_proposals, options.device)
-    proposal_agent.label_proposals = scoring  # type: ignore[assignment]
+    scoring = Timed(training_step.label_proposals, options.device)
+    training_step.label_proposals = scoring  # type: ignore[assignment]
     optimiser: Any = agent.get_optimizers()
 
     def step() -> None:
@@ -122,7 +122,7 @@ def measure(options: argparse.Namespace, agent: ProposalAgent, batch: Any) -> tu
     whole = Timed(step, options.device)
     for _ in tqdm(range(options.repeats), desc="steps", leave=False):
         whole()
-    proposal_agent.label_proposals = scoring.function
+    training_step.label_proposals = scoring.function
     return statistics.median(whole.seconds), statistics.median(scoring.seconds)
 
 
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     whole, scoring = measure(options, agent, make_batch(agent, scenes))
     name = torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{name} of {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, torch {torch.__version__}")
-    count = agent.config.num_proposals
+    count = agent.config.planner.num_proposals
     print(f"agent={options.agent}, batch {options.batch} scenes x {count} proposals: step {whole:.3f} s")
     print(f"online scoring {scoring:.3f} s: {scoring / whole:.1%} of the step, {scoring / options.batch:.4f} s a scene")
     if options.metric_cache is not None:

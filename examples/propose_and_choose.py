@@ -20,7 +20,7 @@ def main(run: Path, world: Path, picture: Optional[Path] = None) -> None:
     agent = load_agent(run)
     scenes = SceneLoader(world, "test", sensors_of([agent]))
     token = scenes.tokens[0]
-    choice = agent.choose(scenes.get_scene(token).get_agent_input(), agent.config.depth)
+    choice = agent.choose(scenes.get_scene(token).get_agent_input(), agent.config.momentum.replanned)
     scene = open_scenes(str(world / "scoring_scenes")).scene(token)
     true = score_trajectories(scene, choice.proposals.poses.double(), metric="epdms")
     print(" proposal  foreseen  with momentum  simulator   ends at x, y [m]")

@@ -145,8 +145,8 @@ def _training_stage(config: DemoConfig, name: str, run: TrainingRun) -> Stage:
         first = next(other for other, its in config.trainings.items() if its.needs_labels and its.agent == run.agent)
         arguments += [
             f"agent.config.scenes={output / TRAIN_WORLD / 'scoring_scenes'}",
-            f"agent.config.label_store={output / LABELS}",
-            f"agent.config.vocabulary={_vocabulary(config)}",
+            f"agent.config.teachers.label_store={output / LABELS}",
+            f"agent.config.teachers.vocabulary={_vocabulary(config)}",
             f"cache.path={training_folder(config, first) / 'cache'}",  # the same features and targets
         ]
     running = (f"cache.workers={config.workers}", f"threads={config.threads}")

@@ -122,13 +122,13 @@ def load_agents(config: EvaluateConfig) -> dict[str, Any]:
         raise InputError(
             f"sequential={unfit}: only agents with proposals and momentum go on from an earlier plan; name some of "
             f"{[name for name, agent in agents.items() if _has_momentum(agent)]}, or switch it on: "
-            "+run_settings.<name>.momentum=on"
+            "+run_settings.<name>.momentum.mode=on"
         )
     return {name: SequentialAgent(agent) if name in config.sequential else agent for name, agent in agents.items()}
 
 
 def _has_momentum(agent: Any) -> bool:
-    return hasattr(agent, "propose") and bool(agent.config.uses_momentum)
+    return hasattr(agent, "propose") and bool(agent.config.momentum.is_on)
 
 
 def choose_scenes(config: EvaluateConfig, source: SceneSource) -> dict[str, list[str]]:
@@ -195,7 +195,7 @@ def _plan_scene(
 
 def _keep_proposals(name: str, agent: Any, agent_input: Any, is_planned: bool, result: Evaluation) -> None:
     """What the plan was chosen from; NaN where there was no plan."""
-    shape = (agent.config.num_proposals, agent.config.num_poses, 3)
+    shape = (agent.config.planner.num_proposals, NUM_POSES, 3)
     poses, foreseen = np.full(shape, np.nan), np.full(shape[0], np.nan)
     if is_planned:
         proposals = agent.propose(agent_input)  # the agent remembers its last ones

@@ -15,7 +15,7 @@ from typing import Any, Optional
 
 from navsim_agents.common.command import command
 from navsim_agents.common.files import read_json, write_json, write_text
-from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
+from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least, changed
 from navsim_agents.errors import InputError
 from training.config import CacheConfig, DataConfig, EvaluateConfig, ParamsConfig, TrainConfig
 from training.evaluate import evaluate
@@ -25,7 +25,7 @@ from training.train import RESULT_FILE, train
 
 RANDOM = "random"
 WEIGHTS = "weights"
-PICTURE_KEYS = ("image_width", "image_height")
+PICTURES = "pictures"
 RUN_FILE = "probe_run.json"
 SUMMARY_FILE = "probe.json"
 TABLE_FILE = "probe.txt"
@@ -170,10 +170,11 @@ def run_config(config: ProbeConfig, encoder: str, seed: int, folder: Path) -> Tr
     """What ``training.train`` is asked for."""
     agent = copy.deepcopy(dict(config.agent))
     candidate = config.candidate(encoder)
-    agent["config"] = {**agent.get("config", {}), **candidate.settings, "freeze_encoder": True}
+    frozen = {"optimiser": {"freeze_encoder": True}}
+    agent["config"] = changed(changed(agent.get("config", {}), candidate.settings), frozen)
     agent["encoder_checkpoint_path"] = None if candidate.weights == RANDOM else candidate.weights
     cache = config.cache
-    if not candidate.settings.keys().isdisjoint(PICTURE_KEYS):  # its pictures are not the others'
+    if PICTURES in candidate.settings:  # its pictures are not the others'
         cache = replace(cache, path=f"{cache.path}_{encoder}")
     return TrainConfig(
         output=str(folder),

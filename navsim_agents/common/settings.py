@@ -1,13 +1,17 @@
-"""Settings of a command: what Hydra composed, checked against a dataclass, every error in one sentence.
+"""Settings of a command or an agent: what Hydra composed, checked against a dataclass, every error in one sentence.
 
 The metadata of a field say what else must hold: :func:`at_least` and :func:`within` of numbers, and of paths
-:data:`READS`, :data:`WRITES_FOLDER` or :func:`writes_file`.
+:data:`READS`, :data:`WRITES_FOLDER` or :func:`writes_file`. A dataclass may say of its settings' past: ``FORMER`` maps
+what a setting was called to what it is called now (dotted where it moved into a group), ``GONE`` what is no setting any
+more to why; of a group, ``ONCE_ALONE`` names the setting that had the group's name before there was one.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
+import re
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +46,10 @@ class SettingError(NavsimDriveJepaError, ValueError):
     """A setting is missing, misspelt, of another type or out of range."""
 
 
+class FormerNameError(SettingError):
+    """A setting is written as an earlier release called it."""
+
+
 def writes_file(ending: str) -> Mapping[str, Any]:
     """Metadata of a field with the path of a file that a command writes; its usual ``ending`` tells it from data."""
     return {ROLE: "writes a file", ENDING: ending}
@@ -73,6 +81,52 @@ def read_settings(kind: type[ConfigT], composed: Union[DictConfig, Mapping[str, 
     return typing.cast(ConfigT, _dataclass(kind, OmegaConf.to_container(config, resolve=True), ""))
 
 
+def read_group(kind: type[ConfigT], given: Mapping[str, Any], prefix: str) -> ConfigT:
+    """Plain values as a ``kind``; what is left out keeps its default.
+
+    Args:
+        kind: dataclass of the settings.
+        given: name → value, of a group name → value.
+        prefix: what stands before the names where the user writes them, such as ``agent.config.``.
+
+    Raises:
+        SettingError: a setting is unknown, called otherwise now, of another type, or outside of what its field allows.
+        NavsimDriveJepaError: as the dataclass does of itself.
+    """
+    return typing.cast(ConfigT, _dataclass(kind, given, prefix))
+
+
+def defaults_of(kind: Any) -> dict[str, Any]:
+    """Every setting of a dataclass at its default, groups as mappings; nothing is checked, so no rule is asked."""
+    return {field.name: _default_of(field) for field in dataclasses.fields(kind)}
+
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    factory: Any = field.default_factory
+    if factory is dataclasses.MISSING:
+        return field.default
+    if dataclasses.is_dataclass(factory):
+        return defaults_of(factory)
+    made = factory()
+    return dataclasses.asdict(made) if dataclasses.is_dataclass(made) else made
+
+
+def changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``settings`` with ``changes``, group by group."""
+    found = dict(settings)
+    for name, value in changes.items():
+        before = found.get(name)
+        is_group = isinstance(value, Mapping) and isinstance(before, Mapping)
+        found[name] = changed(typing.cast(Any, before), value) if is_group else value
+    return found
+
+
+def near_match(word: str, known: Collection[str]) -> str:
+    """``; did you mean '…'?`` where one of ``known`` is close to ``word``, else nothing."""
+    close = difflib.get_close_matches(str(word), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def refuse_old_name(key: str, known: Optional[Collection[str]] = None) -> None:
     """Refuse a ``key``, with what stands before its last dot, that is called otherwise now.
 
@@ -88,7 +142,7 @@ def refuse_old_name(key: str, known: Optional[Collection[str]] = None) -> None:
     names = list(news[:1]) if known is None else [new for new in news if new in known]
     if names and (known is None or name not in known):
         now = " or ".join(f"{group}{dot}{new}" for new in names)
-        raise SettingError(f"{key} is called {now} now; write {now}=… instead")
+        raise FormerNameError(f"{key} is called {now} now; write {now}=… instead")
 
 
 class PathSetting(NamedTuple):
@@ -155,14 +209,12 @@ def _has_no_default(field: dataclasses.Field[Any]) -> bool:
 
 def _dataclass(kind: Any, given: Any, prefix: str) -> Any:
     if not isinstance(given, Mapping):
+        _refuse_former_scalar(kind, given, prefix[:-1])
         raise SettingError(f"{prefix[:-1]}={given!r}, but must hold settings: {prefix}…=…")
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     unknown = sorted(str(key) for key in given if key not in fields)
     if unknown:
-        refuse_old_name(f"{prefix}{unknown[0]}", fields)
-        raise SettingError(
-            f"{prefix}{unknown[0]} is no setting; there are {', '.join(prefix + name for name in fields)}"
-        )
+        _refuse_unknown(kind, unknown[0], prefix, fields)
     lacking = [prefix + name for name in _required(kind) if name not in given]
     if lacking:
         raise SettingError(f"{', '.join(lacking)}: not given, but needed; add {lacking[0]}=…")
@@ -170,7 +222,32 @@ def _dataclass(kind: Any, given: Any, prefix: str) -> Any:
     values = {name: _value(types[name], value, prefix + name) for name, value in given.items()}
     for name, value in values.items():
         _check_range(prefix + name, value, fields[name].metadata)
-    return kind(**values)
+    try:
+        return kind(**values)
+    except NavsimDriveJepaError as error:
+        begins = re.match(r"\w+", str(error))
+        if prefix and begins and begins.group() in fields:  # the dataclass does not know where it stands
+            raise type(error)(f"{prefix}{error}") from error
+        raise
+
+
+def _refuse_unknown(kind: Any, name: str, prefix: str, fields: Collection[str]) -> None:
+    former, gone = getattr(kind, "FORMER", {}), getattr(kind, "GONE", {})
+    if name in former:
+        now = f"{prefix}{former[name]}"
+        raise FormerNameError(f"{prefix}{name} is called {now} now; write {now}=… instead")
+    if name in gone:
+        raise FormerNameError(f"{prefix}{name} is no setting any more: {gone[name]}; leave it out")
+    refuse_old_name(f"{prefix}{name}", fields)
+    there_are = ", ".join(prefix + known for known in fields)
+    raise SettingError(f"{prefix}{name} is no setting; there are {there_are}{near_match(name, fields)}")
+
+
+def _refuse_former_scalar(kind: Any, given: Any, key: str) -> None:
+    once_alone = getattr(kind, "ONCE_ALONE", None)
+    if once_alone is not None:
+        now = f"{key}.{once_alone}"
+        raise FormerNameError(f"{key}={given!r} is called {now} now; write {now}=… instead")
 
 
 def _check_range(key: str, value: Any, metadata: Mapping[str, Any]) -> None:

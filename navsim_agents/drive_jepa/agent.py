@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from navsim_agents.common.conventions import POSE_INTERVAL_S
 from navsim_agents.devkit.bases import AgentBase, make_trajectory
-from navsim_agents.drive_jepa.callbacks import LossTermLogger, TrainingLength, checkpoint_callbacks
+from navsim_agents.drive_jepa.callbacks import LossTermLogger, TrainingLength, TrainingRecorder, checkpoint_callbacks
 from navsim_agents.drive_jepa.checkpoints import load_agent_weights
 from navsim_agents.drive_jepa.config import OptimiserConfig
 from navsim_agents.drive_jepa.optimiser import ENCODER_PREFIXES, build_optimiser
+from navsim_agents.drive_jepa.record import Progress, StepRecord
 from navsim_agents.drive_jepa.targets import TRAJECTORY
 from navsim_agents.models.encoders import AnyEncoder, load_pretrained
 
@@ -62,8 +63,7 @@ class DriveJepaAgent(AgentBase):
         self.encoder.requires_grad_(not optimiser.freeze_encoder)
         if optimiser.freeze_encoder:
             self.encoder.eval()  # Lightning keeps the mode that it finds
-        self.loss_terms: dict[str, Tensor] = {}
-        self.total_steps: Optional[int] = None
+        self.progress = Progress()
         self._optimiser = optimiser
         self._checkpoint_path = checkpoint_path
         self._encoder_checkpoint_path = encoder_checkpoint_path
@@ -88,8 +88,8 @@ class DriveJepaAgent(AgentBase):
         """Predictions of a batch, ``trajectory`` [B, T, 3] among them."""
 
     @abstractmethod
-    def loss(self, targets: dict[str, Tensor], predictions: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The scalar to minimise, and the terms to log."""
+    def loss(self, targets: dict[str, Any], predictions: dict[str, Tensor]) -> tuple[Tensor, StepRecord]:
+        """The scalar to minimise, and the record of the step."""
 
     def initialize(self) -> None:
         """Load the weights once: the whole agent's, else the encoder's, else none.
@@ -151,24 +151,24 @@ class DriveJepaAgent(AgentBase):
         return features
 
     def compute_loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor], predictions: dict[str, Tensor]
+        self, features: dict[str, Tensor], targets: dict[str, Any], predictions: dict[str, Tensor]
     ) -> Tensor:
-        """One scalar to minimise; its terms stay in ``loss_terms`` for the callback that logs them."""
-        total, terms = self.loss(targets, predictions)
-        self.loss_terms = {name: value.detach() for name, value in terms.items()}
+        """One scalar to minimise; what there is to log of it stays in ``progress.step`` for the callbacks."""
+        total, step = self.loss(targets, predictions)
+        self.progress.finish(step)
         return total
 
     def get_optimizers(self) -> Union[torch.optim.Optimizer, dict[str, Any]]:
         """Optimiser, with its schedule where there is one."""
         self.initialize()
-        return build_optimiser(self.planner, self._optimiser, self.total_steps, self.encoder_prefixes)
+        return build_optimiser(self.planner, self._optimiser, self.progress.total_steps, self.encoder_prefixes)
 
     def get_training_callbacks(self) -> list[Any]:
         """Log every loss term, keep best and last weights, and measure the training where the schedule ends with it."""
         return [*self.logging_callbacks(), *checkpoint_callbacks()]
 
     def logging_callbacks(self) -> list[Any]:
-        """Log every loss term, and measure the training where the schedule ends with it."""
+        """Log every loss term, record the settings, and measure the training where the schedule ends with it."""
         self.initialize()
         measure = [TrainingLength()] if self._optimiser.schedule == "cosine" else []
-        return [*measure, LossTermLogger()]
+        return [*measure, LossTermLogger(), TrainingRecorder()]

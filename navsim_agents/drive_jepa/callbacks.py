@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from navsim_agents.drive_jepa.checkpoints import RECORD, training_record
 from navsim_agents.errors import InputError
 
 VALIDATION_LOSS = "val/loss_epoch"
@@ -39,8 +40,19 @@ class LossTermLogger(pl.Callback):
         features, _ = batch
         batch_size = len(next(iter(features.values())))
         agent: Any = pl_module.agent
-        terms = {f"{stage}/{name}": value for name, value in agent.loss_terms.items()}
+        terms = {f"{stage}/{name}": value for name, value in agent.progress.step.terms.items()}
         pl_module.log_dict(terms, on_step=False, on_epoch=True, sync_dist=True, batch_size=batch_size)
+
+
+class TrainingRecorder(pl.Callback):
+    """Writes into every checkpoint which settings its weights were trained with."""
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the record that ``load_agent_weights`` compares with an agent's config."""
+        agent: Any = pl_module.agent
+        checkpoint[RECORD] = training_record(agent.config)
 
 
 class TrainingLength(pl.Callback):
@@ -58,7 +70,7 @@ class TrainingLength(pl.Callback):
         if steps == float("inf"):
             raise InputError("schedule='cosine' needs a training that ends; set trainer.params.max_epochs")
         agent: Any = pl_module.agent
-        agent.total_steps = int(steps)
+        agent.progress.total_steps = int(steps)
 
 
 def checkpoint_callbacks() -> list[ModelCheckpoint]:

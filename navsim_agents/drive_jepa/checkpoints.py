@@ -12,6 +12,8 @@ from typing import Any, Union
 
 from torch import Tensor, nn
 
+from navsim_agents.drive_jepa.config import AgentConfig
+from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.drive_jepa.released_proposals import (
     RELEASED_PERCEPTION_BASED,
     merge_stages,
@@ -42,6 +44,12 @@ LAYOUTS: Mapping[str, Prefixes] = {
 }
 """Mark of a layout → its names."""
 
+RECORD, SEEN = "navsim_drive_jepa", "seen_by_weights"
+EARLIER_RELEASE = (
+    "it is of an earlier release, which did not write down its quirks and had some by default; say them: "
+    "agent.config.quirks.tiled_pillar=… agent.config.quirks.skip_when_invisible=… (true and true of its drive_jepa, "
+    "false and true of its drive_jepa_small, true and false of its drive_jepa_resnet34)"
+)
 ENCODER_HINT = "a pretrained encoder goes into encoder_checkpoint_path"
 
 
@@ -51,18 +59,46 @@ def load_agent_weights(agent: nn.Module, path: Union[str, Path]) -> None:
     Raises:
         CheckpointError: no such file, an unknown layout, or names or shapes that are not the agent's.
     """
-    weights = read_checkpoint(path).get("state_dict")
+    checkpoint = read_checkpoint(path)
+    weights, config = checkpoint.get("state_dict"), getattr(agent, "config", None)
     if not isinstance(weights, Mapping):
         raise CheckpointError(f"{path} has no state_dict, so it is no agent's Lightning checkpoint; {ENCODER_HINT}")
     try:
         if any(name.startswith(RELEASED_PERCEPTION_BASED_MARK) for name in weights):
-            require_released_settings(getattr(agent, "config", None))
+            require_released_settings(config)
+        elif isinstance(config, AgentConfig):
+            require_settings_of_training(config, checkpoint.get(RECORD))
         load_strictly(agent, translate(weights))
     except CheckpointError as error:
         raise CheckpointError(
             f"{path} does not fit this agent: {error}; use the config (encoder, image size, model_dim…) that it was "
             "trained with"
         ) from error
+
+
+def training_record(config: AgentConfig) -> dict[str, Any]:
+    """What a checkpoint says under ``RECORD`` of the training that it is of."""
+    return {SEEN: config.seen_by_weights}
+
+
+def require_settings_of_training(config: AgentConfig, record: Any) -> None:
+    """Refuse settings under which weights of ours would load and plan wrongly.
+
+    Args:
+        config: the agent's.
+        record: of the checkpoint; None of releases that wrote none.
+
+    Raises:
+        CheckpointError: a setting is another than in the training, or the file does not say and the user does not.
+    """
+    if not isinstance(record, Mapping):
+        if isinstance(config, ProposalAgentConfig) and not config.quirks.said:
+            raise CheckpointError(EARLIER_RELEASE)
+        return
+    seen, own = record[SEEN], config.seen_by_weights
+    others = [f"agent.config.{name}={str(seen[name]).lower()}" for name in own if seen.get(name) != own[name]]
+    if others:
+        raise CheckpointError(f"its training had {', '.join(others)}; set this, or load it into an agent like it")
 
 
 def translate(weights: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -1,23 +1,24 @@
-"""Settings of the agents, checked by name where they are made: a slip costs a second and not a training run."""
+"""Settings of the agents, in groups, checked where an agent is made: a slip costs a second and not a training run.
+
+Every default stands here and in ``navsim_agents.models.config`` alone; ``navsim_configs/agent/`` says what its presets
+change. Hydra reads these modules at each start of any application, so they import nothing heavy.
+"""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
 
 from navsim_agents.common.conventions import FRAME_INTERVAL_S, NUM_FUTURE_FRAMES
-from navsim_agents.common.settings import refuse_old_name
+from navsim_agents.common.settings import at_least, near_match, read_group
 from navsim_agents.errors import InputError
-from navsim_agents.models.encoders import TIMM_PREFIX
-from navsim_agents.models.losses import TRAJECTORY_LOSSES
-from navsim_agents.models.perception_free import PlannerConfig
-from navsim_agents.models.presets import ENCODER_PRESETS
+from navsim_agents.models.config import TIMM_PREFIX, TRAJECTORY_LOSS_NAMES, PlannerConfig
 
-Config = TypeVar("Config", bound="CheckedConfig")
+Config = TypeVar("Config", bound="AgentConfig")
 
 SCHEDULES = ("constant", "cosine")
+PREFIX = "agent.config."
 
 
 def require(is_met: bool, value: str, rule: str) -> None:
@@ -39,112 +40,136 @@ def require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     require(value in choices, f"{name}={value!r}", f"must be one of {', '.join(choices)}{near_match(value, choices)}")
 
 
-def near_match(word: str, known: tuple[str, ...]) -> str:
-    """``; did you mean '…'?`` where one of ``known`` is close to ``word``, else nothing."""
-    close = difflib.get_close_matches(str(word), known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
 @dataclass(frozen=True)
-class CheckedConfig:
-    """Base of settings that come from YAML."""
-
-    def __post_init__(self) -> None:
-        """Bases of a config check their own fields in turn."""
+class AgentConfig:
+    """Base of what ``agent.config`` holds."""
 
     @classmethod
     def from_mapping(cls: type[Config], settings: Mapping[str, Any]) -> Config:
         """Make a config of YAML's ``settings``; what they leave out keeps its default.
 
         Raises:
-            InputError: a key is no field of this config, or a value has the wrong type or breaks a rule.
-            SettingError: a key is the former name of another.
+            SettingError: a key is no setting, or is called otherwise now, or its value has the wrong type.
+            InputError: a value breaks a rule.
         """
-        defaults = {item.name: item.default for item in fields(cls)}
-        for key, value in settings.items():
-            if key not in defaults:
-                refuse_old_name(key, defaults)
-                hint = near_match(key, tuple(defaults)) or f"; known keys: {', '.join(defaults)}"
-                raise InputError(f"{cls.__name__} has no key {key!r}{hint}")
-            is_path = defaults[key] is None  # an optional path; null leaves it out
-            wanted = str if is_path else type(defaults[key])
-            is_good = type(value) is wanted or (wanted is float and type(value) is int) or (is_path and value is None)
-            require(is_good, f"{key}={value!r}", f"must be of type {wanted.__name__}{' or null' if is_path else ''}")
-        return cls(**settings)
+        return read_group(cls, settings, PREFIX)
+
+    @property
+    def seen_by_weights(self) -> dict[str, Any]:
+        """Settings that weights were trained with and that leave no trace in their shapes, by dotted name."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class ImageConfig(CheckedConfig):
+class ImageConfig:
     """What becomes of a camera picture."""
 
-    image_width: int = 512  # px
-    image_height: int = 256  # px
+    width: int = 512  # px
+    height: int = 256  # px
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("image_width", "image_height"):
+        for name in ("width", "height"):
             require(getattr(self, name) > 0, f"{name}={getattr(self, name)}", "must be a positive number of pixels")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, the order of tensors."""
+        return self.height, self.width
 
 
 @dataclass(frozen=True)
-class EncoderConfig(CheckedConfig):
-    """The encoder, by name: a preset of the video encoder, or ``timm:`` and one of timm's vision transformers."""
+class EncoderConfig:
+    """The encoder, by name: a preset of the video encoder, or ``timm:`` and one of timm's networks."""
 
-    encoder: str = "vit_l"
-    encoder_pretrained: bool = False  # let timm download its weights; for encoder=timm:… only
+    ONCE_ALONE: ClassVar[str] = "name"
+
+    name: str = "vit_l"  # tiny, small, vit_s, vit_b, vit_l, vit_h, vit_g, or timm:<name>
+    pretrained: bool = False  # let timm download its weights; for name=timm:… only
     activation_checkpointing: bool = False  # less memory for about a third more time
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.encoder.startswith(TIMM_PREFIX):
-            require_choice("encoder", self.encoder, (*ENCODER_PRESETS, f"{TIMM_PREFIX}<name>"))
-            require(
-                not self.encoder_pretrained,
-                f"encoder_pretrained={self.encoder_pretrained} with encoder={self.encoder!r}",
-                "must be false: only timm's weights can be downloaded; set encoder_checkpoint_path",
-            )
+        if self.is_timm:
+            return
+        from navsim_agents.models.presets import ENCODER_PRESETS  # brings torch, which defaults do not need
+
+        require_choice("name", self.name, (*ENCODER_PRESETS, f"{TIMM_PREFIX}<name>"))
+        require(
+            not self.pretrained,
+            f"pretrained={self.pretrained} with name={self.name!r}",
+            "must be false: only timm's weights can be downloaded; set agent.encoder_checkpoint_path",
+        )
+
+    @property
+    def is_timm(self) -> bool:
+        """Whether the network is one of timm's."""
+        return self.name.startswith(TIMM_PREFIX)
+
+    @property
+    def timm_name(self) -> str:
+        """What timm calls it."""
+        return self.name[len(TIMM_PREFIX) :]
 
 
 @dataclass(frozen=True)
-class OptimiserConfig(CheckedConfig):
+class OptimiserConfig:
     """Adam as the released code has it; AdamW's decoupled decay and a schedule where asked for."""
 
     lr: float = 1e-4
     encoder_lr_factor: float = 1.0  # the encoder's learning rate is lr times this
     freeze_encoder: bool = False
-    weight_decay: float = 0.0  # on matrices; norms, biases and embeddings have none
+    weight_decay: float = field(default=0.0, metadata=at_least(0))  # on matrices; not norms, biases, embeddings
     schedule: str = "constant"  # or cosine: down to final_lr_factor at the end of training
-    warmup_steps: int = 0  # optimiser steps of linear growth from 0
+    warmup_steps: int = field(default=0, metadata=at_least(0))  # optimiser steps of linear growth from 0
     final_lr_factor: float = 0.0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         require(self.lr > 0, f"lr={self.lr}", "must be positive")
         require(
             self.encoder_lr_factor > 0,
             f"encoder_lr_factor={self.encoder_lr_factor}",
             "must be positive; to keep the encoder as it is, set freeze_encoder=true",
         )
-        require(self.weight_decay >= 0, f"weight_decay={self.weight_decay}", "must not be negative")
         require_choice("schedule", self.schedule, SCHEDULES)
-        require(self.warmup_steps >= 0, f"warmup_steps={self.warmup_steps}", "must not be negative")
         require(
             0 <= self.final_lr_factor <= 1, f"final_lr_factor={self.final_lr_factor}", "must be a fraction in [0, 1]"
         )
 
 
-@dataclass(frozen=True)
-class PerceptionFreeConfig(ImageConfig, EncoderConfig, OptimiserConfig, PlannerConfig):
-    """Everything that shapes a perception-free agent and its training; one flat set of keys."""
+FORMER_NAMES: Mapping[str, str] = {
+    "image_width": "pictures.width",
+    "image_height": "pictures.height",
+    "encoder_pretrained": "encoder.pretrained",
+    "activation_checkpointing": "encoder.activation_checkpointing",
+    **{name: f"planner.{name}" for name in ("model_dim", "num_heads", "ffn_dim", "dropout")},
+    **{name: f"optimiser.{name}" for name in OptimiserConfig.__dataclass_fields__},
+}
+"""Settings of both agents as earlier releases called them → as they are called now."""
 
+
+@dataclass(frozen=True)
+class PerceptionFreeConfig(AgentConfig):
+    """Everything that shapes a perception-free agent and its training."""
+
+    FORMER: ClassVar[Mapping[str, str]] = {
+        **FORMER_NAMES,
+        **{name: f"planner.{name}" for name in ("num_layers", "num_poses", "sees_motion")},
+    }
+
+    pictures: ImageConfig = field(default_factory=ImageConfig)  # sides are multiples of 32 px
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    planner: PlannerConfig = field(default_factory=PlannerConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     loss: str = "length_normalised_l1"  # or mse, as the paper states it
 
+    @property
+    def seen_by_weights(self) -> dict[str, Any]:
+        """As the base class."""
+        return {f"planner.{name}": getattr(self.planner, name) for name in ("num_heads", "sees_motion")}
+
     def __post_init__(self) -> None:
-        super().__post_init__()
-        PlannerConfig.__post_init__(self)
-        require_choice("loss", self.loss, tuple(TRAJECTORY_LOSSES))
+        require_choice("loss", self.loss, TRAJECTORY_LOSS_NAMES)
         require(
-            self.num_poses <= NUM_FUTURE_FRAMES,
-            f"num_poses={self.num_poses}",
+            self.planner.num_poses <= NUM_FUTURE_FRAMES,
+            f"planner.num_poses={self.planner.num_poses}",
             f"must not exceed the {NUM_FUTURE_FRAMES} future frames of a scene ({FRAME_INTERVAL_S} s apart)",
         )

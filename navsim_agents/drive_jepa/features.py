@@ -31,7 +31,7 @@ class FrontVideoBuilder(AbstractFeatureBuilder):
 
     def __init__(self, config: ImageConfig) -> None:
         super().__init__()
-        self._width, self._height = config.image_width, config.image_height
+        self._width, self._height = config.width, config.height
 
     def get_unique_name(self) -> str:
         """Name of the cached file; says the size, so that another size gets another cache."""

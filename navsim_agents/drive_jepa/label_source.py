@@ -12,6 +12,7 @@ from torch import Tensor
 from navsim_agents.distillation.label_store import LabelStore
 from navsim_agents.distillation.teachers import pad_rows, scene_generator, teacher_rows
 from navsim_agents.distillation.vocabulary import Vocabulary, load_vocabulary
+from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.errors import InputError
 from navsim_agents.scenes import DIGEST_LENGTH
 
@@ -26,6 +27,19 @@ class LabelSource:
     threshold: float
     cap: int  # teachers kept of a scene
     seed: int
+
+    @classmethod
+    def of(cls, config: ProposalAgentConfig) -> LabelSource:
+        """The source that an agent's config names."""
+        teachers = config.teachers
+        return cls(
+            label_store=str(teachers.label_store),
+            vocabulary=str(teachers.vocabulary),
+            metric=config.scored_metric,
+            threshold=teachers.threshold,
+            cap=teachers.cap,
+            seed=config.seed,
+        )
 
     def rows(self, token: str) -> Tensor:
         """Rows of the vocabulary, int64 [cap], padded with -1; which ones a cap keeps depends on seed and token only.

@@ -82,7 +82,7 @@ def check_length(config: OptimiserConfig, total_steps: Optional[int]) -> None:
     if total_steps is None:
         raise InputError(
             "schedule='cosine' needs the number of optimiser steps; train with agent.get_training_callbacks(), which "
-            "read it from the trainer, or set agent.total_steps before agent.get_optimizers()"
+            "read it from the trainer, or set agent.progress.total_steps before agent.get_optimizers()"
         )
     if total_steps <= config.warmup_steps:
         raise InputError(

@@ -18,6 +18,7 @@ from navsim_agents.drive_jepa.features import (
     FrontVideoBuilder,
     StatusBuilder,
 )
+from navsim_agents.drive_jepa.record import StepRecord
 from navsim_agents.drive_jepa.targets import TRAJECTORY, HumanTrajectoryBuilder
 from navsim_agents.models.encoders import build_encoder
 from navsim_agents.models.losses import TRAJECTORY_LOSSES, displacement
@@ -27,14 +28,11 @@ from navsim_agents.scoring.axes import State
 
 def build_planner(config: PerceptionFreeConfig) -> PerceptionFreePlanner:
     """Network of ``config`` with random weights."""
-    image_size = (config.image_height, config.image_width)
+    size, named = config.pictures.size, config.encoder
     encoder = build_encoder(
-        config.encoder,
-        image_size,
-        activation_checkpointing=config.activation_checkpointing,
-        pretrained=config.encoder_pretrained,
+        named.name, size, activation_checkpointing=named.activation_checkpointing, pretrained=named.pretrained
     )
-    return PerceptionFreePlanner(encoder, image_size, config)
+    return PerceptionFreePlanner(encoder, size, config.planner)
 
 
 class PerceptionFreeAgent(DriveJepaAgent):
@@ -61,7 +59,12 @@ class PerceptionFreeAgent(DriveJepaAgent):
         if config is None or isinstance(config, Mapping):
             config = PerceptionFreeConfig.from_mapping(config or {})
         super().__init__(
-            build_planner(config), config, config.num_poses, checkpoint_path, encoder_checkpoint_path, device
+            build_planner(config),
+            config.optimiser,
+            config.planner.num_poses,
+            checkpoint_path,
+            encoder_checkpoint_path,
+            device,
         )
         self.config = config
 
@@ -75,17 +78,17 @@ class PerceptionFreeAgent(DriveJepaAgent):
 
     def get_feature_builders(self) -> list[Any]:
         """Front video and ego status."""
-        return [FrontVideoBuilder(self.config), StatusBuilder()]
+        return [FrontVideoBuilder(self.config.pictures), StatusBuilder()]
 
     def get_target_builders(self) -> list[Any]:
         """The human's trajectory."""
-        return [HumanTrajectoryBuilder(self.config.num_poses)]
+        return [HumanTrajectoryBuilder(self.config.planner.num_poses)]
 
     def plan(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """``trajectory`` [B, T, 3] (x, y, heading) [m, m, rad]."""
         return {TRAJECTORY: self.planner(features[FRONT_VIDEO], features[STATUS])}
 
-    def loss(self, targets: dict[str, Tensor], predictions: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, targets: dict[str, Any], predictions: dict[str, Tensor]) -> tuple[Tensor, StepRecord]:
         """The configured trajectory loss; beside it, mean and final displacement [m] and heading difference [rad]."""
         planned, human = predictions[TRAJECTORY], targets[TRAJECTORY]
         total = TRAJECTORY_LOSSES[self.config.loss](planned, human)
@@ -96,4 +99,4 @@ class PerceptionFreeAgent(DriveJepaAgent):
             "fde_m": distance[:, -1].mean(),
             "heading_l1_rad": (planned - human)[..., State.HEADING].abs().mean(),
         }
-        return total, terms
+        return total, StepRecord({name: value.detach() for name, value in terms.items()})

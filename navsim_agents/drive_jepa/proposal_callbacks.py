@@ -25,7 +25,7 @@ class StepKey(pl.Callback):
     ) -> None:
         """Epoch, batch and process."""
         agent: Any = pl_module.agent
-        agent.step_key = ("train", trainer.current_epoch, batch_idx, trainer.global_rank)
+        agent.progress.key = ("train", trainer.current_epoch, batch_idx, trainer.global_rank)
 
     def on_validation_batch_start(
         self,
@@ -37,7 +37,7 @@ class StepKey(pl.Callback):
     ) -> None:
         """Batch and process."""
         agent: Any = pl_module.agent
-        agent.step_key = ("val", batch_idx, trainer.global_rank)
+        agent.progress.key = ("val", batch_idx, trainer.global_rank)
 
 
 class TeacherCounter(pl.Callback):
@@ -48,7 +48,7 @@ class TeacherCounter(pl.Callback):
     ) -> None:
         """Add those of a batch."""
         agent: Any = pl_module.agent
-        count = torch.as_tensor(float(agent.scenes_without_teachers), device=pl_module.device)
+        count = torch.as_tensor(float(agent.progress.step.scenes_without_teachers), device=pl_module.device)
         name = "train/scenes_without_teachers"
         pl_module.log(name, count, on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True)
 
@@ -70,11 +70,18 @@ class DiversityLogger(pl.Callback):
     ) -> None:
         """Measure the proposals that the agent kept of this batch."""
         agent: Any = pl_module.agent
-        measured = Diversity(*(torch.stack(values) for values in zip(*map(diversity, agent.last_proposals))))
+        proposals = agent.progress.step.proposals
+        measured = Diversity(*(torch.stack(values) for values in zip(*map(diversity, proposals))))
         means = {"val/diversity": measured.union.mean(), "val/pairwise_diversity": measured.pairwise.mean()}
-        size = len(agent.last_proposals)
+        pl_module.log_dict(means, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(proposals))
 
-        pl_module.log_dict(means, on_step=False, on_epoch=True, sync_dist=True, batch_size=size)
+
+def training_callbacks(logging: list[Any], *, distils: bool) -> list[Any]:
+    """All of the full planner's: ``logging`` among them, and what keeps the best weights by score and the last ones."""
+    measures: list[Any] = [StepKey(), DiversityLogger()]
+    if distils:
+        measures.append(TeacherCounter())
+    return [*measures, *logging, *score_checkpoint_callbacks()]
 
 
 def score_checkpoint_callbacks() -> list[ModelCheckpoint]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Optional, TypeVar
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Optional
 
 from navsim_agents.common.conventions import (
     CAMERA_HEIGHT_PX,
@@ -14,89 +14,103 @@ from navsim_agents.common.conventions import (
     METRIC_NAMES,
     NUM_CLIP_FRAMES,
     NUM_HISTORY_FRAMES,
+    NUM_POSES,
     NUM_STEPS,
     PDMS_NAME,
-    POSE_INTERVAL_S,
-    STEPS_PER_POSE,
 )
-from navsim_agents.devkit.bases import VARIANT
-from navsim_agents.devkit.variant import Variant
+from navsim_agents.common.settings import SEED, at_least
 from navsim_agents.drive_jepa.config import (
-    CheckedConfig,
+    FORMER_NAMES,
+    AgentConfig,
     EncoderConfig,
     ImageConfig,
     OptimiserConfig,
     require,
     require_choice,
 )
-from navsim_agents.models.encoders import TIMM_PREFIX
-from navsim_agents.models.losses import ProposalLossConfig
-from navsim_agents.models.proposals import ProposalConfig
-from navsim_agents.scoring.packed_layout import ALIGNMENT
+from navsim_agents.models.config import (
+    QUIRKS_OF_RELEASED_RESNET34,
+    QUIRKS_OF_RELEASED_VIT_L,
+    TIMM_PREFIX,
+    ProposalConfig,
+    ProposalLossConfig,
+    Quirks,
+)
 
 AUTO = "auto"
 ON, OFF = "on", "off"
 METRIC_CHOICES = (AUTO, *METRIC_NAMES)
-FRONT_VIDEO_BACKBONE, FOUR_CAMERAS_BACKBONE = "front_video", "four_cameras"
-FRAMES_OF_BACKBONE = {FRONT_VIDEO_BACKBONE: NUM_CLIP_FRAMES, FOUR_CAMERAS_BACKBONE: 1}
+FRONT_VIDEO_SOURCE, FOUR_CAMERAS_SOURCE = "front_video", "four_cameras"
+FRAMES_OF_SOURCE = {FRONT_VIDEO_SOURCE: NUM_CLIP_FRAMES, FOUR_CAMERAS_SOURCE: 1}
 PER_STAGE, PER_STEP = "per_stage", "per_step"
-
-
-Part = TypeVar("Part")
-
-
-def subset(config: Any, kind: type[Part]) -> Part:
-    """The fields of ``config`` that a ``kind`` has, checked by it."""
-    return kind(**{item.name: getattr(config, item.name) for item in fields(kind)})  # type: ignore[arg-type]
+NONE, RELEASED = "none", "released"
+RELEASED_QUIRKS = {
+    FRONT_VIDEO_SOURCE: QUIRKS_OF_RELEASED_VIT_L,
+    FOUR_CAMERAS_SOURCE: QUIRKS_OF_RELEASED_RESNET34,
+}
 
 
 @dataclass(frozen=True)
-class ScoringConfig(CheckedConfig):
-    """Where the scenes come from that training scores proposals in, and by which metric."""
+class PicturesConfig(ImageConfig):
+    """Which pictures the planner looks at, at what size, and what is hidden of them in training."""
 
-    scenes: Optional[str] = None  # a scene store, a folder of them, or NAVSIM's metric cache
-    scene_bytes: int = 0  # of every cached scene, as earlier releases had it; 0: each as long as it is
-    metric: str = AUTO  # pdms or epdms; auto: the host's, epdms without a devkit
+    source: str = FRONT_VIDEO_SOURCE  # or four_cameras: one frame, through encoder.name=timm:resnet34
+    grid_mask_ratio: float = 0.5  # part of the pictures' stripes that is kept in training
+    grid_mask_probability: float = 0.7  # of a batch to be masked; released code
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.scene_bytes >= 0 and self.scene_bytes % ALIGNMENT == 0,
-            f"scene_bytes={self.scene_bytes}",
-            f"must be a multiple of {ALIGNMENT}, or 0 for scenes as long as they are",
-        )
-        require_choice("metric", self.metric, METRIC_CHOICES)
+        require_choice("source", self.source, tuple(FRAMES_OF_SOURCE))
+        if self.source == FOUR_CAMERAS_SOURCE:
+            require(
+                self.height * CAMERA_WIDTH_PX == self.width * CAMERA_HEIGHT_PX,
+                f"height={self.height} with width={self.width}",
+                f"must be whole pictures scaled alike in x and y, as 432 x 768: height * {CAMERA_WIDTH_PX} = width * "
+                f"{CAMERA_HEIGHT_PX}; the backbone itself pads them below to whole strides of the network (448)",
+            )
+
+
+@dataclass(frozen=True)
+class QuirksConfig:
+    """What exists only because released weights saw it: a preset, and what differs from it."""
+
+    preset: str = NONE  # or released
+    tiled_pillar: Optional[bool] = None  # null, here and below: as the preset has it
+    padded_reference_picture: Optional[bool] = None
+    skip_when_invisible: Optional[bool] = None
+    swapped_channels: Optional[bool] = None
+
+    def __post_init__(self) -> None:
+        require_choice("preset", self.preset, (NONE, RELEASED))
 
     @property
-    def scored_metric(self) -> str:
-        """The metric with ``auto`` resolved."""
-        if self.metric != AUTO:
-            return self.metric
-        return PDMS_NAME if VARIANT is Variant.V1_1 else EPDMS_NAME
+    def said(self) -> dict[str, bool]:
+        """Those that are not left to the preset."""
+        return {name: value for name, value in asdict(self).items() if name != "preset" and value is not None}
+
+    def of(self, source: str) -> Quirks:
+        """The quirks with pictures of ``source``."""
+        return replace(RELEASED_QUIRKS[source] if self.preset == RELEASED else Quirks(), **self.said)
 
 
 @dataclass(frozen=True)
-class DistillationConfig(CheckedConfig):
+class TeachersConfig:
     """Pseudo-teachers: trajectories of a vocabulary that score well in a scene (paper, section 3.4)."""
 
-    label_store: Optional[str] = None  # null: no distillation
-    vocabulary: Optional[str] = None  # the one that was labelled
-    teacher_threshold: float = 0.95  # paper and released code: teachers score at least this
-    teacher_cap: int = 256  # released code: teachers kept of a scene
-    num_teachers: int = 4  # drawn of them each time; released code: 4 for ViT-L
-    teacher_draw: str = PER_STAGE  # released code: anew for every stage; or per_step, the same for all stages
-    seed: int = 0  # of the draws
+    label_store: Optional[str] = None  # of drive-jepa score-vocabulary; null: no distillation
+    vocabulary: Optional[str] = None  # the .npy that was labelled
+    threshold: float = 0.95  # paper and released code: teachers score at least this
+    cap: int = field(default=256, metadata=at_least(1))  # released code: teachers kept of a scene
+    number: int = field(default=4, metadata=at_least(1))  # drawn of them each time; released code: 4 for ViT-L
+    draw: str = PER_STAGE  # released code: anew for every stage; or per_step, the same for all stages
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0.0 < self.teacher_threshold <= 1.0, f"teacher_threshold={self.teacher_threshold}", "must be in (0, 1]")
-        for name in ("teacher_cap", "num_teachers"):
-            require(getattr(self, name) > 0, f"{name}={getattr(self, name)}", "must be positive")
-        require_choice("teacher_draw", self.teacher_draw, (PER_STAGE, PER_STEP))
+        require(0.0 < self.threshold <= 1.0, f"threshold={self.threshold}", "must be in (0, 1]")
+        require_choice("draw", self.draw, (PER_STAGE, PER_STEP))
         require(
             self.label_store is None or self.vocabulary is not None,
             f"vocabulary={self.vocabulary}",
-            "must be the vocabulary that label_store was made with; set agent.config.vocabulary=….npy",
+            "must be the vocabulary that label_store was made with; set agent.config.teachers.vocabulary=….npy",
         )
 
     @property
@@ -106,108 +120,144 @@ class DistillationConfig(CheckedConfig):
 
 
 @dataclass(frozen=True)
-class SelectionConfig(CheckedConfig):
+class MomentumConfig:
     """Momentum-aware selection (paper, section 3.5)."""
 
-    momentum: str = AUTO  # on, off; auto: off beside devkit v1.1, whose metric has no extended comfort
+    ONCE_ALONE: ClassVar[str] = "mode"
+
+    mode: str = AUTO  # on, off; auto: off beside devkit v1.1, whose metric has no extended comfort
     comfort_weight: float = 0.125  # paper: S ← (7 S + S_c) / 8
-    momentum_depth: int = 1  # frames that compute_trajectory replans; the history allows 2 at most
-    remembered_frames: int = 4096  # network outputs kept by content, some kB each: no frame is planned twice
+    depth: int = field(default=1, metadata=at_least(1))  # frames that compute_trajectory replans; 2 at most
+    remembered_frames: int = field(default=4096, metadata=at_least(0))  # outputs kept by content, some kB each
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        require_choice("momentum", self.momentum, (AUTO, ON, OFF))
+        require_choice("mode", self.mode, (AUTO, ON, OFF))
         require(0.0 <= self.comfort_weight < 1.0, f"comfort_weight={self.comfort_weight}", "must be in [0, 1)")
-        require(self.momentum_depth > 0, f"momentum_depth={self.momentum_depth}", "must be positive")
-        require(self.remembered_frames >= 0, f"remembered_frames={self.remembered_frames}", "must not be negative")
 
     @property
-    def uses_momentum(self) -> bool:
+    def is_on(self) -> bool:
         """Momentum with ``auto`` resolved."""
-        return VARIANT is not Variant.V1_1 if self.momentum == AUTO else self.momentum == ON
+        return not _is_beside_v1_1() if self.mode == AUTO else self.mode == ON
 
     @property
-    def depth(self) -> int:
+    def replanned(self) -> int:
         """Earlier frames that a plan needs."""
-        return self.momentum_depth if self.uses_momentum else 0
+        return self.depth if self.is_on else 0
 
 
 @dataclass(frozen=True)
-class ProposalAgentConfig(
-    ImageConfig,
-    EncoderConfig,
-    OptimiserConfig,
-    ScoringConfig,
-    DistillationConfig,
-    SelectionConfig,
-    ProposalLossConfig,
-    ProposalConfig,
-):
-    """Everything that shapes the full planner's agent and its training; one flat set of keys."""
+class ProposalAgentConfig(AgentConfig):
+    """Everything that shapes the full planner's agent and its training."""
 
-    backbone: str = FRONT_VIDEO_BACKBONE  # or four_cameras: one frame, through encoder=timm:resnet34
-    swapped_channels: bool = False  # four_cameras: red and blue swapped, as released weights saw them
-    grid_mask_ratio: float = 0.5  # part of the pictures' stripes that is kept in training
-    grid_mask_probability: float = 0.7  # of a batch to be masked; released code
-    encoder_lr_factor: float = 0.1  # of the whole backbone: released code
+    FORMER: ClassVar[Mapping[str, str]] = {
+        **FORMER_NAMES,
+        "backbone": "pictures.source",
+        "grid_mask_ratio": "pictures.grid_mask_ratio",
+        "grid_mask_probability": "pictures.grid_mask_probability",
+        **{name: f"planner.{name}" for name in ProposalConfig.__dataclass_fields__},
+        **{name: f"quirks.{name}" for name in Quirks.__dataclass_fields__},
+        **{name: f"losses.{name}" for name in ProposalLossConfig.__dataclass_fields__},
+        "label_store": "teachers.label_store",
+        "vocabulary": "teachers.vocabulary",
+        "teacher_threshold": "teachers.threshold",
+        "teacher_cap": "teachers.cap",
+        "num_teachers": "teachers.number",
+        "teacher_draw": "teachers.draw",
+        "comfort_weight": "momentum.comfort_weight",
+        "momentum_depth": "momentum.depth",
+        "remembered_frames": "momentum.remembered_frames",
+    }
+    GONE: ClassVar[Mapping[str, str]] = {
+        "num_poses": f"the scorer judges plans of {HORIZON_S:g} s, so they have {NUM_POSES} poses",
+        "steps_per_pose": f"labels are of the {NUM_STEPS} simulated states of {NUM_POSES} poses",
+    }
+
+    scenes: Optional[str] = None  # training scores proposals in: a scene store, a folder of them, or a metric cache
+    metric: str = AUTO  # pdms or epdms; auto: the host's, epdms without a devkit
+    scene_bytes: int = field(default=0, metadata=at_least(0))  # of every cached scene, as before; 0: as long as it is
+    pictures: PicturesConfig = field(default_factory=PicturesConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    planner: ProposalConfig = field(default_factory=ProposalConfig)
+    quirks: QuirksConfig = field(default_factory=QuirksConfig)
+    losses: ProposalLossConfig = field(default_factory=ProposalLossConfig)
+    teachers: TeachersConfig = field(default_factory=TeachersConfig)
+    momentum: MomentumConfig = field(default_factory=MomentumConfig)
+    optimiser: OptimiserConfig = field(  # encoder_lr_factor is of the whole backbone: released code
+        default_factory=lambda: OptimiserConfig(encoder_lr_factor=0.1)
+    )
+    seed: int = field(default=0, metadata=SEED)  # of the teachers' draws and of the grid mask
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        ProposalConfig.__post_init__(self)
-        subset(self, ProposalLossConfig)
-        require_choice("backbone", self.backbone, tuple(FRAMES_OF_BACKBONE))
+        require_choice("metric", self.metric, METRIC_CHOICES)
+        if self.scene_bytes:
+            self._check_scene_bytes()
+        if self.pictures.source == FOUR_CAMERAS_SOURCE:
+            self._check_image_network()
+        most = NUM_HISTORY_FRAMES - FRAMES_OF_SOURCE[self.pictures.source]
         require(
-            self.num_poses * POSE_INTERVAL_S == HORIZON_S,
-            f"num_poses={self.num_poses}",
-            f"must be {HORIZON_S / POSE_INTERVAL_S:g}: the scorer judges plans of {HORIZON_S:g} s",
-        )
-        require(
-            self.steps_per_pose == STEPS_PER_POSE,
-            f"steps_per_pose={self.steps_per_pose}",
-            f"must be {STEPS_PER_POSE}: labels are of the {NUM_STEPS} simulated states of {self.num_poses} poses",
-        )
-        if self.backbone == FOUR_CAMERAS_BACKBONE:
-            self._check_four_cameras()
-        most = NUM_HISTORY_FRAMES - FRAMES_OF_BACKBONE[self.backbone]
-        require(
-            self.momentum_depth <= most,
-            f"momentum_depth={self.momentum_depth}",
+            self.momentum.depth <= most,
+            f"momentum.depth={self.momentum.depth}",
             f"must not exceed {most}, or NAVSIM's {NUM_HISTORY_FRAMES} history frames do not reach back far enough",
         )
 
-    def _check_four_cameras(self) -> None:
+    def _check_scene_bytes(self) -> None:
+        from navsim_agents.scoring.packed_layout import ALIGNMENT  # brings torch, which defaults do not need
+
         require(
-            self.encoder.startswith(TIMM_PREFIX),
-            f"encoder={self.encoder!r}",
-            f"must be an image network with backbone={self.backbone}; set encoder={TIMM_PREFIX}resnet34",
+            self.scene_bytes % ALIGNMENT == 0,
+            f"scene_bytes={self.scene_bytes}",
+            f"must be a multiple of {ALIGNMENT}, or 0 for scenes as long as they are",
+        )
+
+    def _check_image_network(self) -> None:
+        require(
+            self.encoder.is_timm,
+            f"encoder.name={self.encoder.name!r}",
+            f"must be an image network with pictures.source={self.pictures.source}; set "
+            f"agent.config.encoder.name={TIMM_PREFIX}resnet34",
         )
         require(
-            not self.activation_checkpointing,
-            f"activation_checkpointing={self.activation_checkpointing}",
-            f"must be false with backbone={self.backbone}: its network does not recompute activations",
-        )
-        require(
-            self.image_height * CAMERA_WIDTH_PX == self.image_width * CAMERA_HEIGHT_PX,
-            f"image_height={self.image_height} with image_width={self.image_width}",
-            f"must be whole pictures scaled alike in x and y, as 432 x 768: height * {CAMERA_WIDTH_PX} = width * "
-            f"{CAMERA_HEIGHT_PX}; the backbone itself pads them below to whole strides of the network (448)",
+            not self.encoder.activation_checkpointing,
+            f"encoder.activation_checkpointing={self.encoder.activation_checkpointing}",
+            f"must be false with pictures.source={self.pictures.source}: its network does not recompute activations",
         )
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> ProposalAgentConfig:
         """As the base class; YAML reads an unquoted ``on`` or ``off`` as a truth value, which is meant all the same."""
         momentum = settings.get("momentum")
-        if isinstance(momentum, bool):
-            settings = {**settings, "momentum": ON if momentum else OFF}
+        if isinstance(momentum, Mapping) and isinstance(momentum.get("mode"), bool):
+            settings = {**settings, "momentum": {**momentum, "mode": ON if momentum["mode"] else OFF}}
         return super().from_mapping(settings)
 
     @property
-    def losses(self) -> ProposalLossConfig:
-        """Weights of the loss alone."""
-        return subset(self, ProposalLossConfig)
+    def seen_by_weights(self) -> dict[str, Any]:
+        """Settings that weights were trained with and that leave no trace in their shapes, by dotted name."""
+        quirks = asdict(self.quirks.of(self.pictures.source))
+        decoding = ("num_heads", "metres_per_unit", "radians_per_unit", "decodes_steps")
+        return {
+            "pictures.source": self.pictures.source,
+            **{f"planner.{name}": getattr(self.planner, name) for name in decoding},
+            **{f"quirks.{name}": value for name, value in quirks.items()},
+        }
+
+    @property
+    def scored_metric(self) -> str:
+        """The metric with ``auto`` resolved."""
+        if self.metric != AUTO:
+            return self.metric
+        return PDMS_NAME if _is_beside_v1_1() else EPDMS_NAME
 
     @property
     def sensor_frames(self) -> list[int]:
         """History frames whose pictures are needed, as indices into NAVSIM's four."""
-        wanted = FRAMES_OF_BACKBONE[self.backbone] + self.depth
+        wanted = FRAMES_OF_SOURCE[self.pictures.source] + self.momentum.replanned
         return list(range(NUM_HISTORY_FRAMES - wanted, NUM_HISTORY_FRAMES))
+
+
+def _is_beside_v1_1() -> bool:
+    """Whether the host is devkit v1.1. Importing a devkit takes seconds, so it is done where it is asked for."""
+    from navsim_agents.devkit.bases import VARIANT
+    from navsim_agents.devkit.variant import Variant
+
+    return VARIANT is Variant.V1_1

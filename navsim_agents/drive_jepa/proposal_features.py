@@ -78,7 +78,7 @@ class SurroundPicturesBuilder(AbstractFeatureBuilder):
 
     def __init__(self, config: ImageConfig, cameras: tuple[str, ...]) -> None:
         super().__init__()
-        self._width, self._height = config.image_width, config.image_height
+        self._width, self._height = config.width, config.height
         self._cameras = cameras
 
     def get_unique_name(self) -> str:

@@ -6,11 +6,13 @@ They hold the one refiner once for each stage, and with every copy four constant
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from navsim_agents.drive_jepa.proposal_config import RELEASED_QUIRKS, ProposalAgentConfig
 from navsim_agents.errors import CheckpointError
 
 RELEASED_PERCEPTION_BASED: Mapping[str, str] = {
@@ -86,17 +88,8 @@ def _require_equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor], which
         )
 
 
-SEEN_BY_ALL: Mapping[str, Any] = {
-    "tiled_pillar": True,
-    "metres_per_unit": 1.0,
-    "radians_per_unit": 1.0,
-    "decodes_steps": False,
-}
-SEEN_BY: Mapping[str, Mapping[str, Any]] = {
-    "front_video": {**SEEN_BY_ALL, "padded_reference_picture": True, "skip_when_invisible": True},
-    "four_cameras": {**SEEN_BY_ALL, "swapped_channels": True, "skip_when_invisible": False},
-}
-"""Backbone → settings that leave no trace in the released weights, but that these were trained with."""
+SEEN_BY_ALL: Mapping[str, Any] = {"metres_per_unit": 1.0, "radians_per_unit": 1.0, "decodes_steps": False}
+"""Settings of the planner that leave no trace in the released weights, but that these were trained with."""
 
 
 def require_released_settings(config: Any) -> None:
@@ -105,12 +98,17 @@ def require_released_settings(config: Any) -> None:
     Raises:
         CheckpointError: a setting is not what the released weights were trained with; names each.
     """
-    wanted = SEEN_BY.get(getattr(config, "backbone", ""), {})
-    others = {key: value for key, value in wanted.items() if getattr(config, key) != value}
+    if not isinstance(config, ProposalAgentConfig):
+        return
+    wanted = {f"planner.{name}": value for name, value in SEEN_BY_ALL.items()}
+    released = RELEASED_QUIRKS[config.pictures.source]
+    wanted.update({f"quirks.{name}": value for name, value in asdict(released).items()})
+    found = config.seen_by_weights
+    others = {key: value for key, value in wanted.items() if found[key] != value}
     if others:
-        found = ", ".join(f"{key}={getattr(config, key)}" for key in others)
+        differing = ", ".join(f"{key}={found[key]}" for key in others)
         settings = " ".join(f"agent.config.{key}={str(value).lower()}" for key, value in others.items())
         raise CheckpointError(
-            f"the released weights were trained otherwise than {found}; use the preset whose name ends in _released, "
-            f"or set {settings}"
+            f"the released weights were trained otherwise than {differing}; use the preset whose name ends in "
+            f"_released, or set {settings}"
         )

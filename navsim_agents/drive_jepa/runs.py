@@ -14,7 +14,7 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from navsim_agents.common.files import read_json
-from navsim_agents.common.settings import SettingError, refuse_old_name
+from navsim_agents.common.settings import FormerNameError, changed
 from navsim_agents.errors import InputError, NavsimDriveJepaError
 
 AGENT_FILE = "agent.json"
@@ -54,11 +54,17 @@ def load_agent(
     else:
         agent, checkpoint = _of_config(config), str(path)
     own = agent.get("config") or {}
-    if path.is_dir():
-        _refuse_old_names(own, path / AGENT_FILE)
     if settings:
-        agent["config"] = {**own, **settings}
-    return build_agent({**agent, "device": device} if device else agent, checkpoint)
+        agent["config"] = changed(own, settings)
+    try:
+        return build_agent({**agent, "device": device} if device else agent, checkpoint)
+    except FormerNameError as error:
+        if settings or not path.is_dir():
+            raise
+        raise InputError(
+            f"{path / AGENT_FILE} is of an earlier release; train again, or give its settings their new names, which "
+            f"docs/planner.md lists: {error}"
+        ) from error
 
 
 def build_agent(agent_config: Any, checkpoint: Optional[str] = None) -> Any:
@@ -93,16 +99,6 @@ def plan(agent: Any, scene: Any) -> npt.NDArray[np.float32]:
     agent_input = scene.get_agent_input() if hasattr(scene, "get_agent_input") else scene
     poses: npt.NDArray[np.float32] = agent.compute_trajectory(agent_input).poses
     return poses
-
-
-def _refuse_old_names(settings: Mapping[str, Any], path: Path) -> None:
-    for key in settings:
-        try:
-            refuse_old_name(key, None)
-        except SettingError as error:
-            raise InputError(
-                f"{path} is of an earlier release: {error}, or delete the line where it is null"
-            ) from error
 
 
 def last_checkpoint(run: Path) -> Optional[str]:

@@ -6,19 +6,21 @@ so it goes on from there once the scene is exported or left out by ``train_test_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
 
+from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.devkit.bases import AbstractTargetBuilder
 from navsim_agents.drive_jepa.label_source import LabelSource
-from navsim_agents.errors import SceneError
-from navsim_agents.scenes import shared_scenes
+from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
+from navsim_agents.drive_jepa.targets import HumanTrajectoryBuilder
+from navsim_agents.errors import InputError, SceneError
+from navsim_agents.scenes import KINDS, shared_scenes
 from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.packed import pack_scene
-from navsim_agents.scoring.packed_text import PackedText, stack_texts
+from navsim_agents.scoring.packed_text import PackedText
 from navsim_agents.scoring.scene_batch import refuse_unknown_inputs
 
 SCORING_SCENE = "scoring_scene"
@@ -73,12 +75,6 @@ class ScoringSceneBuilder(AbstractTargetBuilder):
             ) from error
 
 
-def packed_batch(scenes: Union[Sequence[str], Tensor], device: torch.device) -> Tensor:
-    """``scoring_scene`` of a batch as collated, listed texts or stacked rows, as uint8 [B, longest] on ``device``."""
-    stacked = scenes if isinstance(scenes, Tensor) else stack_texts(scenes)
-    return stacked.to(device)
-
-
 class TeachersBuilder(AbstractTargetBuilder):
     """``teachers``: int64 [``cap``] rows of the vocabulary that score well in this scene, padded with -1."""
 
@@ -97,3 +93,19 @@ class TeachersBuilder(AbstractTargetBuilder):
             InputError: the label store does not have the scene, or belongs to another vocabulary or metric.
         """
         return {TEACHERS: torch.as_tensor(self._source.rows(scene.scene_metadata.initial_token))}
+
+
+def target_builders(config: ProposalAgentConfig) -> list[Any]:
+    """The human's trajectory, the scoring scene, and with distillation the pseudo-teachers.
+
+    Raises:
+        InputError: ``config`` names no source of scoring scenes.
+    """
+    if config.scenes is None:
+        raise InputError(
+            "agent.config.scenes is null, but training scores its proposals in scoring scenes; set "
+            f"agent.config.scenes=… to {KINDS}"
+        )
+    scenes = ScoringSceneBuilder(config.scenes, config.scene_bytes, config.scored_metric)
+    builders = [HumanTrajectoryBuilder(NUM_POSES), scenes]
+    return [*builders, TeachersBuilder(LabelSource.of(config))] if config.teachers.distils else builders

@@ -46,9 +46,9 @@ class SequentialPlanner:
         Raises:
             InputError: as :meth:`compute_trajectory`.
         """
-        config = self._agent.config
-        before, gap_s = self._before(log_name, timestamp_us) if config.uses_momentum else (None, 0.0)
-        choice = choose(self._agent.propose(agent_input), before, config.comfort_weight, gap_s)
+        momentum = self._agent.config.momentum
+        before, gap_s = self._before(log_name, timestamp_us) if momentum.is_on else (None, 0.0)
+        choice = choose(self._agent.propose(agent_input), before, momentum.comfort_weight, gap_s)
         self._last[log_name] = Frame(timestamp_us, choice, before, gap_s)
         return choice
 

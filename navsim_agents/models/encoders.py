@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Optional, Union
 
 from navsim_agents.models.checkpoint import load_encoder_weights
+from navsim_agents.models.config import TIMM_PREFIX
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.timm_encoder import TimmVideoEncoder
 from navsim_agents.models.timm_weights import load_timm_weights
 from navsim_agents.models.video_encoder import VideoEncoder
-
-TIMM_PREFIX = "timm:"
 
 AnyEncoder = Union[VideoEncoder, TimmVideoEncoder]
 

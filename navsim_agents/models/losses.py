@@ -7,7 +7,6 @@ and collisions. Defaults are the released code's; the paper's variants are ``PAP
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Callable, NamedTuple
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from navsim_agents.errors import InputError
+from navsim_agents.models.config import TRAJECTORY_LOSS_NAMES, ProposalLossConfig
 
 ARC_OFFSET_M = 5.0
 """Released Drive-JEPA code: keeps the weight of a scene in which the ego stands still finite."""
@@ -46,10 +46,9 @@ def mean_squared_error(predicted: Float[Tensor, "B T 3"], human: Float[Tensor, "
     return torch.nn.functional.mse_loss(predicted, human)
 
 
-TRAJECTORY_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "length_normalised_l1": length_normalised_l1,
-    "mse": mean_squared_error,
-}
+TRAJECTORY_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = dict(
+    zip(TRAJECTORY_LOSS_NAMES, (length_normalised_l1, mean_squared_error))
+)
 """Name in the agent's config → loss."""
 
 
@@ -58,39 +57,6 @@ def displacement(
 ) -> Float[Tensor, "*batch T"]:
     """Distance [m] between planned and driven position at each time."""
     return torch.linalg.vector_norm(predicted[..., :2] - human[..., :2], dim=-1)
-
-
-TEACHER_REDUCTIONS = ("mean", "sum")
-
-
-@dataclass(frozen=True)
-class ProposalLossConfig:
-    """Weights of the terms, and the form of the first."""
-
-    trajectory_weight: float = 1.0
-    score_weight: float = 1.0
-    area_weight: float = 2.0
-    collision_validity_weight: float = 1.0
-    collision_corners_weight: float = 0.1
-    stage_decay: float = 0.1  # the weight of a stage beside that of the next one
-    teacher_weight: float = 0.5  # of a scene's pseudo-teachers beside its human
-    teacher_reduction: str = "mean"  # over a scene's drawn teachers; the paper has their sum
-
-    def __post_init__(self) -> None:
-        weights = [name for name in self.__dataclass_fields__ if name not in ("stage_decay", "teacher_reduction")]
-        for name in (*weights, "stage_decay"):
-            if not getattr(self, name) >= 0.0:
-                raise InputError(f"{name}={getattr(self, name)} must not be negative; 0 switches its term off")
-        if self.teacher_reduction not in TEACHER_REDUCTIONS:
-            raise InputError(
-                f"teacher_reduction={self.teacher_reduction!r} must be one of {', '.join(TEACHER_REDUCTIONS)}"
-            )
-
-
-PAPER_LOSSES = ProposalLossConfig(
-    collision_validity_weight=0.1, collision_corners_weight=1.0, teacher_weight=1.0, teacher_reduction="sum"
-)
-"""As the paper writes them."""
 
 
 class TrajectoryLoss(NamedTuple):

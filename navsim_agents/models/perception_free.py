@@ -6,14 +6,14 @@ Layout of the paper (section 3.2) with the sizes and the post-norm transformer o
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from navsim_agents.common.conventions import DRIVING_COMMANDS, NUM_CLIP_FRAMES, NUM_POSES
+from navsim_agents.common.conventions import DRIVING_COMMANDS, NUM_CLIP_FRAMES
 from navsim_agents.errors import InputError
+from navsim_agents.models.config import PlannerConfig
 from navsim_agents.models.encoders import AnyEncoder
 from navsim_agents.models.pictures import PixelNormalize
 
@@ -23,28 +23,6 @@ COMMAND_DIM = len(DRIVING_COMMANDS)
 POSE_DIM = 3
 POOL = 2
 """Tokens are averaged over POOL x POOL patches."""
-
-
-@dataclass(frozen=True)
-class PlannerConfig:
-    """Sizes of the planner behind the video encoder."""
-
-    model_dim: int = 256
-    num_heads: int = 8
-    ffn_dim: int = 1024
-    num_layers: int = 3  # of the transformer's encoder and of its decoder
-    dropout: float = 0.0
-    num_poses: int = NUM_POSES
-    sees_motion: bool = True  # false: of the status the command alone, so that pictures must tell how the ego moves
-
-    def __post_init__(self) -> None:
-        for name in ("model_dim", "num_heads", "ffn_dim", "num_layers", "num_poses"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.model_dim % self.num_heads:
-            raise InputError(f"model_dim={self.model_dim} must be a multiple of num_heads={self.num_heads}")
-        if not 0.0 <= self.dropout < 1.0:
-            raise InputError(f"dropout={self.dropout} must be in [0, 1)")
 
 
 def poses_from_head(raw: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import NamedTuple, Optional
 
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from navsim_agents.common.conventions import STEPS_PER_POSE
 from navsim_agents.errors import InputError
+from navsim_agents.models.config import PlanSampling, ProposalConfig, Quirks
 from navsim_agents.models.deformable import NUM_CORNERS
 from navsim_agents.models.picture_backbone import PictureBackbone
-from navsim_agents.models.refiner import Refiner, RefinerConfig, normalised_mlp, require_positive
+from navsim_agents.models.refiner import Refiner, normalised_mlp
 
 EGO_DIM = 11
 """Pose 3 (x, y, heading; 0 now), velocity 2 [m/s], acceleration 2 [m/s^2], one-hot driving command 4."""
@@ -26,29 +25,8 @@ NUM_AREAS = 2
 """Off the drivable area, off the route."""
 NUM_KEY_AGENTS = 2
 """The first at-fault collision's, the first time-to-collision infringement's."""
-
-
-@dataclass(frozen=True)
-class ProposalConfig(RefinerConfig):
-    """Sizes and options of the planner behind its backbone."""
-
-    num_stages: int = 4  # refinements by one and the same refiner
-    related_queries: bool = False  # queries start as code of proposal + code of waypoint; released: independent
-    steps_per_pose: int = STEPS_PER_POSE  # simulated states that the auxiliary heads foresee for every pose
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive(num_stages=self.num_stages, steps_per_pose=self.steps_per_pose)
-
-    @property
-    def num_steps(self) -> int:
-        """Simulated states that the auxiliary heads foresee."""
-        return self.num_poses * self.steps_per_pose
-
-
-RELEASED_VIT_L = ProposalConfig(padded_reference_picture=True)
-RELEASED_RESNET34 = replace(RELEASED_VIT_L, num_proposals=64, skip_when_invisible=False)
-"""What the released checkpoints of NAVSIM v1 were trained with; of v2, ResNet34 has 32 proposals."""
+NO_QUIRKS = Quirks()
+NAVSIM_SAMPLING = PlanSampling()
 
 
 class ProposalOutput(NamedTuple):
@@ -76,9 +54,9 @@ class ProposalOutput(NamedTuple):
         return self.scores.argmax(dim=1)
 
 
-def initial_queries(config: ProposalConfig) -> Float[Tensor, "NT D"]:
+def initial_queries(config: ProposalConfig, num_poses: int) -> Float[Tensor, "NT D"]:
     """Random queries, row-major: waypoints of the first proposal first; each number has unit variance."""
-    rows, columns, width = config.num_proposals, config.num_poses, config.model_dim
+    rows, columns, width = config.num_proposals, num_poses, config.model_dim
     if not config.related_queries:
         return torch.randn(rows * columns, width)
     return ((torch.randn(rows, 1, width) + torch.randn(1, columns, width)) / math.sqrt(2.0)).flatten(0, 1)
@@ -87,13 +65,13 @@ def initial_queries(config: ProposalConfig) -> Float[Tensor, "NT D"]:
 class ProposalHeads(nn.Module):
     """Scores, and in training the auxiliary answers, read off the refined queries."""
 
-    def __init__(self, config: ProposalConfig) -> None:
+    def __init__(self, config: ProposalConfig, sampling: PlanSampling) -> None:
         super().__init__()
         sizes = (config.model_dim, config.ffn_dim)
-        self.num_steps = config.num_steps
+        self.num_steps = sampling.num_steps
         self.score = normalised_mlp(*sizes, NUM_SCORES)
-        self.area = normalised_mlp(*sizes, config.steps_per_pose * NUM_AREAS)
-        self.collision = normalised_mlp(*sizes, NUM_KEY_AGENTS * config.num_steps * (2 * NUM_CORNERS + 1))
+        self.area = normalised_mlp(*sizes, sampling.steps_per_pose * NUM_AREAS)
+        self.collision = normalised_mlp(*sizes, NUM_KEY_AGENTS * sampling.num_steps * (2 * NUM_CORNERS + 1))
 
     def forward(self, proposals: Float[Tensor, "B L N T 3"], queries: Float[Tensor, "B N T D"]) -> ProposalOutput:
         """Put the answers beside ``proposals``."""
@@ -111,15 +89,29 @@ class ProposalHeads(nn.Module):
 class ProposalPlanner(nn.Module):
     """Backbone, learned queries, one refiner for all stages, heads."""
 
-    def __init__(self, backbone: PictureBackbone, config: ProposalConfig) -> None:
-        """Put a planner behind ``backbone``, whose features have ``config.model_dim`` channels."""
+    def __init__(
+        self,
+        backbone: PictureBackbone,
+        config: ProposalConfig,
+        quirks: Quirks = NO_QUIRKS,
+        sampling: PlanSampling = NAVSIM_SAMPLING,
+    ) -> None:
+        """Put a planner behind ``backbone``, whose features have ``config.model_dim`` channels.
+
+        Args:
+            backbone: becomes part of the planner.
+            config: sizes and options.
+            quirks: of released weights; none by default.
+            sampling: poses of a proposal, and what is foreseen of each.
+        """
         super().__init__()
         self.config = config
+        self.sampling = sampling
         self.backbone = backbone
         self.ego_projector = nn.Linear(EGO_DIM, config.model_dim)
-        self.query_embedding = nn.Parameter(initial_queries(config))
-        self.refiner = Refiner(config, backbone.region)
-        self.heads = ProposalHeads(config)
+        self.query_embedding = nn.Parameter(initial_queries(config, sampling.num_poses))
+        self.refiner = Refiner(config, backbone.region, quirks, sampling.num_poses)
+        self.heads = ProposalHeads(config, sampling)
 
     @property
     def encoder(self) -> nn.Module:
@@ -163,7 +155,7 @@ class ProposalPlanner(nn.Module):
     ) -> ProposalOutput:
         """Propose from the pictures' features; kept out of autocast, as sampling amplifies every rounding."""
         start = self.query_embedding + self.ego_projector(ego).unsqueeze(1)  # [B, N T, D]
-        queries = start.unflatten(1, (self.config.num_proposals, self.config.num_poses))
+        queries = start.unflatten(1, (self.config.num_proposals, self.sampling.num_poses))
         stages = []
         for _ in range(self.config.num_stages):
             proposals, queries = self.refiner(queries, features, camera_from_ego)

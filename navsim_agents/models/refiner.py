@@ -5,14 +5,11 @@ The released planner runs the same refiner, with the same weights, in all of its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from navsim_agents.common.conventions import NUM_POSES
-from navsim_agents.errors import InputError
+from navsim_agents.models.config import ProposalConfig, Quirks
 from navsim_agents.models.deformable import (
     PADDED_PICTURE,
     Anchors,
@@ -26,51 +23,6 @@ from navsim_agents.models.deformable import (
 POSE_DIM = 3
 GRID_HALF_EXTENT_M = 32.0
 """Released code: half the side of the square of road that the grid of queries is laid over, the ego in its middle."""
-
-
-def require_positive(**sizes: int) -> None:
-    """Refuse sizes below 1.
-
-    Raises:
-        InputError: one of them is.
-    """
-    for name, size in sizes.items():
-        if size < 1:
-            raise InputError(f"{name}={size} must be at least 1")
-
-
-@dataclass(frozen=True)
-class RefinerConfig:
-    """Sizes and options of a refinement stage."""
-
-    model_dim: int = 256
-    num_heads: int = 8
-    ffn_dim: int = 1024
-    dropout: float = 0.0
-    num_proposals: int = 32
-    num_poses: int = NUM_POSES
-    tiled_pillar: bool = True  # corner i at height i only, as released weights saw it; false: 4 corners x 4 heights
-    padded_reference_picture: bool = False  # as released weights saw it: points lie in the uncropped, padded picture
-    metres_per_unit: float = 1.0  # of the decoder's answer; more lets short trainings reach far poses, released: 1
-    radians_per_unit: float = 1.0  # as metres_per_unit, of headings
-    decodes_steps: bool = False  # the decoder answers with steps from pose to pose; released: with poses
-    skip_when_invisible: bool = True  # a scene with no query in any picture gets nothing, not even the bias
-
-    def __post_init__(self) -> None:
-        require_positive(
-            model_dim=self.model_dim,
-            num_heads=self.num_heads,
-            ffn_dim=self.ffn_dim,
-            num_proposals=self.num_proposals,
-            num_poses=self.num_poses,
-        )
-        if self.model_dim % self.num_heads or self.model_dim % 2:
-            raise InputError(f"model_dim={self.model_dim} must be even and a multiple of num_heads={self.num_heads}")
-        for name in ("metres_per_unit", "radians_per_unit"):
-            if not getattr(self, name) > 0.0:
-                raise InputError(f"{name}={getattr(self, name)} must be positive")
-        if not 0.0 <= self.dropout < 1.0:
-            raise InputError(f"dropout={self.dropout} must be in [0, 1)")
 
 
 def normalised_mlp(width: int, hidden_width: int, num_outputs: int) -> nn.Sequential:
@@ -99,12 +51,12 @@ def chained(steps: Float[Tensor, "*batch T 3"]) -> Float[Tensor, "*batch T 3"]:
 class WaypointAttention(nn.Module):
     """Waypoint-anchored deformable attention: over the queries, into the pictures, feed-forward; each normed after."""
 
-    def __init__(self, config: RefinerConfig) -> None:
+    def __init__(self, config: ProposalConfig, quirks: Quirks) -> None:
         super().__init__()
         width = config.model_dim
         self.self_attention = GridSelfAttention(width, config.num_heads)
         self.cross_attention = PictureCrossAttention(
-            width, config.num_heads, skip_when_invisible=config.skip_when_invisible
+            width, config.num_heads, skip_when_invisible=quirks.skip_when_invisible
         )
         self.ffn = nn.Sequential(
             nn.Linear(width, config.ffn_dim), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.ffn_dim, width)
@@ -141,22 +93,24 @@ class WaypointAttention(nn.Module):
 class Refiner(nn.Module):
     """Decodes proposals, and refines queries around them."""
 
-    def __init__(self, config: RefinerConfig, region: PictureRegion) -> None:
+    def __init__(self, config: ProposalConfig, region: PictureRegion, quirks: Quirks, num_poses: int) -> None:
         """Make the stage.
 
         Args:
             config: sizes and options.
             region: the part of a camera's picture that a feature map covers.
+            quirks: of released weights.
+            num_poses: waypoints of a proposal.
         """
         super().__init__()
-        self.tiled_pillar = config.tiled_pillar
-        self.region = PADDED_PICTURE if config.padded_reference_picture else region
+        self.tiled_pillar = quirks.tiled_pillar
+        self.region = PADDED_PICTURE if quirks.padded_reference_picture else region
         self.decoder = normalised_mlp(config.model_dim, config.ffn_dim, POSE_DIM)
         self.metres_per_unit, self.radians_per_unit = config.metres_per_unit, config.radians_per_unit
         self.decodes_steps = config.decodes_steps
         self.row_embedding = nn.Parameter(torch.randn(config.num_proposals, config.model_dim // 2))
-        self.column_embedding = nn.Parameter(torch.randn(config.num_poses, config.model_dim // 2))
-        self.attention = WaypointAttention(config)
+        self.column_embedding = nn.Parameter(torch.randn(num_poses, config.model_dim // 2))
+        self.attention = WaypointAttention(config, quirks)
 
     def decode(self, queries: Float[Tensor, "*batch T D"]) -> Float[Tensor, "*batch T 3"]:
         """Poses (x, y [m], heading [rad]) of the queries of whole proposals."""

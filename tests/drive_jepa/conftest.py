@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from cache_tools.score_vocabulary import ScoreVocabularyConfig, label_scenes
+from navsim_agents.common.settings import changed
 from navsim_agents.distillation import save_vocabulary
 from navsim_agents.drive_jepa import PerceptionFreeAgent, ProposalAgent
 from navsim_agents.scoring import SceneStoreWriter, ScoringScene
@@ -23,18 +24,18 @@ from tests.scoring.tiny import arrays, track
 def make_agent() -> Callable[..., PerceptionFreeAgent]:
     def make(checkpoint_path: Any = None, encoder_checkpoint_path: Any = None, **config: Any) -> PerceptionFreeAgent:
         torch.manual_seed(config.pop("seed", 0))
-        return PerceptionFreeAgent({**TINY, **config}, checkpoint_path, encoder_checkpoint_path, device="cpu")
+        return PerceptionFreeAgent(changed(TINY, config), checkpoint_path, encoder_checkpoint_path, device="cpu")
 
     return make
 
 
 @pytest.fixture
 def make_planner() -> Callable[..., ProposalAgent]:
-    """Full planners of one tiny size; momentum is off unless asked for."""
+    """Full planners of one tiny size; momentum is off unless asked for. Groups are given as mappings."""
 
     def make(checkpoint_path: Any = None, encoder_checkpoint_path: Any = None, **config: Any) -> ProposalAgent:
         torch.manual_seed(config.pop("seed", 0))
-        settings = {**TINY_PLANNER, "momentum": "off", **config}
+        settings = changed(changed(TINY_PLANNER, {"momentum": {"mode": "off"}}), config)
         return ProposalAgent(settings, checkpoint_path, encoder_checkpoint_path, device="cpu")
 
     return make
@@ -54,13 +55,13 @@ def scene_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def labels(scene_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def labels(scene_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Settings that name a vocabulary of ten and its labels in those scenes."""
     folder = tmp_path_factory.mktemp("labels")
     save_vocabulary(make_vocabulary(), folder / "v.npy")
     store, vocabulary = str(folder / "labels"), str(folder / "v.npy")
     label_scenes(ScoreVocabularyConfig(vocabulary, store, str(scene_store), workers=0))
-    return {"label_store": store, "vocabulary": vocabulary}
+    return {"teachers": {"label_store": store, "vocabulary": vocabulary}}
 
 
 @pytest.fixture

@@ -12,15 +12,10 @@ from navsim_agents.data.types import AgentInput, Camera, Cameras, EgoStatus, Sce
 from navsim_agents.poses import poses_to_local
 from navsim_agents.world.camera.calibration import default_cameras
 
-TINY_PLANNER = {
-    "encoder": "tiny",
-    "image_width": 64,
-    "image_height": 32,
-    "model_dim": 24,
-    "num_heads": 2,
-    "ffn_dim": 40,
-    "num_proposals": 5,
-    "num_stages": 2,
+TINY_PLANNER: dict[str, Any] = {
+    "encoder": {"name": "tiny"},
+    "pictures": {"width": 64, "height": 32},
+    "planner": {"model_dim": 24, "num_heads": 2, "ffn_dim": 40, "num_proposals": 5, "num_stages": 2},
 }
 CAMERAS = default_cameras()
 

@@ -10,15 +10,10 @@ import torch
 
 from navsim_agents.data.types import AgentInput, Camera, Cameras, EgoStatus, SceneMetadata, Trajectory
 
-TINY = {
-    "encoder": "tiny",
-    "image_width": 64,
-    "image_height": 32,
-    "model_dim": 24,
-    "num_heads": 2,
-    "ffn_dim": 40,
-    "num_layers": 1,
-    "num_poses": 4,
+TINY: dict[str, Any] = {
+    "encoder": {"name": "tiny"},
+    "pictures": {"width": 64, "height": 32},
+    "planner": {"model_dim": 24, "num_heads": 2, "ffn_dim": 40, "num_layers": 1, "num_poses": 4},
 }
 
 

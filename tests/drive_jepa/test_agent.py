@@ -51,10 +51,10 @@ def test_builders_feed_the_loss(agent: PerceptionFreeAgent) -> None:
     assert agent.compute_loss({}, targets, perfect) == 0
     perfect["trajectory"][0, -1, :2] += torch.tensor([3.0, 4.0])
     agent.compute_loss({}, targets, perfect)
-    assert agent.loss_terms["fde_m"] == 5.0
-    assert agent.loss_terms["ade_m"] == 1.25
-    assert agent.loss_terms["trajectory_loss"] == pytest.approx(7 / 12, rel=1e-4)
-    assert agent.loss_terms["heading_l1_rad"] == 0
+    assert agent.progress.step.terms["fde_m"] == 5.0
+    assert agent.progress.step.terms["ade_m"] == 1.25
+    assert agent.progress.step.terms["trajectory_loss"] == pytest.approx(7 / 12, rel=1e-4)
+    assert agent.progress.step.terms["heading_l1_rad"] == 0
 
 
 def test_papers_loss_is_an_option(make_agent: MakeAgent) -> None:
@@ -65,7 +65,7 @@ def test_papers_loss_is_an_option(make_agent: MakeAgent) -> None:
 
 def test_every_trainable_parameter_is_in_the_loss(make_agent: MakeAgent) -> None:
     for freeze in (False, True):
-        agent = make_agent(freeze_encoder=freeze)
+        agent = make_agent(optimiser={"freeze_encoder": freeze})
         features, targets = make_batch()
         agent.compute_loss(features, targets, agent(features)).backward()
         without = [name for name, value in agent.named_parameters() if value.requires_grad and value.grad is None]
@@ -74,7 +74,7 @@ def test_every_trainable_parameter_is_in_the_loss(make_agent: MakeAgent) -> None
 
 
 def test_a_frozen_encoder_stays_and_the_rest_learns(make_agent: MakeAgent) -> None:
-    agent = make_agent(freeze_encoder=True)
+    agent = make_agent(optimiser={"freeze_encoder": True})
     before = {name: value.clone() for name, value in agent.state_dict().items()}
     features, targets = make_batch()
     optimiser = agent.get_optimizers()
@@ -85,14 +85,14 @@ def test_a_frozen_encoder_stays_and_the_rest_learns(make_agent: MakeAgent) -> No
 
 
 def test_it_overfits_two_scenes(make_agent: MakeAgent) -> None:
-    agent = make_agent(lr=3e-3)
+    agent = make_agent(optimiser={"lr": 3e-3})
     features, targets = make_batch()
     optimiser = agent.get_optimizers()
     for _ in range(100):
         optimiser.zero_grad()
         agent.compute_loss(features, targets, agent(features)).backward()
         optimiser.step()
-    assert agent.loss_terms["ade_m"] < 0.5
+    assert agent.progress.step.terms["ade_m"] < 0.5
     assert targets["trajectory"][..., :2].norm(dim=-1).mean() > 4.0
 
 
@@ -133,7 +133,7 @@ def test_an_agent_that_has_planned_can_be_trained(agent: PerceptionFreeAgent) ->
 
 
 def test_config_may_be_the_dataclass_too() -> None:
-    agent = PerceptionFreeAgent(PerceptionFreeConfig(**TINY), device="cpu")
+    agent = PerceptionFreeAgent(PerceptionFreeConfig.from_mapping(TINY), device="cpu")
     assert agent.compute_trajectory(make_input()).poses.shape == (4, 3)
 
 
@@ -147,12 +147,13 @@ def test_auto_is_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_transformer_of_timm_stands_in_for_the_encoder(make_agent: MakeAgent, tmp_path: Path) -> None:
-    agent = make_agent(encoder="timm:test_vit", encoder_lr_factor=0.5)
+    vit = {"name": "timm:test_vit"}
+    agent = make_agent(encoder=vit, optimiser={"encoder_lr_factor": 0.5})
     features, targets = make_batch()
     agent.compute_loss(features, targets, agent(features)).backward()
     assert all(parameter.grad is not None for parameter in agent.encoder.parameters())
     assert {group["lr"] for group in agent.get_optimizers().param_groups} == {1e-4, 0.5e-4}
     torch.save(agent.encoder.network.state_dict(), tmp_path / "vit.pth")
-    other = make_agent(encoder="timm:test_vit", seed=1, encoder_checkpoint_path=tmp_path / "vit.pth")
+    other = make_agent(encoder=vit, seed=1, encoder_checkpoint_path=tmp_path / "vit.pth")
     other.initialize()
     assert torch.equal(other.encoder.network.pos_embed, agent.encoder.network.pos_embed)

@@ -86,15 +86,15 @@ def test_training_without_validation_keeps_the_last_checkpoint(make_agent: MakeA
 
 
 def test_cosine_ends_with_the_training(make_agent: MakeAgent, tmp_path: Path) -> None:
-    agent = make_agent(schedule="cosine", final_lr_factor=0.25, lr=0.4)
+    agent = make_agent(optimiser={"schedule": "cosine", "final_lr_factor": 0.25, "lr": 0.4})
     runner = fit(agent, tmp_path)
-    assert agent.total_steps == 6
+    assert agent.progress.total_steps == 6
     assert runner.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1)
 
 
 def test_cosine_of_an_endless_training_is_refused(make_agent: MakeAgent, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs a training that ends"):
-        fit(make_agent(schedule="cosine"), tmp_path, max_epochs=-1)
+        fit(make_agent(optimiser={"schedule": "cosine"}), tmp_path, max_epochs=-1)
 
 
 def test_training_goes_on_from_the_last_checkpoint(make_agent: MakeAgent, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_missing_key_and_a_strange_one_are_named(make_agent: MakeAgent, tmp_pa
 
 
 def test_another_size_is_refused_with_both_shapes(make_agent: MakeAgent, tmp_path: Path) -> None:
-    path = save(tmp_path / "other.ckpt", foreign_state(make_agent(image_width=96)))
+    path = save(tmp_path / "other.ckpt", foreign_state(make_agent(pictures={"width": 96})))
     with pytest.raises(CheckpointError, match=r"kv_embedding \[4, 24\] instead of \[3, 24\].*image size"):
         make_agent(path).initialize()
 

@@ -15,7 +15,7 @@ from navsim_agents.drive_jepa.features import FrontVideoBuilder, StatusBuilder
 from navsim_agents.errors import InputError
 from tests.drive_jepa.scenes import make_input, picture
 
-SMALL = ImageConfig(image_width=48, image_height=24)
+SMALL = ImageConfig(width=48, height=24)
 
 
 def video(agent_input: object, config: ImageConfig = SMALL) -> torch.Tensor:
@@ -42,7 +42,7 @@ def test_outer_rows_are_cut() -> None:
     image[:28], image[-28:] = 250, 250
     assert (video(make_input(current=image))[1] == 50).all()
     image[28] = 250
-    whole = ImageConfig(image_width=16, image_height=1024)
+    whole = ImageConfig(width=16, height=1024)
     assert (video(make_input(current=image), whole)[1, :, 0] == 250).all()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from navsim_agents.drive_jepa.online_scoring import ProposalLabels, label_proposals
+from navsim_agents.drive_jepa.training_step import ProposalLabels, label_proposals
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring import ScoringScene, score_scenes
 from navsim_agents.scoring.packed import pack_scene

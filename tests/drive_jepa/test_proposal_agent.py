@@ -11,14 +11,18 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
+from navsim_agents.common.settings import changed
 from navsim_agents.drive_jepa import ProposalAgent
-from navsim_agents.drive_jepa.proposal_step import draw_teachers
+from navsim_agents.drive_jepa.training_step import TeacherDraw
 from navsim_agents.models.four_cameras import CAMERAS
 from tests.drive_jepa.planner_scenes import Drive
 
 MakePlanner = Callable[..., ProposalAgent]
 Batch = tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]
-FOUR_CAMERAS = {"backbone": "four_cameras", "encoder": "timm:resnet18", "image_width": 64, "image_height": 36}
+FOUR_CAMERAS: dict[str, Any] = {
+    "pictures": {"source": "four_cameras", "width": 64, "height": 36},
+    "encoder": {"name": "timm:resnet18"},
+}
 
 
 def make_batch(agent: ProposalAgent, frames: tuple[int, ...] = (4, 6), **drive: Any) -> Batch:
@@ -35,7 +39,7 @@ def merged(parts: Any) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def agent(make_planner: MakePlanner, scene_store: Path, labels: dict[str, str]) -> ProposalAgent:
+def agent(make_planner: MakePlanner, scene_store: Path, labels: dict[str, Any]) -> ProposalAgent:
     return make_planner(scenes=str(scene_store), **labels)
 
 
@@ -59,7 +63,7 @@ def test_the_plan_is_the_proposal_of_the_best_score(agent: ProposalAgent) -> Non
 
 def test_every_term_is_there_and_adds_up(agent: ProposalAgent) -> None:
     total = loss_of(agent, make_batch(agent))
-    terms = agent.loss_terms
+    terms = agent.progress.step.terms
     weights = {"trajectory": 1.0, "score": 1.0, "area": 2.0, "collision_validity": 1.0, "collision_corners": 0.1}
     assert total.item() == pytest.approx(sum(w * terms[f"{name}_loss"].item() for name, w in weights.items()), rel=1e-5)
     stages = [terms[f"imitation_loss_stage{i}"] + 0.5 * terms[f"distillation_loss_stage{i}"] for i in range(2)]
@@ -82,7 +86,7 @@ def test_evaluation_leaves_the_auxiliary_terms_out(agent: ProposalAgent) -> None
     agent.eval()
     with torch.no_grad():
         loss_of(agent, make_batch(agent))
-    names = {name for name in agent.loss_terms if name.endswith("_loss")}
+    names = {name for name in agent.progress.step.terms if name.endswith("_loss")}
     assert names == {"trajectory_loss", "score_loss"}
 
 
@@ -90,18 +94,18 @@ def test_without_labels_there_is_no_distillation(make_planner: MakePlanner, scen
     agent = make_planner(scenes=str(scene_store))
     assert len(agent.get_target_builders()) == 2
     loss_of(agent, make_batch(agent))
-    assert not any(name.startswith("distillation") for name in agent.loss_terms)
+    assert not any(name.startswith("distillation") for name in agent.progress.step.terms)
 
 
 def test_metric_is_the_configured_one(make_planner: MakePlanner, scene_store: Path) -> None:
     agent = make_planner(scenes=str(scene_store), metric="pdms")
     loss_of(agent, make_batch(agent))
-    assert "selected_comfort" in agent.loss_terms
+    assert "selected_comfort" in agent.progress.step.terms
 
 
 @pytest.mark.parametrize("backbone", [{}, FOUR_CAMERAS])
 def test_every_trainable_parameter_is_in_the_loss(
-    make_planner: MakePlanner, scene_store: Path, labels: dict[str, str], backbone: dict[str, Any]
+    make_planner: MakePlanner, scene_store: Path, labels: dict[str, Any], backbone: dict[str, Any]
 ) -> None:
     """Two processes train without ``find_unused_parameters``."""
     agent = make_planner(scenes=str(scene_store), **labels, **backbone)
@@ -119,14 +123,14 @@ def test_the_backbone_learns_at_a_tenth_of_the_rate(agent: ProposalAgent) -> Non
 
 
 def test_it_overfits_two_scenes(make_planner: MakePlanner, scene_store: Path) -> None:
-    config = {"lr": 1e-2, "encoder_lr_factor": 1.0, "grid_mask_probability": 0.0}
-    agent = make_planner(scenes=str(scene_store), **config)
+    optimiser_ = {"lr": 1e-2, "encoder_lr_factor": 1.0}
+    agent = make_planner(scenes=str(scene_store), optimiser=optimiser_, pictures={"grid_mask_probability": 0.0})
     batch, optimiser, distances = make_batch(agent), agent.get_optimizers(), []
     for _ in range(25):
         optimiser.zero_grad()
         loss_of(agent, batch).backward()
         optimiser.step()
-        distances.append(agent.loss_terms["imitation_loss_stage1"].item())
+        distances.append(agent.progress.step.terms["imitation_loss_stage1"].item())
     assert distances[0] > 10.0
     assert distances[-1] < 0.6 * distances[0]
 
@@ -134,16 +138,16 @@ def test_it_overfits_two_scenes(make_planner: MakePlanner, scene_store: Path) ->
 def losses(agent: ProposalAgent, batch: Batch, keys: list[tuple[Any, ...]]) -> list[float]:
     found = []
     for key in keys:
-        agent.step_key = key
+        agent.progress.key = key
         found.append(loss_of(agent, batch).item())
     return found
 
 
 def test_draws_depend_on_the_step_and_the_seed_alone(
-    make_planner: MakePlanner, scene_store: Path, labels: dict[str, str]
+    make_planner: MakePlanner, scene_store: Path, labels: dict[str, Any]
 ) -> None:
-    config = {"scenes": str(scene_store), **labels, "num_teachers": 1, "teacher_threshold": 0.2}
-    agent = make_planner(**config)
+    drawn = {"teachers": {"number": 1, "threshold": 0.2}}
+    agent = make_planner(scenes=str(scene_store), **changed(labels, drawn))
     batch = make_batch(agent)
     keys = [("train", 0, 0, 0), ("train", 0, 1, 0), ("train", 1, 0, 0), ("train", 0, 0, 1)]
     first = losses(agent, batch, keys)
@@ -152,27 +156,28 @@ def test_draws_depend_on_the_step_and_the_seed_alone(
 
 
 def test_stages_draw_apart_unless_told_otherwise(
-    make_planner: MakePlanner, scene_store: Path, labels: dict[str, str]
+    make_planner: MakePlanner, scene_store: Path, labels: dict[str, Any]
 ) -> None:
-    config = {"scenes": str(scene_store), **labels, "num_teachers": 2, "num_stages": 3}
+    config = {**changed(labels, {"teachers": {"number": 2}}), "planner": {"num_stages": 3}}
     rows = torch.tensor([[0, 3, 4, 5, 8, 9], [2, -1, -1, -1, -1, -1], [-1] * 6])
-    poses, is_real = draw_teachers(rows, make_planner(**config).config, ("train", 0))
+    poses, is_real = TeacherDraw.of(make_planner(**config).config)(rows, ("train", 0))
     assert poses.shape == (3, 3, 2, 8, 3)
     assert is_real.sum((1, 2)).tolist() == [6, 3, 0]
     assert not torch.equal(poses[0, 0], poses[0, 1])
     assert torch.equal(poses[1, 0, 0], poses[1, 2, 0])
-    poses, is_real = draw_teachers(rows, make_planner(teacher_draw="per_step", **config).config, ("train", 0))
+    config = changed(config, {"teachers": {"draw": "per_step"}})
+    poses, is_real = TeacherDraw.of(make_planner(**config).config)(rows, ("train", 0))
     assert poses.shape == (3, 2, 8, 3)
 
 
 def test_scenes_without_teachers_are_counted(
-    make_planner: MakePlanner, scene_store: Path, labels: dict[str, str]
+    make_planner: MakePlanner, scene_store: Path, labels: dict[str, Any]
 ) -> None:
     agent = make_planner(scenes=str(scene_store), **labels)
     features, targets = make_batch(agent, frames=(4, 5, 6))
     targets["teachers"] = torch.tensor([[-1, -1], [3, -1], [-1, -1]])
     agent.compute_loss(features, targets, agent.forward(features))
-    assert agent.scenes_without_teachers == 2
+    assert agent.progress.step.scenes_without_teachers == 2
 
 
 def test_a_scene_alone_is_the_same_in_a_batch(agent: ProposalAgent) -> None:
@@ -186,7 +191,7 @@ def test_a_scene_alone_is_the_same_in_a_batch(agent: ProposalAgent) -> None:
 
 
 def test_four_cameras_plan_from_one_frame(make_planner: MakePlanner) -> None:
-    agent = make_planner(**FOUR_CAMERAS)
+    agent = make_planner(**FOUR_CAMERAS, quirks={"tiled_pillar": True, "skip_when_invisible": True})
     config = agent.get_sensor_config()
     assert [sorted(config.get_sensors_at_iteration(index)) for index in range(4)] == [[], [], [], sorted(CAMERAS)]
     drive = Drive(cameras=CAMERAS)
@@ -201,7 +206,7 @@ def test_four_cameras_plan_from_one_frame(make_planner: MakePlanner) -> None:
 def test_a_frozen_encoder_keeps_the_statistics_of_its_batch_norms(
     make_planner: MakePlanner, freeze: bool, called: bool
 ) -> None:
-    agent = make_planner(**FOUR_CAMERAS, freeze_encoder=freeze)
+    agent = make_planner(**FOUR_CAMERAS, optimiser={"freeze_encoder": freeze})
     if called:
         agent.eval().train()
     before = {name: value.clone() for name, value in agent.encoder.named_buffers()}
@@ -214,7 +219,7 @@ def test_a_frozen_encoder_keeps_the_statistics_of_its_batch_norms(
 
 
 def test_a_pickled_agent_plans_the_same(make_planner: MakePlanner) -> None:
-    agent, agent_input = make_planner(momentum="on"), Drive().agent_input(5)
+    agent, agent_input = make_planner(momentum={"mode": "on"}), Drive().agent_input(5)
     before = agent.compute_trajectory(agent_input).poses
     copy = pickle.loads(pickle.dumps(agent))
     np.testing.assert_array_equal(copy.compute_trajectory(agent_input).poses, before)

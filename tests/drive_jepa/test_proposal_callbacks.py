@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from navsim_agents.common.settings import changed
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.label_source import LabelSource
 from navsim_agents.scoring.diversity import diversity
@@ -47,8 +48,8 @@ def fit(agent: ProposalAgent, folder: Path, resume: Any = None, **trainer: Any) 
 
 
 @pytest.fixture
-def settings(scene_store: Path, labels: dict[str, str]) -> dict[str, Any]:
-    return {"scenes": str(scene_store), **labels, "num_teachers": 1, "teacher_threshold": 0.2}
+def settings(scene_store: Path, labels: dict[str, Any]) -> dict[str, Any]:
+    return {"scenes": str(scene_store), **changed(labels, {"teachers": {"number": 1, "threshold": 0.2}})}
 
 
 def test_score_sub_scores_and_diversity_are_logged(

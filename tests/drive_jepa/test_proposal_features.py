@@ -95,7 +95,7 @@ def test_surround_pictures_are_whole_and_in_order() -> None:
     agent_input = Drive(cameras=CAMERAS).agent_input(4)
     cameras = {name: calibrated(name, picture(index)) for index, name in enumerate(CAMERAS)}
     agent_input = AgentInput(agent_input.ego_statuses, [*agent_input.cameras[:-1], Cameras(**cameras)])
-    builder = SurroundPicturesBuilder(ImageConfig(image_width=96, image_height=54), CAMERAS)
+    builder = SurroundPicturesBuilder(ImageConfig(width=96, height=54), CAMERAS)
     found = builder.compute_features(agent_input)["surround_pictures"]
     assert (found.shape, found.dtype) == ((4, 3, 54, 96), torch.uint8)
     for index in range(4):

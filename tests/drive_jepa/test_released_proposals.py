@@ -13,24 +13,27 @@ from navsim_agents.drive_jepa.checkpoints import load_agent_weights, translate
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.drive_jepa.released_proposals import require_released_settings
 from navsim_agents.errors import CheckpointError
+from navsim_agents.models.config import RELEASED_RESNET34, RELEASED_VIT_L, PlanSampling, ProposalConfig
 from navsim_agents.models.encoders import build_encoder
 from navsim_agents.models.four_cameras import FourCameraBackbone
 from navsim_agents.models.picture_backbone import FrontVideoBackbone, PictureBackbone
 from navsim_agents.models.pictures import GridMask
-from navsim_agents.models.proposals import RELEASED_RESNET34, RELEASED_VIT_L, ProposalConfig, ProposalPlanner
+from navsim_agents.models.proposals import NAVSIM_SAMPLING, ProposalPlanner
 from tests.drive_jepa.released_layout import ROOT, Shapes, Sizes, planner, resnet34, vit
 
 TINY = Sizes(dim=24, ffn=40, heads=2, proposals=5, poses=3)
-TINY_CONFIG = ProposalConfig(model_dim=24, num_heads=2, ffn_dim=40, num_proposals=5, num_poses=3)
+TINY_CONFIG = ProposalConfig(model_dim=24, num_heads=2, ffn_dim=40, num_proposals=5)
 ONE_NORM = "_trajectory_head.2.Bev_refiner.bev_decoder.layers.0.norms.1.weight"
 
 
 class Agent(nn.Module):
     """What a checkpoint sees of an agent."""
 
-    def __init__(self, backbone: PictureBackbone, config: ProposalConfig) -> None:
+    def __init__(
+        self, backbone: PictureBackbone, config: ProposalConfig, sampling: PlanSampling = NAVSIM_SAMPLING
+    ) -> None:
         super().__init__()
-        self.planner = ProposalPlanner(backbone, config)
+        self.planner = ProposalPlanner(backbone, config, sampling=sampling)
 
 
 def own_shapes(agent: Agent) -> Shapes:
@@ -61,14 +64,15 @@ def test_resnet34_layout(num_proposals: int) -> None:
     layout = resnet34(sizes) | planner(sizes)
     with torch.device("meta"):
         backbone = FourCameraBackbone((432, 768), 256, GridMask(0.5, 0.7), swapped_channels=True)
-        agent = Agent(backbone, ProposalConfig(num_proposals=num_proposals, skip_when_invisible=False))
+        agent = Agent(backbone, ProposalConfig(num_proposals=num_proposals))
     assert translated(layout) == own_shapes(agent)
     assert RELEASED_RESNET34.num_proposals == 64
 
 
 def make_agent() -> Agent:
     size = (32, 96)
-    return Agent(FrontVideoBackbone(build_encoder("tiny", size), size, TINY.dim, GridMask(0.5, 0.7)), TINY_CONFIG)
+    backbone = FrontVideoBackbone(build_encoder("tiny", size), size, TINY.dim, GridMask(0.5, 0.7))
+    return Agent(backbone, TINY_CONFIG, PlanSampling(num_poses=TINY.poses))
 
 
 def make_released() -> dict[str, torch.Tensor]:
@@ -167,9 +171,9 @@ def composed(name: str) -> ProposalAgentConfig:
 @pytest.mark.parametrize(
     ("preset", "missing"),
     [
-        ("drive_jepa", "agent.config.padded_reference_picture=true"),
-        ("drive_jepa_resnet34", "agent.config.swapped_channels=true"),
-        ("drive_jepa_small", "agent.config.decodes_steps=false"),
+        ("drive_jepa", "agent.config.quirks.padded_reference_picture=true"),
+        ("drive_jepa_resnet34", "agent.config.quirks.swapped_channels=true"),
+        ("drive_jepa_small", "agent.config.planner.decodes_steps=false"),
     ],
 )
 def test_released_weights_are_refused_by_settings_that_they_were_not_trained_with(preset: str, missing: str) -> None:

@@ -39,7 +39,7 @@ def test_a_checkpoint_is_loaded_into_the_agent_of_the_named_config(agent: Percep
     loaded = load_agent(save(agent, tmp_path / "a.ckpt"), CONFIG, settings=TINY, device="cpu")
     assert_same(loaded, agent)
     assert loaded._device == "cpu"
-    assert loaded.config.lr == 5e-4 != PerceptionFreeConfig().lr  # the named config's own
+    assert loaded.config.optimiser.lr == 5e-4 != PerceptionFreeConfig().optimiser.lr  # the named config's own
 
 
 def test_a_folder_says_which_agent_and_holds_two_kinds_of_weights(agent: PerceptionFreeAgent, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from navsim_agents.common.files import read_json, write_json
 from navsim_agents.distillation import LabelStore
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.label_source import LabelSource
-from navsim_agents.drive_jepa.scene_targets import ScoringSceneBuilder, TeachersBuilder, packed_batch
+from navsim_agents.drive_jepa.scene_targets import ScoringSceneBuilder, TeachersBuilder
+from navsim_agents.drive_jepa.training_step import packed_batch
 from navsim_agents.errors import InputError, LabelError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene
 from navsim_agents.scoring.packed import pack_scene
@@ -31,8 +32,8 @@ from training.cache import STAMP_FILE, Builders, build_cache
 NUM_BYTES = 128_000
 
 
-def source(labels: dict[str, str], **changes: Any) -> LabelSource:
-    settings = {"metric": "epdms", "threshold": 0.95, "cap": 12, "seed": 3, **labels, **changes}
+def source(labels: dict[str, Any], **changes: Any) -> LabelSource:
+    settings = {"metric": "epdms", "threshold": 0.95, "cap": 12, "seed": 3, **labels["teachers"], **changes}
     return LabelSource(**settings)
 
 
@@ -163,8 +164,8 @@ def test_the_name_of_a_store_stays(tmp_path: Path) -> None:
     assert ScoringSceneBuilder(str(tmp_path)).get_unique_name() == f"drive_jepa_scoring_scene_{index}"
 
 
-def test_teachers_are_the_rows_that_reach_the_threshold(labels: dict[str, str]) -> None:
-    store, counts = LabelStore.open(labels["label_store"]), set()
+def test_teachers_are_the_rows_that_reach_the_threshold(labels: dict[str, Any]) -> None:
+    store, counts = LabelStore.open(labels["teachers"]["label_store"]), set()
     for drive, frame in product((Drive(seed=0), Drive(seed=1)), range(3, 8)):
         found = TeachersBuilder(source(labels)).compute_targets(drive.scene(frame))["teachers"]
         wanted = [row for row, score in enumerate(store.scores(drive.token(frame))) if score >= 0.95]
@@ -174,7 +175,7 @@ def test_teachers_are_the_rows_that_reach_the_threshold(labels: dict[str, str]) 
     assert len(counts) > 1
 
 
-def test_a_cap_keeps_some_at_random_the_same_every_time(labels: dict[str, str]) -> None:
+def test_a_cap_keeps_some_at_random_the_same_every_time(labels: dict[str, Any]) -> None:
     scene = Drive(seed=0).scene(3)
     everyone = set(source(labels, threshold=0.3).rows(scene.scene_metadata.initial_token).tolist()) - {-1}
     assert len(everyone) > 3
@@ -188,9 +189,9 @@ def test_a_cap_keeps_some_at_random_the_same_every_time(labels: dict[str, str]) 
     assert len(set(draws)) > 1
 
 
-def test_names_of_teachers_change_with_every_setting(labels: dict[str, str], tmp_path: Path) -> None:
-    moved = {**labels, "label_store": str(tmp_path / "labels")}
-    shutil.copytree(labels["label_store"], moved["label_store"])
+def test_names_of_teachers_change_with_every_setting(labels: dict[str, Any], tmp_path: Path) -> None:
+    moved = {"teachers": {**labels["teachers"], "label_store": str(tmp_path / "labels")}}
+    shutil.copytree(labels["teachers"]["label_store"], moved["teachers"]["label_store"])
     first = TeachersBuilder(source(labels)).get_unique_name()
     assert TeachersBuilder(source(moved)).get_unique_name() == first
     changed = [{"threshold": 0.9}, {"cap": 13}, {"seed": 4}]
@@ -198,7 +199,7 @@ def test_names_of_teachers_change_with_every_setting(labels: dict[str, str], tmp
     assert len({first, *names}) == 4
 
 
-def test_labels_of_another_metric_or_scene_are_refused(labels: dict[str, str]) -> None:
+def test_labels_of_another_metric_or_scene_are_refused(labels: dict[str, Any]) -> None:
     with pytest.raises(LabelError, match="holds labels of epdms, but metric=pdms is wanted"):
         TeachersBuilder(source(labels, metric="pdms")).get_unique_name()
     with pytest.raises(InputError, match=r"has no labels of scene 0002000000000004: .*score-vocabulary"):
@@ -206,7 +207,7 @@ def test_labels_of_another_metric_or_scene_are_refused(labels: dict[str, str]) -
 
 
 def test_builders_travel_and_their_stamp_stays(
-    make_planner: Callable[..., ProposalAgent], scene_store: Path, labels: dict[str, str]
+    make_planner: Callable[..., ProposalAgent], scene_store: Path, labels: dict[str, Any]
 ) -> None:
     """Opened stores must neither be pickled with a builder nor change the stamp of a cache."""
     agent = make_planner(scenes=str(scene_store), **labels)

@@ -95,9 +95,9 @@ def test_frames_too_far_apart_are_not_compared(gap_s: float, best: int) -> None:
     assert choose(proposals([0.80, 0.72], plan(2.0), plan(10.0)), before, 0.125, gap_s).best == best
 
 
-def momentum_agent(make_planner: MakePlanner, **config: Any) -> ProposalAgent:
+def momentum_agent(make_planner: MakePlanner, **momentum: Any) -> ProposalAgent:
     """Untrained proposals are far from steady; spread scores so that comfort decides now and then."""
-    return make_planner(momentum="on", comfort_weight=0.4, **config)
+    return make_planner(momentum={"mode": "on", "comfort_weight": 0.4, **momentum})
 
 
 def plans_of(agent: ProposalAgent, drive: Drive, order: list[int]) -> dict[int, np.ndarray]:
@@ -107,10 +107,10 @@ def plans_of(agent: ProposalAgent, drive: Drive, order: list[int]) -> dict[int, 
 @pytest.mark.parametrize("depth", [1, 2])
 def test_plans_do_not_depend_on_the_order_of_calls(make_planner: MakePlanner, depth: int) -> None:
     drive, order = Drive(), list(range(3, 7))
-    forward = plans_of(momentum_agent(make_planner, momentum_depth=depth), drive, order)
-    agent = momentum_agent(make_planner, momentum_depth=depth)
+    forward = plans_of(momentum_agent(make_planner, depth=depth), drive, order)
+    agent = momentum_agent(make_planner, depth=depth)
     backward = plans_of(agent, drive, order[::-1])
-    forgetful = plans_of(momentum_agent(make_planner, momentum_depth=depth, remembered_frames=0), drive, order)
+    forgetful = plans_of(momentum_agent(make_planner, depth=depth, remembered_frames=0), drive, order)
     for now in order:
         np.testing.assert_array_equal(forward[now], backward[now])
         np.testing.assert_array_equal(forward[now], forgetful[now])
@@ -126,16 +126,16 @@ def test_replanning_chooses_with_the_plan_of_the_frame_before(make_planner: Make
 
 
 def test_only_the_frames_that_are_needed_are_loaded(make_planner: MakePlanner) -> None:
-    def frames(**config: Any) -> Any:
-        return make_planner(**config).get_sensor_config().cam_f0
+    def frames(**momentum: Any) -> Any:
+        return make_planner(momentum=momentum).get_sensor_config().cam_f0
 
     assert frames() == [2, 3]
-    assert frames(momentum="on") == [1, 2, 3]
-    assert frames(momentum="on", momentum_depth=2) == [0, 1, 2, 3]
+    assert frames(mode="on") == [1, 2, 3]
+    assert frames(mode="on", depth=2) == [0, 1, 2, 3]
     agent, drive = momentum_agent(make_planner), Drive()
     whole = agent.compute_trajectory(drive.agent_input(5)).poses
     np.testing.assert_array_equal(agent.compute_trajectory(drive.agent_input(5, frames=(1, 2, 3))).poses, whole)
-    with pytest.raises(InputError, match=r"the frame 0.5 s ago cannot be planned again.*momentum=off"):
+    with pytest.raises(InputError, match=r"the frame 0.5 s ago cannot be planned again.*momentum.mode=off"):
         agent.compute_trajectory(drive.agent_input(5, frames=(2, 3)))
 
 
@@ -221,7 +221,7 @@ def test_a_frame_that_is_asked_for_again_is_planned_again_with_what_came_before_
 
 
 def test_without_momentum_nothing_is_carried_on(make_planner: MakePlanner) -> None:
-    agent, drive = make_planner(momentum="off"), Drive()
+    agent, drive = make_planner(momentum={"mode": "off"}), Drive()
     planner = SequentialPlanner(agent)
     for now in (4, 5):
         choice = planner.choose(drive.agent_input(now), "log-7", now * HALF_SECOND_US)

@@ -30,7 +30,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_train_and_evaluate(world: Path, tmp_path: Path) -> None:
-    settings = {**TINY_PLANNER, "scenes": str(world / "scoring_scenes"), "momentum": "on"}
+    settings = {**TINY_PLANNER, "scenes": str(world / "scoring_scenes"), "momentum": {"mode": "on"}}
     agent = {"_target_": "navsim_agents.drive_jepa.ProposalAgent", "config": settings, "device": "cpu"}
     quiet = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False, "logger": False}
     result = train(

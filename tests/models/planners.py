@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from navsim_agents.models.config import QUIRKS_OF_RELEASED_VIT_L, PlanSampling, ProposalConfig, Quirks
 from navsim_agents.models.encoders import build_encoder
 from navsim_agents.models.picture_backbone import FrontVideoBackbone
 from navsim_agents.models.pictures import GridMask
-from navsim_agents.models.proposals import ProposalConfig, ProposalPlanner
+from navsim_agents.models.proposals import ProposalPlanner
 
 IMAGE_SIZE = (32, 96)
 CONFIG = ProposalConfig(
@@ -20,11 +21,10 @@ CONFIG = ProposalConfig(
     num_heads=2,
     ffn_dim=40,
     num_proposals=5,
-    num_poses=3,
     num_stages=4,
-    steps_per_pose=2,
-    padded_reference_picture=True,
 )
+SAMPLING = PlanSampling(num_poses=3, steps_per_pose=2)
+QUIRKS = QUIRKS_OF_RELEASED_VIT_L
 
 
 def shake(module: nn.Module, seed: int = 0, scale: float = 0.2) -> None:
@@ -35,12 +35,12 @@ def shake(module: nn.Module, seed: int = 0, scale: float = 0.2) -> None:
             parameter += scale * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
 
 
-def make_planner(**changes: Any) -> ProposalPlanner:
-    """A planner whose proposals lie 10 m or so ahead."""
+def make_planner(quirks: Quirks = QUIRKS, **changes: Any) -> ProposalPlanner:
+    """A planner whose proposals lie 10 m or so ahead, with the quirks of released weights."""
     torch.manual_seed(0)
     config = replace(CONFIG, **changes)
     backbone = FrontVideoBackbone(build_encoder("tiny", IMAGE_SIZE), IMAGE_SIZE, config.model_dim, GridMask(0.5, 0.7))
-    planner = ProposalPlanner(backbone, config)
+    planner = ProposalPlanner(backbone, config, quirks, SAMPLING)
     shake(planner.refiner.attention)
     with torch.no_grad():
         planner.refiner.decoder[-1].bias += torch.tensor([10.0, 0.0, 0.0])

@@ -16,7 +16,7 @@ from navsim_agents.models.four_cameras import CAMERAS, FeaturePyramidLevel, Four
 from navsim_agents.models.pictures import GridMask
 from navsim_agents.models.proposals import ProposalPlanner
 from navsim_agents.models.timm_weights import create_timm_model
-from tests.models.planners import CONFIG, camera_from_ego, shake
+from tests.models.planners import CONFIG, QUIRKS, SAMPLING, camera_from_ego, shake
 
 NETWORK = "resnet10t"
 SIZE = (54, 96)  # 1080 x 1920 px by 1/20
@@ -82,7 +82,7 @@ def test_pyramid_level_is_two_convolutions() -> None:
 
 def test_planner_plans_alike_alone_and_in_a_batch() -> None:
     torch.manual_seed(0)
-    planner = ProposalPlanner(make_backbone(), CONFIG).eval()
+    planner = ProposalPlanner(make_backbone(), CONFIG, QUIRKS, SAMPLING).eval()
     shake(planner.refiner.attention)
     around = [camera_from_ego(yaw) for yaw in (math.pi, 0.0, 0.9, -0.9)]
     projections = torch.stack((torch.stack(around), torch.stack(around[::-1]), torch.stack(around)))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from navsim_agents.errors import InputError
+from navsim_agents.models.config import PlannerConfig
 from navsim_agents.models.losses import (
     arc_length,
     displacement,
@@ -16,7 +17,7 @@ from navsim_agents.models.losses import (
     length_normalised_weights,
     mean_squared_error,
 )
-from navsim_agents.models.perception_free import PerceptionFreePlanner, PlannerConfig, poses_from_head
+from navsim_agents.models.perception_free import PerceptionFreePlanner, poses_from_head
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.video_encoder import VideoEncoder
 

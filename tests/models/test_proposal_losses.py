@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from navsim_agents.errors import InputError
+from navsim_agents.models.config import PAPER_LOSSES, ProposalLossConfig
 from navsim_agents.models.losses import (
-    PAPER_LOSSES,
-    ProposalLossConfig,
     area_loss,
     closest_distance,
     collision_loss,

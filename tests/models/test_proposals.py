@@ -10,16 +10,18 @@ import pytest
 import torch
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.proposals import (
+from navsim_agents.models.config import (
+    QUIRKS_OF_RELEASED_RESNET34,
+    QUIRKS_OF_RELEASED_VIT_L,
     RELEASED_RESNET34,
     RELEASED_VIT_L,
+    PlanSampling,
     ProposalConfig,
-    ProposalHeads,
-    ProposalOutput,
-    initial_queries,
+    Quirks,
 )
+from navsim_agents.models.proposals import ProposalHeads, ProposalOutput, initial_queries
 from navsim_agents.models.refiner import Refiner, chained
-from tests.models.planners import CONFIG, make_inputs, make_planner
+from tests.models.planners import CONFIG, QUIRKS, SAMPLING, make_inputs, make_planner
 
 
 def test_shapes_in_inference_and_in_training() -> None:
@@ -103,9 +105,9 @@ def test_every_parameter_gets_a_gradient() -> None:
 def test_options_change_the_plan() -> None:
     inputs = make_inputs()
     plan = make_planner()(*inputs).final
-    tiled = make_planner(tiled_pillar=False)(*inputs).final
-    padded = make_planner(padded_reference_picture=False)(*inputs).final
-    skipped = make_planner(skip_when_invisible=False)(*inputs).final
+    tiled = make_planner(replace(QUIRKS, tiled_pillar=False))(*inputs).final
+    padded = make_planner(replace(QUIRKS, padded_reference_picture=False))(*inputs).final
+    skipped = make_planner(replace(QUIRKS, skip_when_invisible=False))(*inputs).final
     assert (tiled - plan).abs().max() > 1e-4
     assert (padded - plan).abs().max() > 1e-4
     differs = (skipped - plan).abs().amax((1, 2, 3)) > 1e-4
@@ -113,10 +115,17 @@ def test_options_change_the_plan() -> None:
 
 
 def test_released_presets_say_what_the_weights_saw() -> None:
-    assert replace(ProposalConfig(), padded_reference_picture=True) == RELEASED_VIT_L
-    assert (RELEASED_VIT_L.num_proposals, RELEASED_VIT_L.num_poses, RELEASED_VIT_L.num_stages) == (32, 8, 4)
-    assert (RELEASED_VIT_L.model_dim, RELEASED_VIT_L.ffn_dim, RELEASED_VIT_L.num_steps) == (256, 1024, 40)
-    assert replace(RELEASED_VIT_L, num_proposals=64, skip_when_invisible=False) == RELEASED_RESNET34
+    assert ProposalConfig() == RELEASED_VIT_L
+    assert (RELEASED_VIT_L.num_proposals, PlanSampling().num_poses, RELEASED_VIT_L.num_stages) == (32, 8, 4)
+    assert (RELEASED_VIT_L.model_dim, RELEASED_VIT_L.ffn_dim, PlanSampling().num_steps) == (256, 1024, 40)
+    assert replace(RELEASED_VIT_L, num_proposals=64) == RELEASED_RESNET34
+    vit_l, resnet34 = QUIRKS_OF_RELEASED_VIT_L, QUIRKS_OF_RELEASED_RESNET34
+    assert vit_l == Quirks(tiled_pillar=True, padded_reference_picture=True, skip_when_invisible=True)
+    assert resnet34 == replace(vit_l, skip_when_invisible=False, swapped_channels=True)
+
+
+def test_without_quirks_nothing_is_on() -> None:
+    assert not any(vars(Quirks()).values())
 
 
 def test_best_proposal_has_the_highest_score() -> None:
@@ -129,7 +138,7 @@ def test_best_proposal_has_the_highest_score() -> None:
 
 
 def test_auxiliary_logits_are_laid_out_by_steps() -> None:
-    heads = ProposalHeads(CONFIG).train()
+    heads = ProposalHeads(CONFIG, SAMPLING).train()
     with torch.no_grad():
         for head in (heads.area, heads.collision):
             head[-1].weight.zero_()
@@ -179,16 +188,22 @@ def test_wrong_numbers_of_pictures_are_refused() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"num_heads": 5}, "model_dim=24 must be even and a multiple of num_heads=5"),
+        ({"num_heads": 5}, "model_dim=24 must be a multiple of num_heads=5"),
+        ({"model_dim": 25, "num_heads": 5}, "model_dim=25 must be even: one half codes proposals"),
         ({"num_proposals": 0}, "num_proposals=0 must be at least 1"),
         ({"num_stages": 0}, "num_stages=0 must be at least 1"),
-        ({"steps_per_pose": 0}, "steps_per_pose=0 must be at least 1"),
         ({"dropout": 1.0}, r"dropout=1.0 must be in \[0, 1\)"),
     ],
 )
 def test_sizes_are_checked(wrong: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(CONFIG, **wrong)
+
+
+@pytest.mark.parametrize("name", ["num_poses", "steps_per_pose"])
+def test_samplings_are_checked(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}=0 must be at least 1"):
+        PlanSampling(**{name: 0})
 
 
 def test_one_refiner_serves_all_stages() -> None:
@@ -200,7 +215,7 @@ def test_one_refiner_serves_all_stages() -> None:
 def test_related_queries_are_the_sum_of_a_proposals_and_a_waypoints_code() -> None:
     """So the difference of two proposals is the same at every waypoint; independent queries have no such rule."""
     for is_related in (True, False):
-        queries = initial_queries(replace(CONFIG, related_queries=is_related)).unflatten(0, (5, 3))
+        queries = initial_queries(replace(CONFIG, related_queries=is_related), 3).unflatten(0, (5, 3))
         difference = queries[1] - queries[0]  # [T, D]
         assert torch.allclose(difference[0], difference[2], atol=1e-5) is is_related
 

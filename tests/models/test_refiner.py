@@ -7,15 +7,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from navsim_agents.models.config import Quirks
 from navsim_agents.models.deformable import PADDED_PICTURE, Anchors, PictureRegion, find_anchors, pillar_points
 from navsim_agents.models.refiner import Refiner, WaypointAttention, normalised_mlp
-from tests.models.planners import CONFIG, camera_from_ego, shake
+from tests.models.planners import CONFIG, QUIRKS, camera_from_ego, shake
 
 REGION = PictureRegion(0.0, 28.0, 1920.0, 1024.0)
 
 
 def make_attention(**changes: object) -> WaypointAttention:
-    layer = WaypointAttention(replace(CONFIG, **changes))
+    layer = WaypointAttention(replace(CONFIG, **changes), QUIRKS)
     shake(layer)
     return layer.double()
 
@@ -61,7 +62,7 @@ def test_dropout_is_active_in_training_alone() -> None:
 def test_queries_look_where_their_proposals_are() -> None:
     """The refiner hands its attention the anchors and the places on the grid of its own, unwrapped, proposals."""
     torch.manual_seed(0)
-    refiner = Refiner(CONFIG, REGION)
+    refiner = Refiner(CONFIG, REGION, QUIRKS, 3)
     seen: list[tuple] = []
 
     class Spy(nn.Module):
@@ -81,8 +82,8 @@ def test_queries_look_where_their_proposals_are() -> None:
 
 
 def test_reference_picture_is_padded_where_asked_for() -> None:
-    assert Refiner(replace(CONFIG, padded_reference_picture=True), REGION).region == PADDED_PICTURE
-    assert Refiner(replace(CONFIG, padded_reference_picture=False), REGION).region == REGION
+    assert Refiner(CONFIG, REGION, Quirks(padded_reference_picture=True), 3).region == PADDED_PICTURE
+    assert Refiner(CONFIG, REGION, Quirks(), 3).region == REGION
 
 
 def test_heads_are_three_linear_layers_with_norms() -> None:

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from navsim_agents.errors import CheckpointError, InputError
+from navsim_agents.models.config import PlannerConfig
 from navsim_agents.models.encoders import build_encoder, load_pretrained
-from navsim_agents.models.perception_free import PerceptionFreePlanner, PlannerConfig
+from navsim_agents.models.perception_free import PerceptionFreePlanner
 from navsim_agents.models.pictures import PixelNormalize
 from navsim_agents.models.timm_encoder import TimmVideoEncoder
 from navsim_agents.models.timm_weights import create_timm_model
