@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SIZE = [f"agent.config.{key}" for key in ("encoder=tiny", "image_width=64", "image_height=64")]
-PLANNER = [f"agent.config.{key}" for key in ("momentum=off", "model_dim=16", "num_proposals=3", "ffn_dim=24")]
+SIZE = [f"agent.config.{key}" for key in ("encoder.name=tiny", "pictures.width=64", "pictures.height=64")]
+PLANNER_SIZE = ("planner.model_dim=16", "planner.num_proposals=3", "planner.ffn_dim=24")
+PLANNER = [f"agent.config.{key}" for key in ("momentum.mode=off", *PLANNER_SIZE)]
 PRETRAINING = ["model.encoder=tiny", "model.predictor=tiny", "data.num_frames=4", "batch_size=1", "workers=0"]
 
 

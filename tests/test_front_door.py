@@ -125,7 +125,8 @@ def test_beside_such_folders_others_modules_are_found_as_before(
 def test_two_processes_train_beside_such_folders(demo_folder: Path, tmp_path: Path) -> None:
     """Lightning runs the command line again for the second one; it has to come through the same door."""
     folder = confusing_folder(tmp_path / "users")
-    agent = [f"agent.config.{key}" for key in ("encoder=tiny", "image_width=64", "image_height=64", "model_dim=16")]
+    size = ("encoder.name=tiny", "pictures.width=64", "pictures.height=64", "planner.model_dim=16")
+    agent = [f"agent.config.{key}" for key in size]
     trainer = ("max_epochs=1", "accelerator=cpu", "devices=2", "strategy=ddp", "log_every_n_steps=1")
     settings = [f"data.root={demo_folder / 'world'}", "output=run", "cache.workers=0", *agent]
     told = run(folder, "training.train", *settings, *(f"trainer.params.{setting}" for setting in trainer))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least, within, writes_file
+from navsim_agents.drive_jepa.config import PREFIX, PerceptionFreeConfig
+from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.errors import InputError
 
 
@@ -40,6 +43,8 @@ class ParamsConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     """Configuration of ``drive-jepa train``."""
+
+    BELOW: ClassVar[Mapping[str, Any]] = {PREFIX: (ProposalAgentConfig, PerceptionFreeConfig)}
 
     output: str = field(metadata=WRITES_FOLDER)
     agent: Any  # group of navsim_configs

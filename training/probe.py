@@ -2,7 +2,7 @@
 
 The perception-free planner is trained on each encoder, frozen, for the same budget and evaluated on unseen logs, over
 several seeds: the paper's comparison of encoders. ``random`` stands for weights that are drawn from the seed. Encoders
-of other architectures bring the agent's config keys that differ: ``+encoders.dino={weights: …, encoder: timm:…}``.
+of other architectures bring the agent's settings that differ: ``+encoders.dino={weights: …, encoder: {name: timm:…}}``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 from navsim_agents.common.command import command
 from navsim_agents.common.files import read_json, write_json, write_text
@@ -70,6 +70,8 @@ class Candidate:
 @dataclass(frozen=True)
 class ProbeConfig:
     """Configuration of ``drive-jepa probe``."""
+
+    BELOW: ClassVar[Mapping[str, Any]] = TrainConfig.BELOW
 
     output: str = field(metadata=WRITES_FOLDER)
     agent: Any  # group of navsim_configs; its encoder is frozen

@@ -17,9 +17,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from navsim_agents.common.ending import TRACEBACK_SWITCH, ends_in_one_line
+from navsim_agents.common.errors import SettingError
+from navsim_agents.common.former_names import refuse_former, refuse_old_name
 from navsim_agents.common.output_checks import check_outputs
 from navsim_agents.common.processes import end_with_starter
-from navsim_agents.common.settings import SettingError, read_settings, refuse_old_name
+from navsim_agents.common.settings import read_settings
 
 ConfigT = TypeVar("ConfigT")
 
@@ -94,6 +96,7 @@ def _old_names_refused(kind: type) -> Iterator[None]:
         found = HYDRAS_REFUSAL.match(str(error))
         if found:
             key = found.group(1)
+            refuse_former(kind, key)
             refuse_old_name(key, None if "." in key else [field.name for field in dataclasses.fields(kind)])
         raise
 

@@ -41,3 +41,11 @@ class TrainingError(NavsimDriveJepaError):
 
 class VideoError(NavsimDriveJepaError, ValueError):
     """A video, its pictures or the manifest that lists them are missing, damaged, or not allowed to be learnt from."""
+
+
+class SettingError(NavsimDriveJepaError, ValueError):
+    """A setting is missing, misspelt, of another type or out of range."""
+
+
+class FormerNameError(SettingError):
+    """A setting is written as an earlier release called it."""

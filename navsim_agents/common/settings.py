@@ -1,15 +1,13 @@
 """Settings of a command or an agent: what Hydra composed, checked against a dataclass, every error in one sentence.
 
 The metadata of a field say what else must hold: :func:`at_least` and :func:`within` of numbers, and of paths
-:data:`READS`, :data:`WRITES_FOLDER` or :func:`writes_file`. A dataclass may say of its settings' past: ``FORMER`` maps
-what a setting was called to what it is called now (dotted where it moved into a group), ``GONE`` what is no setting any
-more to why; of a group, ``ONCE_ALONE`` names the setting that had the group's name before there was one.
+:data:`READS`, :data:`WRITES_FOLDER` or :func:`writes_file`. Of its settings' past a dataclass says what
+:mod:`navsim_agents.common.former_names` reads.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 import typing
@@ -19,7 +17,8 @@ from typing import Any, NamedTuple, Optional, TypeVar, Union
 
 from omegaconf import DictConfig, OmegaConf
 
-from navsim_agents.common.errors import NavsimDriveJepaError
+from navsim_agents.common.errors import NavsimDriveJepaError, SettingError
+from navsim_agents.common.former_names import near_match, refuse_former, refuse_former_scalar, refuse_old_name
 
 ConfigT = TypeVar("ConfigT")
 
@@ -31,23 +30,8 @@ READS: Mapping[str, Any] = {ROLE: "reads"}
 WRITES_FOLDER: Mapping[str, Any] = {ROLE: "writes a folder"}
 """Metadata of a field with the path of a folder that a command fills."""
 
-RENAMED: Mapping[str, tuple[str, ...]] = {
-    "scene_store": ("scenes",),
-    "scoring_scenes": ("scenes",),
-    "metric_cache_path": ("scenes", "verify_scenes"),
-}
-"""Former name of a setting → what it may be called now, the first of them nearly always."""
-
 MISSING_MARK = "???"
 NUM_SHOWN = 8
-
-
-class SettingError(NavsimDriveJepaError, ValueError):
-    """A setting is missing, misspelt, of another type or out of range."""
-
-
-class FormerNameError(SettingError):
-    """A setting is written as an earlier release called it."""
 
 
 def writes_file(ending: str) -> Mapping[str, Any]:
@@ -107,8 +91,9 @@ def _default_of(field: dataclasses.Field[Any]) -> Any:
         return field.default
     if dataclasses.is_dataclass(factory):
         return defaults_of(factory)
-    made = factory()
-    return dataclasses.asdict(made) if dataclasses.is_dataclass(made) else made
+    made: Any = factory()
+    is_group = dataclasses.is_dataclass(made) and not isinstance(made, type)
+    return dataclasses.asdict(made) if is_group else made
 
 
 def changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,30 +104,6 @@ def changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
         is_group = isinstance(value, Mapping) and isinstance(before, Mapping)
         found[name] = changed(typing.cast(Any, before), value) if is_group else value
     return found
-
-
-def near_match(word: str, known: Collection[str]) -> str:
-    """``; did you mean '…'?`` where one of ``known`` is close to ``word``, else nothing."""
-    close = difflib.get_close_matches(str(word), known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def refuse_old_name(key: str, known: Optional[Collection[str]] = None) -> None:
-    """Refuse a ``key``, with what stands before its last dot, that is called otherwise now.
-
-    Args:
-        key: what the user calls a setting.
-        known: settings that there are in its place; None where that is not known.
-
-    Raises:
-        SettingError: it is a former name.
-    """
-    group, dot, name = key.rpartition(".")
-    news = RENAMED.get(name, ())
-    names = list(news[:1]) if known is None else [new for new in news if new in known]
-    if names and (known is None or name not in known):
-        now = " or ".join(f"{group}{dot}{new}" for new in names)
-        raise FormerNameError(f"{key} is called {now} now; write {now}=… instead")
 
 
 class PathSetting(NamedTuple):
@@ -209,7 +170,7 @@ def _has_no_default(field: dataclasses.Field[Any]) -> bool:
 
 def _dataclass(kind: Any, given: Any, prefix: str) -> Any:
     if not isinstance(given, Mapping):
-        _refuse_former_scalar(kind, given, prefix[:-1])
+        refuse_former_scalar(kind, given, prefix[:-1])
         raise SettingError(f"{prefix[:-1]}={given!r}, but must hold settings: {prefix}…=…")
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     unknown = sorted(str(key) for key in given if key not in fields)
@@ -232,22 +193,10 @@ def _dataclass(kind: Any, given: Any, prefix: str) -> Any:
 
 
 def _refuse_unknown(kind: Any, name: str, prefix: str, fields: Collection[str]) -> None:
-    former, gone = getattr(kind, "FORMER", {}), getattr(kind, "GONE", {})
-    if name in former:
-        now = f"{prefix}{former[name]}"
-        raise FormerNameError(f"{prefix}{name} is called {now} now; write {now}=… instead")
-    if name in gone:
-        raise FormerNameError(f"{prefix}{name} is no setting any more: {gone[name]}; leave it out")
+    refuse_former(kind, f"{prefix}{name}", prefix)
     refuse_old_name(f"{prefix}{name}", fields)
     there_are = ", ".join(prefix + known for known in fields)
     raise SettingError(f"{prefix}{name} is no setting; there are {there_are}{near_match(name, fields)}")
-
-
-def _refuse_former_scalar(kind: Any, given: Any, key: str) -> None:
-    once_alone = getattr(kind, "ONCE_ALONE", None)
-    if once_alone is not None:
-        now = f"{key}.{once_alone}"
-        raise FormerNameError(f"{key}={given!r} is called {now} now; write {now}=… instead")
 
 
 def _check_range(key: str, value: Any, metadata: Mapping[str, Any]) -> None:

@@ -154,8 +154,9 @@ class DriveJepaAgent(AgentBase):
         self, features: dict[str, Tensor], targets: dict[str, Any], predictions: dict[str, Tensor]
     ) -> Tensor:
         """One scalar to minimise; what there is to log of it stays in ``progress.step`` for the callbacks."""
-        total, step = self.loss(targets, predictions)
-        self.progress.finish(step)
+        total, self.progress.step = self.loss(targets, predictions)
+        *name, number = self.progress.key
+        self.progress.key = (*name, number + 1)  # without callbacks, which set it, the next step still draws anew
         return total
 
     def get_optimizers(self) -> Union[torch.optim.Optimizer, dict[str, Any]]:

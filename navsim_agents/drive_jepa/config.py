@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from navsim_agents.common.conventions import FRAME_INTERVAL_S, NUM_FUTURE_FRAMES
-from navsim_agents.common.settings import at_least, near_match, read_group
+from navsim_agents.common.former_names import near_match
+from navsim_agents.common.settings import at_least, read_group
 from navsim_agents.errors import InputError
 from navsim_agents.models.config import TIMM_PREFIX, TRAJECTORY_LOSS_NAMES, PlannerConfig
 

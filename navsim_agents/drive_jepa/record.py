@@ -27,9 +27,3 @@ class Progress:
     key: Key = ("step", 0)  # names the step, and decides what is drawn at random in it
     total_steps: Optional[int] = None  # optimiser steps of the whole training, where they are known
     step: StepRecord = field(default_factory=StepRecord)  # the last one
-
-    def finish(self, step: StepRecord) -> None:
-        """Keep the record; without Lightning's callbacks, which set the key, the next step still draws anew."""
-        self.step = step
-        *name, number = self.key
-        self.key = (*name, number + 1)

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
+from navsim_agents.common.errors import FormerNameError
 from navsim_agents.common.files import read_json
-from navsim_agents.common.settings import FormerNameError, changed
+from navsim_agents.common.settings import changed
 from navsim_agents.errors import InputError, NavsimDriveJepaError
 
 AGENT_FILE = "agent.json"

@@ -15,7 +15,9 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
-from navsim_agents.common.settings import RENAMED, SettingError, read_settings
+from navsim_agents.common.errors import SettingError
+from navsim_agents.common.former_names import RENAMED
+from navsim_agents.common.settings import read_settings
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from tests.common.commands import COMMANDS, ROOT, Command, Field, assert_one_line, fields_of, places
 

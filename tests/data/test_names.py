@@ -12,7 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from cache_tools.validate_submission import read_tokens
-from navsim_agents.common.settings import SettingError, read_settings
+from navsim_agents.common.errors import SettingError
+from navsim_agents.common.settings import read_settings
 from navsim_agents.data.names import is_text, quote_hint, read_names
 from navsim_agents.data.scene_filter import read_scene_filter
 from navsim_agents.devkit.splits import FILTER_FOLDER, SPLIT_FOLDER, find_split

@@ -34,9 +34,9 @@ def settings(devkit: Devkit, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return (
         AGENT,
         f"agent.config.scenes={scenes}",
-        f"agent.config.label_store={labels}",
-        f"agent.config.vocabulary={folder / 'v.npy'}",
-        "agent.config.teacher_threshold=0.9",
+        f"agent.config.teachers.label_store={labels}",
+        f"agent.config.teachers.vocabulary={folder / 'v.npy'}",
+        "agent.config.teachers.threshold=0.9",
     )
 
 
@@ -114,7 +114,7 @@ def test_a_scene_without_record_stops_caching_and_is_named(devkit: Devkit, tmp_p
 @pytest.fixture(scope="module")
 def ours(weights: Path) -> tuple[str, ...]:
     """With momentum, which beside v1.1 has to be asked for."""
-    return (AGENT, f"agent.checkpoint_path={weights}", "agent.config.momentum=on")
+    return (AGENT, f"agent.checkpoint_path={weights}", "agent.config.momentum.mode=on")
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def test_full_size_features_stay_under_the_limit(devkit: Devkit) -> None:
         *devkit.train_split,
         f"train_test_split.scene_filter.log_names=[{devkit.val_logs[0]}]",
         "agent=drive_jepa_perception_free",
-        "agent.config.encoder=tiny",
+        "agent.config.encoder.name=tiny",
         "experiment_name=full_size",
         f"cache_path={path}",
         "worker=sequential",

@@ -15,23 +15,14 @@ from navsim_agents.common.settings import changed
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.training_step import TeacherDraw
 from navsim_agents.models.four_cameras import CAMERAS
+from tests.drive_jepa.batches import Batch, planner_batch
 from tests.drive_jepa.planner_scenes import Drive
 
 MakePlanner = Callable[..., ProposalAgent]
-Batch = tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]
 FOUR_CAMERAS: dict[str, Any] = {
     "pictures": {"source": "four_cameras", "width": 64, "height": 36},
     "encoder": {"name": "timm:resnet18"},
 }
-
-
-def make_batch(agent: ProposalAgent, frames: tuple[int, ...] = (4, 6), **drive: Any) -> Batch:
-    """What NAVSIM's data set and default collation make of some scenes."""
-    scenes = [Drive(seed=1, **drive).scene(frame) for frame in frames]
-    targets = [merged(builder.compute_targets(scene) for builder in agent.get_target_builders()) for scene in scenes]
-    return default_collate(
-        [(agent.build_features(scene.get_agent_input()), row) for scene, row in zip(scenes, targets)]
-    )
 
 
 def merged(parts: Any) -> dict[str, torch.Tensor]:
@@ -49,7 +40,7 @@ def loss_of(agent: ProposalAgent, batch: Batch) -> torch.Tensor:
 
 
 def test_the_plan_is_the_proposal_of_the_best_score(agent: ProposalAgent) -> None:
-    features, _ = make_batch(agent)
+    features, _ = planner_batch(agent)
     agent.eval()
     with torch.no_grad():
         output = agent(features)
@@ -62,7 +53,7 @@ def test_the_plan_is_the_proposal_of_the_best_score(agent: ProposalAgent) -> Non
 
 
 def test_every_term_is_there_and_adds_up(agent: ProposalAgent) -> None:
-    total = loss_of(agent, make_batch(agent))
+    total = loss_of(agent, planner_batch(agent))
     terms = agent.progress.step.terms
     weights = {"trajectory": 1.0, "score": 1.0, "area": 2.0, "collision_validity": 1.0, "collision_corners": 0.1}
     assert total.item() == pytest.approx(sum(w * terms[f"{name}_loss"].item() for name, w in weights.items()), rel=1e-5)
@@ -85,7 +76,7 @@ def test_every_term_is_there_and_adds_up(agent: ProposalAgent) -> None:
 def test_evaluation_leaves_the_auxiliary_terms_out(agent: ProposalAgent) -> None:
     agent.eval()
     with torch.no_grad():
-        loss_of(agent, make_batch(agent))
+        loss_of(agent, planner_batch(agent))
     names = {name for name in agent.progress.step.terms if name.endswith("_loss")}
     assert names == {"trajectory_loss", "score_loss"}
 
@@ -93,13 +84,13 @@ def test_evaluation_leaves_the_auxiliary_terms_out(agent: ProposalAgent) -> None
 def test_without_labels_there_is_no_distillation(make_planner: MakePlanner, scene_store: Path) -> None:
     agent = make_planner(scenes=str(scene_store))
     assert len(agent.get_target_builders()) == 2
-    loss_of(agent, make_batch(agent))
+    loss_of(agent, planner_batch(agent))
     assert not any(name.startswith("distillation") for name in agent.progress.step.terms)
 
 
 def test_metric_is_the_configured_one(make_planner: MakePlanner, scene_store: Path) -> None:
     agent = make_planner(scenes=str(scene_store), metric="pdms")
-    loss_of(agent, make_batch(agent))
+    loss_of(agent, planner_batch(agent))
     assert "selected_comfort" in agent.progress.step.terms
 
 
@@ -109,7 +100,7 @@ def test_every_trainable_parameter_is_in_the_loss(
 ) -> None:
     """Two processes train without ``find_unused_parameters``."""
     agent = make_planner(scenes=str(scene_store), **labels, **backbone)
-    loss_of(agent, make_batch(agent, cameras=CAMERAS)).backward()
+    loss_of(agent, planner_batch(agent, cameras=CAMERAS)).backward()
     without = [name for name, value in agent.named_parameters() if value.requires_grad and value.grad is None]
     assert without == []
 
@@ -125,7 +116,7 @@ def test_the_backbone_learns_at_a_tenth_of_the_rate(agent: ProposalAgent) -> Non
 def test_it_overfits_two_scenes(make_planner: MakePlanner, scene_store: Path) -> None:
     optimiser_ = {"lr": 1e-2, "encoder_lr_factor": 1.0}
     agent = make_planner(scenes=str(scene_store), optimiser=optimiser_, pictures={"grid_mask_probability": 0.0})
-    batch, optimiser, distances = make_batch(agent), agent.get_optimizers(), []
+    batch, optimiser, distances = planner_batch(agent), agent.get_optimizers(), []
     for _ in range(25):
         optimiser.zero_grad()
         loss_of(agent, batch).backward()
@@ -148,7 +139,7 @@ def test_draws_depend_on_the_step_and_the_seed_alone(
 ) -> None:
     drawn = {"teachers": {"number": 1, "threshold": 0.2}}
     agent = make_planner(scenes=str(scene_store), **changed(labels, drawn))
-    batch = make_batch(agent)
+    batch = planner_batch(agent)
     keys = [("train", 0, 0, 0), ("train", 0, 1, 0), ("train", 1, 0, 0), ("train", 0, 0, 1)]
     first = losses(agent, batch, keys)
     assert losses(agent, batch, keys[::-1])[::-1] == first
@@ -174,14 +165,14 @@ def test_scenes_without_teachers_are_counted(
     make_planner: MakePlanner, scene_store: Path, labels: dict[str, Any]
 ) -> None:
     agent = make_planner(scenes=str(scene_store), **labels)
-    features, targets = make_batch(agent, frames=(4, 5, 6))
+    features, targets = planner_batch(agent, frames=(4, 5, 6))
     targets["teachers"] = torch.tensor([[-1, -1], [3, -1], [-1, -1]])
     agent.compute_loss(features, targets, agent.forward(features))
     assert agent.progress.step.scenes_without_teachers == 2
 
 
 def test_a_scene_alone_is_the_same_in_a_batch(agent: ProposalAgent) -> None:
-    features, _ = make_batch(agent, frames=(4, 5, 6))
+    features, _ = planner_batch(agent, frames=(4, 5, 6))
     agent.eval()
     with torch.no_grad():
         together = agent(features)["proposals"]
@@ -228,7 +219,7 @@ def test_a_pickled_agent_plans_the_same(make_planner: MakePlanner) -> None:
 def test_an_agent_that_has_planned_can_be_trained(agent: ProposalAgent) -> None:
     agent.compute_trajectory(Drive(seed=1).agent_input(5))
     agent.train()
-    loss_of(agent, make_batch(agent)).backward()
+    loss_of(agent, planner_batch(agent)).backward()
 
 
 def test_timm_weights_of_the_cameras_network_are_loaded(make_planner: MakePlanner, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from navsim_agents.common.settings import FormerNameError, changed, defaults_of
+from navsim_agents.common.errors import FormerNameError
+from navsim_agents.common.settings import changed, defaults_of
 from navsim_agents.devkit import bases
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.drive_jepa import PerceptionFreeConfig, ProposalAgent, ProposalAgentConfig

@@ -63,14 +63,14 @@ def test_configuration_files_hold_every_setting_and_its_default() -> None:
     assert train.cache.path == "out/cache"
     assert train.agent["_target_"] == "navsim_agents.drive_jepa.PerceptionFreeAgent"
     assert demo.trainings["drive_jepa"].agent == "drive_jepa_small"
-    assert demo.variants["drive_jepa_momentum"].when_planning == {"momentum": "on"}
+    assert demo.variants["drive_jepa_momentum"].when_planning == {"momentum": {"mode": "on"}}
 
 
 @pytest.mark.parametrize(
     ("module", "arguments", "message"),
     [
         ("training.evaluate", ("data_root=nowhere", "baselines=[nobody]"), "baselines ['nobody'] are unknown"),
-        ("training.train", ("data.root=nowhere", "agent.config.num_heads=0"), "num_heads=0 must be at least 1"),
+        ("training.train", ("data.root=nowhere", "agent.config.planner.num_heads=0"), "num_heads=0 must be at least 1"),
     ],
 )
 def test_a_command_ends_with_the_broken_rule_in_one_line(

@@ -112,14 +112,14 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to evaluate"):
         evaluate(config(tmp_path, baselines=[], agent=None), FakeSource())
     with pytest.raises(InputError, match=r"run_settings are given for \['mine'\], but runs holds \[\]"):
-        evaluate(config(tmp_path, run_settings={"mine": {"momentum": "off"}}), FakeSource())
+        evaluate(config(tmp_path, run_settings={"mine": {"momentum": {"mode": "off"}}}), FakeSource())
     with pytest.raises(InputError, match="weights='newest', but must be best or last"):
         evaluate(config(tmp_path, weights="newest"), FakeSource())
 
 
 def test_only_agents_with_momentum_are_planned_in_sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for uses_momentum, name in ((False, "drive_jepa_perception_free"), (True, "human")):
-        settings = SimpleNamespace(uses_momentum=uses_momentum)
+        settings = SimpleNamespace(momentum=SimpleNamespace(is_on=uses_momentum))
         monkeypatch.setattr(TinyAgent, "propose", None, raising=False)
         monkeypatch.setattr(TinyAgent, "config", settings, raising=False)
         with pytest.raises(InputError, match=rf"sequential=\['{name}'\]: only agents with proposals and momentum"):

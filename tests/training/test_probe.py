@@ -127,19 +127,21 @@ def test_the_record_of_plain_weights_is_what_it_always_was(tmp_path: Path) -> No
 
 
 def test_encoders_of_other_architectures_bring_their_settings(tmp_path: Path) -> None:
-    base = replace(config(tmp_path), agent={"_target_": "…", "config": {"encoder": "tiny", "lr": 0.5}})
+    base = replace(
+        config(tmp_path), agent={"_target_": "…", "config": {"encoder": {"name": "tiny"}, "optimiser": {"lr": 0.5}}}
+    )
     entries = {
         "plain": "random",
-        "dino": {"weights": "/w/dino.pth", "encoder": "timm:vit_small_patch16_224"},
-        "wide": {"weights": "random", "image_width": 224},
+        "dino": {"weights": "/w/dino.pth", "encoder": {"name": "timm:vit_small_patch16_224"}},
+        "wide": {"weights": "random", "pictures": {"width": 224}},
     }
     settings = replace(base, encoders=entries)
     plain, dino, wide = (run_config(settings, name, 3, tmp_path) for name in entries)
     assert plain == run_config(replace(base, encoders={"plain": {"weights": "random"}}), "plain", 3, tmp_path)
-    assert plain.agent["config"] == {"encoder": "tiny", "lr": 0.5, "freeze_encoder": True}
-    assert dino.agent["config"] == {**plain.agent["config"], "encoder": "timm:vit_small_patch16_224"}
+    assert plain.agent["config"] == {"encoder": {"name": "tiny"}, "optimiser": {"lr": 0.5, "freeze_encoder": True}}
+    assert dino.agent["config"] == {**plain.agent["config"], "encoder": {"name": "timm:vit_small_patch16_224"}}
     assert (plain.agent["encoder_checkpoint_path"], dino.agent["encoder_checkpoint_path"]) == (None, "/w/dino.pth")
-    assert wide.agent["config"]["image_width"] == 224
+    assert wide.agent["config"]["pictures"] == {"width": 224}
     assert plain.cache == dino.cache == settings.cache
     assert wide.cache.path == f"{settings.cache.path}_wide"
 
@@ -150,7 +152,7 @@ def test_an_encoder_with_settings_is_trained_and_named(tmp_path: Path) -> None:
     assert summary["encoders"]["good"]["weights"] == entry["weights"]
     assert summary["encoders"]["good"]["settings"] == {"note": "of another kind"}
     agent = read_json(tmp_path / "probe" / "runs" / "good-seed3" / "agent.json")
-    assert agent["config"] == {"note": "of another kind", "freeze_encoder": True}
+    assert agent["config"] == {"note": "of another kind", "optimiser": {"freeze_encoder": True}}
 
 
 def test_one_seed_has_no_deviation(tmp_path: Path) -> None:
@@ -165,7 +167,7 @@ def test_unfit_settings_are_refused(tmp_path: Path) -> None:
         replace(settings, test=TestConfig(root="", split="trainval"))
     with pytest.raises(InputError, match=r"encoders=\{\} and seeds="):
         replace(settings, encoders={})
-    for entry in ({"encoder": "tiny"}, 7):
+    for entry in ({"encoder": {"name": "tiny"}}, 7):
         with pytest.raises(InputError, match=r"encoders\.a=.* names no weights; give <checkpoint> or random, or a map"):
             replace(settings, encoders={"a": entry})
     with pytest.raises(InputError, match=r"encoder checkpoint .*gone.pt is no file"):
@@ -174,11 +176,11 @@ def test_unfit_settings_are_refused(tmp_path: Path) -> None:
 
 def test_configuration_file_is_complete() -> None:
     required = ["output=out", "data.root=in", "test.root=other", "+encoders.a=random"]
-    required += ["+encoders.b={weights: /w/dino.pth, encoder: timm:vit_small_patch16_224}"]
+    required += ["+encoders.b={weights: /w/dino.pth, encoder: {name: timm:vit_small_patch16_224}}"]
     with initialize_config_module("training.conf", version_base="1.2"):
         composed = read_settings(ProbeConfig, compose("probe", overrides=required))
-    other = {"weights": "/w/dino.pth", "encoder": "timm:vit_small_patch16_224"}
+    other = {"weights": "/w/dino.pth", "encoder": {"name": "timm:vit_small_patch16_224"}}
     assert composed.encoders == {"a": "random", "b": other}
     assert type(composed.encoders["b"]) is dict
-    assert composed.agent["config"]["sees_motion"] is True
+    assert composed.agent["config"]["planner"]["sees_motion"] is True
     assert composed.cache.path == "out/cache"

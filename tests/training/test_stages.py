@@ -118,7 +118,7 @@ def demo_config(output: Path, **changes: Any) -> DemoConfig:
         "taught": TrainingRun("other", 3, needs_labels=True, settings=["agent.config.a=1"]),
         "untaught": TrainingRun("other", 3, needs_labels=True),
     }
-    variants = {"steady": Variant("taught", {"momentum": "on"})}
+    variants = {"steady": Variant("taught", {"momentum": {"mode": "on"}})}
     sizes = WorldSize(8, 9.0), WorldSize(2, 7.5)
     given = {"trainings": runs, "variants": variants, "shown": "steady", "imitating": "plain", "seed": 6, **changes}
     return DemoConfig(str(output), *sizes, **given)
@@ -138,7 +138,7 @@ def test_demo_is_tested_in_a_world_that_it_does_not_train_on(tmp_path: Path) -> 
 def test_variants_plan_with_the_weights_of_their_training(tmp_path: Path) -> None:
     arguments = next(stage for stage in demo_stages(demo_config(tmp_path)) if stage.name == "evaluation").arguments
     assert f"+runs.steady={tmp_path / 'trainings' / 'taught'}" in arguments
-    assert '+run_settings.steady={momentum:"on"}' in arguments
+    assert '+run_settings.steady={momentum:{mode:"on"}}' in arguments
 
 
 def test_trainings_with_the_same_targets_share_their_cache(tmp_path: Path) -> None:

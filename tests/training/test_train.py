@@ -11,8 +11,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from navsim_agents.common.errors import SettingError
 from navsim_agents.common.files import read_json, write_json
-from navsim_agents.common.settings import SettingError, read_settings
+from navsim_agents.common.settings import read_settings
 from navsim_agents.drive_jepa.runs import load_agent
 from navsim_agents.errors import InputError
 from tests.training.fakes import LOGS, FakeSource

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from navsim_agents.common.settings import SettingError
+from navsim_agents.common.errors import SettingError
 from training.video.config import ClipDataConfig, DataSetConfig
 
 

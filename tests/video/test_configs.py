@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from cache_tools.index_videos import IndexVideosConfig
 from cache_tools.resize_videos import ResizeVideosConfig
-from navsim_agents.common.settings import SettingError, read_settings
+from navsim_agents.common.errors import SettingError
+from navsim_agents.common.settings import read_settings
 from training.feature_pca import FeaturePcaConfig
 from training.video.config import ClipDataConfig
 

@@ -10,7 +10,8 @@ import torch
 from hydra import compose, initialize_config_dir
 
 import training.conf
-from navsim_agents.common.settings import SettingError, read_settings
+from navsim_agents.common.errors import SettingError
+from navsim_agents.common.settings import read_settings
 from navsim_agents.errors import InputError
 from navsim_agents.models.masks import sample_masks
 from navsim_agents.models.transformer import TokenGrid
