@@ -13,8 +13,7 @@ PLACES = sorted(set(re.findall(r"(?<![\w/.])[\w.]+(?:/[\w.]+)*(?:\.(?:py|yaml|md
 # What a newcomer wants to change: what stands in the file that the page leads to.
 SOUGHT = {
     ("time-to-collision", "navsim_agents/scoring/config.py"): r"ttc_offsets: .*# steps of look-ahead",
-    ("number of pseudo-teachers", "navsim_agents/drive_jepa/proposal_config.py"): r"num_teachers: int = \d+",
-    ("number of pseudo-teachers", "navsim_configs/agent/drive_jepa.yaml"): r"num_teachers: \d+",
+    ("number of pseudo-teachers", "navsim_agents/drive_jepa/proposal_config.py"): r"number: int = field\(default=\d+",
     ("colour of a plan", "training/report/style.py"): r"KNOWN_AGENTS = ",
     ("which car covers which", "navsim_agents/world/camera/painter.py"): r"def painting_order\(",
 }
