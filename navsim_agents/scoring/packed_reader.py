@@ -16,9 +16,7 @@ from navsim_agents.errors import SceneError
 from navsim_agents.scoring.axes import State
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.geometry.areas import Areas
-from navsim_agents.scoring.geometry.cells import Cells
-from navsim_agents.scoring.geometry.near_segments import NearSegments
-from navsim_agents.scoring.geometry.table import Table
+from navsim_agents.scoring.geometry.grid import Cells, NearSegments, Table
 from navsim_agents.scoring.packed_layout import (
     ALIGNMENT,
     COLUMNS,
@@ -34,12 +32,12 @@ from navsim_agents.scoring.packed_layout import (
     SHAPES_AT,
     Head,
 )
+from navsim_agents.scoring.scene import SceneIndex
 from navsim_agents.scoring.scene_batch import (
     Paddable,
     plan_times_us,
     refuse_too_few_columns,
 )
-from navsim_agents.scoring.scene_index import SceneIndex
 
 
 class Rows(NamedTuple):

@@ -14,21 +14,14 @@ from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.aggregate import COLUMNS, SCORE, excuse_by_human, gate_product, weighted_score
 from navsim_agents.scoring.axes import POSE
 from navsim_agents.scoring.config import METRICS, MetricConfig
+from navsim_agents.scoring.rules.centerline import lane_keeping, normalized_progress, raw_progress
+from navsim_agents.scoring.rules.collisions import no_at_fault_collision, time_to_collision, track_contacts
 from navsim_agents.scoring.rules.comfort import comfort
-from navsim_agents.scoring.rules.contacts import track_contacts
-from navsim_agents.scoring.rules.drivable_area import drivable_area
-from navsim_agents.scoring.rules.driving_direction import driving_direction
-from navsim_agents.scoring.rules.ego_areas import locate_ego
-from navsim_agents.scoring.rules.lane_keeping import lane_keeping
-from navsim_agents.scoring.rules.motion import Motion
-from navsim_agents.scoring.rules.no_at_fault_collision import no_at_fault_collision
-from navsim_agents.scoring.rules.progress import normalized_progress, raw_progress
-from navsim_agents.scoring.rules.time_to_collision import time_to_collision
-from navsim_agents.scoring.rules.traffic_light import traffic_light
+from navsim_agents.scoring.rules.ego import Motion, drivable_area, driving_direction, locate_ego, traffic_light
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes
 from navsim_agents.scoring.simulation.reference import reference_poses
-from navsim_agents.scoring.simulation.simulate import simulate
+from navsim_agents.scoring.simulation.tracker import simulate
 
 # Trajectories (of all scenes together) that are scored at once: few enough for the caches, enough for the cores.
 CHUNK = 2048

@@ -21,17 +21,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from navsim_agents.scoring.geometry.cells import (
+from navsim_agents.scoring.geometry.grid import (
     Cells,
     FloatArray,
     IntArray,
     Layout,
     NarrowArray,
+    Table,
     layout_around,
     ranks,
     segment_cells,
 )
-from navsim_agents.scoring.geometry.table import Table
 
 BITS = 64
 CELL_M = 1.0

@@ -1,6 +1,7 @@
-"""A grid over one scene or several: which segments pass near each cell.
+"""A grid over one scene or several: cells that know what is near them, and segments within a distance of a point.
 
-Built with NumPy on the CPU once a scene; asked with tensors on any device.
+Built with NumPy on the CPU once a scene; asked with tensors on any device. What the scenes of a batch hold lies in
+tables, one tensor for all scenes, so that a batch needs no copy of it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from navsim_agents.scoring.geometry.table import Table, from_uint16
-
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 NarrowArray = npt.NDArray[np.int32]
@@ -26,6 +25,42 @@ NarrowArray = npt.NDArray[np.int32]
 ROUNDING_M = 1e-6
 MAX_CELLS = 65_534  # entries, of which there may be one more, are kept in 16 bits
 COARSER = 1.02
+UINT16_MASK = 0xFFFF
+
+
+@dataclass(frozen=True)
+class Table:
+    """Row i of scene b is ``values[base[b] + i]``; what lies between the scenes' rows is never read."""
+
+    values: Tensor  # [rows] or [rows, width]
+    base: Int[Tensor, " B"]
+
+    @staticmethod
+    def of(values: Tensor) -> Table:
+        """The rows of one scene."""
+        return Table(values, torch.zeros(1, dtype=torch.int64, device=values.device))
+
+    @staticmethod
+    def concatenate(parts: list[Table]) -> Table:
+        """Rows of several tables, one after the other."""
+        starts, total = [], 0
+        for part in parts:
+            starts.append(part.base + total)
+            total += len(part.values)
+        return Table(torch.cat([part.values for part in parts]), torch.cat(starts))
+
+    def base_of(self, scene: Optional[Tensor]) -> Tensor:
+        """First row of each of ``scene``; of the only one if that is None."""
+        return self.base if scene is None else self.base[scene]
+
+    def to(self, device: torch.device) -> Table:
+        """The same rows on another device."""
+        return Table(self.values.to(device), self.base.to(device))
+
+
+def from_uint16(values: Tensor) -> Tensor:
+    """int64 of unsigned 16-bit numbers that are kept as int16, since torch 2.0 has no unsigned type of that width."""
+    return values.long() & UINT16_MASK
 
 
 class Layout(NamedTuple):
@@ -175,3 +210,47 @@ class Cells:
     def to(self, device: torch.device) -> Cells:
         """The same cells on another device."""
         return Cells(**{name: value.to(device) for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class NearSegments:
+    """Segments listed by every cell that they come within ``margin`` of; ``owner`` is what a segment belongs to."""
+
+    cells: Cells
+    segments: Table  # [segments, 4]: x1, y1, x2, y2
+    owner: Table  # [segments], int32
+
+    @staticmethod
+    def build(segments: FloatArray, owner: IntArray, margin: float, cell_m: float, max_cells: int) -> NearSegments:
+        """Cells of one scene over ``segments`` [n, 4] (m)."""
+        layout = layout_around(segments.reshape(-1, 2), margin, cell_m, max_cells)
+        cell, segment = segment_cells(segments, layout, margin) if len(segments) else (np.zeros(0, np.int64),) * 2
+        return NearSegments(
+            Cells.build(layout, cell, segment),
+            Table.of(torch.from_numpy(segments)),
+            Table.of(torch.from_numpy(owner.astype(np.int32))),
+        )
+
+    @staticmethod
+    def concatenate(parts: list[NearSegments]) -> NearSegments:
+        """Those of several scenes; owners keep their numbers within their scene."""
+        return NearSegments(
+            cells=Cells.concatenate([part.cells for part in parts]),
+            segments=Table.concatenate([part.segments for part in parts]),
+            owner=Table.concatenate([part.owner for part in parts]),
+        )
+
+    def candidates(
+        self, x: Float[Tensor, " n"], y: Float[Tensor, " n"], scene: Optional[Int[Tensor, " n"]]
+    ) -> Iterator[tuple[Int[Tensor, " m"], Float[Tensor, "c m 4"], Int[Tensor, "c m"]]]:
+        """Groups of (which points, segments near each, their owners); all within the margin of a point come up once."""
+        near, number = self.cells.near(self.cells.at(x, y, scene), scene)
+        scene = None if scene is None else scene[near]
+        for which, segment in self.cells.groups(number, scene):
+            of = None if scene is None else scene[which]
+            owner = self.owner.values[segment + self.owner.base_of(of)].long()
+            yield near[which], self.segments.values[segment + self.segments.base_of(of)], owner
+
+    def to(self, device: torch.device) -> NearSegments:
+        """The same segments on another device."""
+        return NearSegments(**{name: value.to(device) for name, value in vars(self).items()})
