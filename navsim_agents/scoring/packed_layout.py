@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
+from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, POSE_INTERVAL_S
 from navsim_agents.scoring.axes import POSE
-from navsim_agents.scoring.config import METRICS, NUM_STATES
+from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.geometry.grid import Cells, NearSegments
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import plan_times_us, sample_times_of

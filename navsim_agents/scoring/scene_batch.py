@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from navsim_agents.common.conventions import NUM_POSES, PDMS_NAME, POSE_INTERVAL_S
+from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, PDMS_NAME, POSE_INTERVAL_S, STEP_S
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.axes import POSE
-from navsim_agents.scoring.config import NUM_STATES, STEP_S, MetricConfig
+from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.scene import SceneIndex, ScoringScene
 from navsim_agents.scoring.scene_fields import ORIGINAL
 from navsim_agents.scoring.simulation.reference import exact_times_us, knot_times_us

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from navsim_agents.common.conventions import NUM_STATES
 from navsim_agents.errors import SceneError
-from navsim_agents.scoring.config import NUM_STATES
 from navsim_agents.scoring.scene_fields import ORIGINAL, SYNTHETIC, SceneFields
 
 DEVKITS = ("v1.1", "v2.2")

@@ -17,8 +17,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from navsim_agents.common.conventions import STEP_S
 from navsim_agents.scoring.axes import POSITION, State
-from navsim_agents.scoring.config import STEP_S, MetricConfig
+from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.geometry.boxes import boxes_intersect, segment_intersects_box
 from navsim_agents.scoring.rules.ego import EgoAreas, Motion, flat, in_intersection
 from navsim_agents.scoring.scene_batch import SceneBatch

@@ -18,9 +18,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from navsim_agents.common.conventions import NUM_STATES, STEP_S
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.axes import State, Vehicle
-from navsim_agents.scoring.config import EPDMS, NUM_STATES, STEP_S, ExtendedComfortBounds, MetricConfig
+from navsim_agents.scoring.config import EPDMS, ExtendedComfortBounds, MetricConfig
 from navsim_agents.scoring.scene_batch import SceneBatch
 
 DECIMALS = 8  # the devkit rounds every filtered quantity

@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from navsim_agents.scoring.config import HORIZON_S, NUM_STATES, STEP_S, TrackerConfig
+from navsim_agents.common.conventions import HORIZON_S, NUM_STATES, STEP_S
+from navsim_agents.scoring.config import TrackerConfig
 
 
 def knot_times_us(num_poses: int, interval_s: float, timestamp_us: int) -> Int[Tensor, " P1"]:

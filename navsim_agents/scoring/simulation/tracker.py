@@ -17,8 +17,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from navsim_agents.common.conventions import STEP_S
 from navsim_agents.scoring.axes import State, Vehicle
-from navsim_agents.scoring.config import STEP_S, TrackerConfig
+from navsim_agents.scoring.config import TrackerConfig
 from navsim_agents.scoring.simulation.reference import fit_curvatures, fit_velocities
 
 NUM_MOMENTS = 4
