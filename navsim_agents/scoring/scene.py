@@ -10,7 +10,7 @@ import io
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Union
@@ -28,15 +28,7 @@ from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.geometry.areas import Areas, polygon_bits, ring_edges
 from navsim_agents.scoring.geometry.grid import NearSegments
 from navsim_agents.scoring.scene_checks import check_scene, check_shapes
-from navsim_agents.scoring.scene_fields import (
-    INTEGER_KEYS,
-    LIST_TEXT_KEYS,
-    OPTIONAL_KEYS,
-    PDM_CLOSED,
-    SCENE_TEXT_KEYS,
-    TRUTH_KEYS,
-    SceneFields,
-)
+from navsim_agents.scoring.scene_fields import DTYPES, FIELDS, Kind, SceneField, SceneFields
 
 SCHEMA_VERSION = 1
 CENTERLINE_CELL_M = 2.0
@@ -91,21 +83,18 @@ class ScoringScene(SceneFields):
             raise SceneError(
                 f"schema_version is {found}, but only {SCHEMA_VERSION} is read; export the scene with this release"
             )
-        names = [field.name for field in fields(ScoringScene)]
-        missing = [name for name in names if name not in arrays and name not in OPTIONAL_KEYS]
+        missing = [name for name, row in FIELDS.items() if name not in arrays and not row.is_optional]
         if missing:
             raise SceneError(f"the scene lacks {', '.join(missing)}; export it again with every key of the contract")
-        values = {name: _from_array(name, arrays[name]) for name in names if name in arrays}
-        check_shapes({**dict.fromkeys(OPTIONAL_KEYS), **values})
+        values = {name: _from_array(row, arrays[name]) for name, row in FIELDS.items() if name in arrays}
+        check_shapes({**dict.fromkeys(FIELDS), **values})
         return ScoringScene(**values)
 
     def to_arrays(self) -> dict[str, npt.NDArray]:
-        """The arrays of the contract; the reference driver is named only where it is not PDM-Closed."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if self.reference_driver == PDM_CLOSED:
-            del values["reference_driver"]
-        arrays = {name: _to_array(value) for name, value in values.items() if value is not None}
-        return {"schema_version": np.asarray(SCHEMA_VERSION), **arrays}
+        """The arrays of the contract; what has its default is left out."""
+        values = {name: getattr(self, name) for name in FIELDS}
+        told = {name: value for name, value in values.items() if not _is_default(FIELDS[name], value)}
+        return {"schema_version": np.asarray(SCHEMA_VERSION), **{name: _to_array(told[name]) for name in told}}
 
     def save(self, path: Union[str, os.PathLike[str]]) -> None:
         """Write the scene, whole or not at all."""
@@ -123,16 +112,20 @@ class ScoringScene(SceneFields):
         return moved
 
 
-def _from_array(name: str, array: npt.NDArray) -> Any:
+def _from_array(row: SceneField, array: npt.NDArray) -> Any:
     """A field's value from its array."""
-    if name in SCENE_TEXT_KEYS:
+    if row.kind is Kind.TEXT:
         return str(array)
-    if name in LIST_TEXT_KEYS:
+    if row.kind is Kind.TEXTS:
         return tuple(str(entry) for entry in array.reshape(-1).tolist())
-    if name == "timestamp_us":
+    if row.kind is Kind.NUMBER:
         return int(array)
-    kind = np.int64 if name in INTEGER_KEYS else np.bool_ if name in TRUTH_KEYS else np.float64
-    return torch.from_numpy(array.astype(kind))
+    return torch.from_numpy(array.astype(DTYPES[row.kind][1]))
+
+
+def _is_default(row: SceneField, value: object) -> bool:
+    """Whether files leave the value out."""
+    return row.is_optional and not isinstance(value, Tensor) and value == row.default
 
 
 def _to_array(value: object) -> npt.NDArray:
