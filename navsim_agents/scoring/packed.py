@@ -11,7 +11,15 @@ from torch import Tensor
 
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.errors import SceneError
-from navsim_agents.scoring.packed_layout import ALIGNMENT, HEADER_LENGTH, SECTIONS_AT, header_of, place, sections_of
+from navsim_agents.scoring.packed_layout import (
+    ALIGNMENT,
+    HEADER_LENGTH,
+    SECTIONS_AT,
+    OfSection,
+    header_of,
+    place,
+    sections_of,
+)
 from navsim_agents.scoring.packed_reader import PackedReader
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch, build_batch
@@ -45,8 +53,9 @@ def pack_scene(scene: ScoringScene, num_bytes: Optional[int] = None) -> UInt8[Te
         )
     packed = np.zeros(num_bytes, dtype=np.uint8)
     header = header_of(scene)
-    header[SECTIONS_AT::2] = offsets
-    header[SECTIONS_AT + 1 :: 2] = [array.size for array in sections.values()]
+    about_sections = header[SECTIONS_AT:].reshape(-1, len(OfSection))
+    about_sections[:, OfSection.OFFSET] = offsets
+    about_sections[:, OfSection.LENGTH] = [array.size for array in sections.values()]
     packed[: 8 * HEADER_LENGTH] = header.view(np.uint8)
     for offset, array in zip(offsets, sections.values()):
         packed[offset : offset + array.nbytes] = array.view(np.uint8)

@@ -44,10 +44,25 @@ class Head(IntEnum):
     WORDS = 10
 
 
+class OfGrid(IntEnum):
+    """Columns of the header for each grid."""
+
+    COLUMNS = 0
+    ROWS = 1
+    PLAIN = 2  # entries of cells without items
+
+
+class OfSection(IntEnum):
+    """Columns of the header for each section."""
+
+    OFFSET = 0  # bytes
+    LENGTH = 1  # elements
+
+
 KNOTS_AT = len(Head)
 SAMPLES_AT = KNOTS_AT + NUM_POSES + 1
-SHAPES_AT = SAMPLES_AT + NUM_STATES  # columns, rows and plain entries of each grid
-SECTIONS_AT = SHAPES_AT + 3 * len(GRIDS)
+SHAPES_AT = SAMPLES_AT + NUM_STATES
+SECTIONS_AT = SHAPES_AT + len(OfGrid) * len(GRIDS)
 
 
 def _shape_of_row(row: SceneField) -> tuple[int, ...]:
@@ -76,7 +91,7 @@ SECTIONS = (
     *(f"{grid}.{part}" for grid in GRIDS[1:] for part in ("segments", "owner")),
     *(f"{grid}.{part}" for grid in GRIDS for part in ("entry", "first", "item")),
 )
-HEADER_LENGTH = SECTIONS_AT + 2 * len(SECTIONS)
+HEADER_LENGTH = SECTIONS_AT + len(OfSection) * len(SECTIONS)
 
 
 def header_of(scene: ScoringScene) -> npt.NDArray[np.int64]:

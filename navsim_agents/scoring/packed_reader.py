@@ -30,6 +30,8 @@ from navsim_agents.scoring.packed_layout import (
     SECTIONS_AT,
     SHAPES_AT,
     Head,
+    OfGrid,
+    OfSection,
 )
 from navsim_agents.scoring.scene import SceneIndex
 from navsim_agents.scoring.scene_batch import (
@@ -37,7 +39,7 @@ from navsim_agents.scoring.scene_batch import (
     plan_times_us,
     refuse_too_few_columns,
 )
-from navsim_agents.scoring.scene_fields import DTYPES, SceneField
+from navsim_agents.scoring.scene_fields import TORCH_DTYPES, SceneField
 
 
 class PackedReader(Paddable):
@@ -85,8 +87,8 @@ class PackedReader(Paddable):
 
     def continued(self, row: SceneField) -> Tensor:
         """See :class:`Paddable`."""
-        column, shape = self._section(row.name) + 1, ROWS[row.name]
-        width, table = math.prod(shape), self._table(row.name, DTYPES[row.kind][0])
+        column, shape = self._head(row.name, OfSection.LENGTH), ROWS[row.name]
+        width, table = math.prod(shape), self._table(row.name, TORCH_DTYPES[row.kind])
         most, last = int(self.host[:, column].max()) // width, self._header[:, column, None] // width - 1
         rows = torch.minimum(torch.arange(most, device=last.device), last)
         at = (width * rows[..., None] + torch.arange(width, device=last.device)).flatten(1)
@@ -140,24 +142,24 @@ class PackedReader(Paddable):
         parts = table.values[table.base[:, None] + row].split(sizes, dim=1)
         return {name: part.unflatten(1, shape) for part, (name, shape) in zip(parts, NUMBERS.items())}
 
-    def _section(self, name: str) -> int:
-        """Column of the header that holds a section's offset; the next one holds its number of elements."""
-        return SECTIONS_AT + 2 * SECTIONS.index(name)
+    def _head(self, section: str, column: OfSection) -> int:
+        """Column of the header for a section."""
+        return SECTIONS_AT + len(OfSection) * SECTIONS.index(section) + column
 
     def _table(self, name: str, dtype: torch.dtype, width: int = 1) -> Table:
         """A section of every scene in place, as rows of ``width`` elements."""
         values = self._flat.view(dtype)
         values = values.unflatten(0, (-1, width)) if width > 1 else values
         row_bytes = width * values.element_size()
-        offset = self._header[:, self._section(name)]
+        offset = self._header[:, self._head(name, OfSection.OFFSET)]
         scene = torch.arange(len(offset), device=offset.device)
         return Table(values, torch.div(offset + scene * self._num_bytes, row_bytes, rounding_mode="floor"))
 
     def _padded(self, row: SceneField, in_front: bool = False) -> Tensor:
         """A section as [B, most, *shape] with zeros behind each scene's rows, or in front of them."""
-        column, shape = self._section(row.name) + 1, ROWS[row.name]
+        column, shape = self._head(row.name, OfSection.LENGTH), ROWS[row.name]
         most, length = int(self.host[:, column].max()), self._header[:, column, None]
-        table = self._table(row.name, DTYPES[row.kind][0])
+        table = self._table(row.name, TORCH_DTYPES[row.kind])
         at = torch.arange(most, device=length.device)
         if in_front:
             at = at - (most - length)
@@ -179,12 +181,12 @@ class PackedReader(Paddable):
 
     def _cells(self, grid: str) -> Cells:
         number = GRIDS.index(grid)
-        first = SHAPES_AT + 3 * number
+        at = SHAPES_AT + len(OfGrid) * number
         return Cells(
             origin=self._numbers["origins"][:, number],
             inverse_size=self._numbers["inverse_sizes"][:, number],
-            shape=self._header[:, first : first + 2],
-            plain=self._header[:, first + 2],
+            shape=self._header[:, at + OfGrid.COLUMNS : at + OfGrid.ROWS + 1],
+            plain=self._header[:, at + OfGrid.PLAIN],
             entry=self._table(f"{grid}.entry", torch.int16),
             first=self._table(f"{grid}.first", torch.int32),
             item=self._table(f"{grid}.item", torch.int32),

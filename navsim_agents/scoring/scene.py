@@ -28,7 +28,7 @@ from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.geometry.areas import Areas, polygon_bits, ring_edges
 from navsim_agents.scoring.geometry.grid import NearSegments
 from navsim_agents.scoring.scene_checks import check_scene, check_shapes
-from navsim_agents.scoring.scene_fields import DTYPES, FIELDS, Kind, SceneField, SceneFields
+from navsim_agents.scoring.scene_fields import FIELDS, NUMPY_DTYPES, Kind, SceneField, SceneFields
 
 SCHEMA_VERSION = 1
 CENTERLINE_CELL_M = 2.0
@@ -120,7 +120,7 @@ def _from_array(row: SceneField, array: npt.NDArray) -> Any:
         return tuple(str(entry) for entry in array.reshape(-1).tolist())
     if row.kind is Kind.NUMBER:
         return int(array)
-    return torch.from_numpy(array.astype(DTYPES[row.kind][1]))
+    return torch.from_numpy(array.astype(NUMPY_DTYPES[row.kind]))
 
 
 def _is_default(row: SceneField, value: object) -> bool:

@@ -17,8 +17,8 @@ from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.scene import SceneIndex, ScoringScene
 from navsim_agents.scoring.scene_fields import (
     BATCHED,
-    DTYPES,
     ORIGINAL,
+    TORCH_DTYPES,
     UNTOLD,
     Filler,
     Kind,
@@ -159,7 +159,7 @@ def value_of(scene: SceneFields, row: SceneField) -> Tensor:
         return value
     sizes = named_sizes(vars(scene))
     shape = [size if isinstance(size, int) else sizes[size] or 0 for size in row.shape]
-    return torch.zeros(shape, dtype=DTYPES[row.kind][0], device=scene.ego_pose.device)
+    return torch.zeros(shape, dtype=TORCH_DTYPES[row.kind], device=scene.ego_pose.device)
 
 
 def collate_scenes(

@@ -134,8 +134,8 @@ def _ring_areas(xy: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     following = np.arange(len(xy)) + 1
     following[offsets[1:] - 1] = offsets[:-1]
     here = xy - np.repeat(xy[offsets[:-1]], np.diff(offsets), axis=0)
-    there = here[following]
-    return np.abs(np.add.reduceat(here[:, 0] * there[:, 1] - here[:, 1] * there[:, 0], offsets[:-1])) / 2.0
+    (x, y), (next_x, next_y) = here.T, here[following].T
+    return np.abs(np.add.reduceat(x * next_y - y * next_x, offsets[:-1])) / 2.0
 
 
 def _check_tracks(scene: SceneFields) -> None:

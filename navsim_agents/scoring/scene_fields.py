@@ -37,8 +37,8 @@ class Kind(Enum):
     BOOL = "Bool"
 
 
-DTYPES = {Kind.FLOAT: (torch.float64, np.float64), Kind.INT: (torch.int64, np.int64), Kind.BOOL: (torch.bool, np.bool_)}
-"""Of tensors in torch, and of the same in NumPy."""
+TORCH_DTYPES = {Kind.FLOAT: torch.float64, Kind.INT: torch.int64, Kind.BOOL: torch.bool}
+NUMPY_DTYPES = {Kind.FLOAT: np.float64, Kind.INT: np.int64, Kind.BOOL: np.bool_}
 
 
 class Filler(Enum):

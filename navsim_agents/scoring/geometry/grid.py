@@ -73,6 +73,12 @@ class Layout(NamedTuple):
     size: float
     shape: tuple[int, int]
 
+    @property
+    def num_cells(self) -> int:
+        """Columns times rows."""
+        columns, rows = self.shape
+        return columns * rows
+
 
 def layout_around(points: FloatArray, margin: float, size: float, max_cells: int = MAX_CELLS) -> Layout:
     """Cells of ``size`` [m] (coarser if they would be too many) that cover ``points`` [n, 2] and ``margin``."""
@@ -103,7 +109,8 @@ def segment_cells(segments: FloatArray, layout: Layout, margin: float) -> tuple[
     counts = num_columns * num_rows
     piece, rank = np.repeat(np.arange(len(owner)), counts), ranks(counts)
     row, column = np.divmod(rank, num_columns[piece])
-    cell = (first_row[piece] + row) * layout.shape[0] + first_column[piece] + column
+    columns, _ = layout.shape
+    cell = (first_row[piece] + row) * columns + first_column[piece] + column
     keys = np.sort(cell * len(segments) + owner[piece])
     keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))] if len(keys) else keys
     return np.divmod(keys, max(len(segments), 1))
@@ -147,7 +154,7 @@ class Cells:
         starts = np.flatnonzero(np.concatenate(([True], cell_of_item[1:] != cell_of_item[:-1])))
         starts = starts[: len(cell_of_item)]
         num_plain = 0 if plain is None else int(plain.max(initial=0))
-        entry = np.zeros(max(1, layout.shape[0] * layout.shape[1]), dtype=np.uint16)
+        entry = np.zeros(max(1, layout.num_cells), dtype=np.uint16)
         if plain is not None:
             entry[: len(plain)] = plain
         entry[cell_of_item[starts]] = num_plain + 1 + np.arange(len(starts))
@@ -178,12 +185,15 @@ class Cells:
     def at(self, x: Tensor, y: Tensor, scene: Optional[Tensor]) -> Int[Tensor, "..."]:
         """Entry of each point; ``scene`` broadcasts against ``x`` and may be None if there is but one."""
         chosen = torch.zeros((), dtype=torch.int64, device=x.device) if scene is None else scene
-        origin, inverse, shape = self.origin[chosen], self.inverse_size[chosen], self.shape[chosen]
-        last = shape - 1
+        inverse, (x0, y0), (columns, rows) = (
+            self.inverse_size[chosen],
+            self.origin[chosen].unbind(-1),
+            self.shape[chosen].unbind(-1),
+        )
         # Whatever lies outside is looked up in the empty margin.
-        column = torch.minimum(((x - origin[..., 0]) * inverse).clamp_(min=0.0), last[..., 0]).long()
-        row = torch.minimum(((y - origin[..., 1]) * inverse).clamp_(min=0.0), last[..., 1]).long()
-        cell = row.mul_(shape[..., 0]).add_(column).add_(self.entry.base[chosen])
+        column = torch.minimum(((x - x0) * inverse).clamp_(min=0.0), columns - 1).long()
+        row = torch.minimum(((y - y0) * inverse).clamp_(min=0.0), rows - 1).long()
+        cell = row.mul_(columns).add_(column).add_(self.entry.base[chosen])
         return from_uint16(self.entry.values[cell])
 
     def near(self, entry: Int[Tensor, " n"], scene: Optional[Tensor]) -> tuple[Tensor, Tensor]:

@@ -17,9 +17,9 @@ from navsim_agents.scoring.scene_batch import SceneBatch
 
 def raw_progress(motion: Motion, centerline: Float[Tensor, "B M 2"]) -> Float[Tensor, "B N"]:
     """Way [m] of the centre along the centreline from the first state to the last, at least 0."""
-    ends = torch.stack((motion.center_x[..., [0, -1]], motion.center_y[..., [0, -1]]), dim=-1)  # [B, N, 2, 2]
-    start = project_on_polyline(ends[:, :1, 0], centerline)  # all trajectories start at the same state
-    return (project_on_polyline(ends[:, :, 1], centerline) - start).clamp(min=0.0)
+    first, last = (torch.stack((motion.center_x[..., step], motion.center_y[..., step]), dim=-1) for step in (0, -1))
+    start = project_on_polyline(first[:, :1], centerline)  # all trajectories start at the same state
+    return (project_on_polyline(last, centerline) - start).clamp(min=0.0)
 
 
 def normalized_progress(
@@ -60,7 +60,7 @@ def _is_near(motion: Motion, batch: SceneBatch, limit_m: float) -> Bool[Tensor, 
     points = torch.stack((x.flatten(), y.flatten()), dim=-1)
     near = torch.zeros(len(points), dtype=torch.bool, device=x.device)
     line = batch.index.centerline
-    for which, segments, _ in line.candidates(points[:, 0], points[:, 1], scene):
+    for which, segments, _ in line.candidates(x.flatten(), y.flatten(), scene):
         start, end = segments.split(2, dim=-1)
         near[which] = (squared_distance_to_segment(points[which], start, end) <= limit_m**2).any(0)
     return near.reshape(x.shape)
@@ -87,7 +87,8 @@ def project_on_polyline(
     length = torch.linalg.vector_norm(edge, dim=-1)
     direction = edge / torch.where(length > 0, length, 1.0)[..., None]
     # Along and across each segment by matrix products: [*batch, n, m - 1] each.
-    normal = torch.stack((-direction[..., 1], direction[..., 0]), dim=-1)
+    cos, sin = direction.unbind(-1)
+    normal = torch.stack((-sin, cos), dim=-1)
     along = points @ direction.transpose(-1, -2) - (start * direction).sum(-1)[..., None, :]
     across = points @ normal.transpose(-1, -2) - (start * normal).sum(-1)[..., None, :]
     beyond = along - torch.minimum(along.clamp(min=0.0), length[..., None, :])
@@ -96,6 +97,6 @@ def project_on_polyline(
     distance_sq = distance_sq.masked_fill_((length == 0)[..., None, :], float("inf"))
     nearest = distance_sq.argmin(-1, keepdim=True)
     covered = torch.cumsum(length, -1) - length
-    along = along.gather(-1, nearest)[..., 0].clamp(min=0.0)
-    nearest = nearest[..., 0]
+    along = along.gather(-1, nearest).squeeze(-1).clamp(min=0.0)
+    nearest = nearest.squeeze(-1)
     return covered.gather(-1, nearest) + torch.minimum(along, length.gather(-1, nearest))

@@ -160,7 +160,8 @@ def ahead_and_behind(
     metric: MetricConfig,
 ) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"]]:
     """Bearing of track centres from the rear axle below 30 and above 150 degrees; at the axle itself, neither."""
-    x, y = center[:, 0] - flat(motion.x, trajectory, step), center[:, 1] - flat(motion.y, trajectory, step)
+    x, y = center.unbind(-1)
+    x, y = x - flat(motion.x, trajectory, step), y - flat(motion.y, trajectory, step)
     along = x * flat(motion.cos, trajectory, step) + y * flat(motion.sin, trajectory, step)
     distance = torch.hypot(x, y)
     ahead = along > math.cos(math.radians(metric.ahead_angle_deg)) * distance
@@ -224,14 +225,15 @@ def _track_circles(batch: SceneBatch, metric: MetricConfig, num_steps: int) -> F
         window = slice(offset, offset + count)
         centers.append(torch.nn.functional.pad(batch.track_poses[:, :, window, POSITION], (0, 0, *missing)))
         seen.append(torch.nn.functional.pad(batch.track_valid[:, :, window], missing))
-    center, valid = torch.stack(centers), torch.stack(seen)[..., None]  # [J, B, K, S, 2]
-    low = center.masked_fill(~valid, float("inf")).amin(0)
-    high = center.masked_fill(~valid, -float("inf")).amax(0)
-    is_seen = valid.any(0)[..., 0]
+    center, valid = torch.stack(centers), torch.stack(seen)  # [J, B, K, S, 2] and [J, B, K, S]
+    low = center.masked_fill(~valid[..., None], float("inf")).amin(0)
+    high = center.masked_fill(~valid[..., None], -float("inf")).amax(0)
+    is_seen = valid.any(0)
     middle = torch.where(is_seen[..., None], (low + high) * 0.5, 0.0)
     spread = torch.where(is_seen, torch.linalg.vector_norm(high - low, dim=-1) * 0.5, 0.0)
     radius = spread + torch.linalg.vector_norm(batch.track_size * 0.5, dim=-1)[..., None]
     gap = (middle * middle).sum(-1) - radius * radius
     gap = torch.where(is_seen, gap, FAR_M2)
-    sides = (torch.ones_like(gap), gap, -2.0 * middle[..., 0], -2.0 * middle[..., 1], -2.0 * radius)
+    x, y = middle.unbind(-1)
+    sides = (torch.ones_like(gap), gap, -2.0 * x, -2.0 * y, -2.0 * radius)
     return torch.stack(sides, dim=-1).permute(0, 2, 3, 1)  # [B, S, 5, K]

@@ -36,7 +36,7 @@ class Motion:
     @staticmethod
     def of(states: Float[Tensor, "B N S 11"], vehicle: Float[Tensor, "B 4"]) -> Motion:
         """Motion of simulated states."""
-        x, y, heading, velocity_x, velocity_y = states[..., : State.ACCELERATION_X].unbind(-1)
+        x, y, heading = states[..., State.X], states[..., State.Y], states[..., State.HEADING]
         cos, sin = torch.cos(heading), torch.sin(heading)
         ahead = vehicle[:, None, None, Vehicle.REAR_AXLE_TO_CENTER]
         return Motion(
@@ -45,7 +45,7 @@ class Motion:
             heading=heading,
             cos=cos,
             sin=sin,
-            speed=torch.hypot(velocity_x, velocity_y),
+            speed=torch.hypot(states[..., State.VELOCITY_X], states[..., State.VELOCITY_Y]),
             center_x=x + ahead * cos,
             center_y=y + ahead * sin,
             half_size=vehicle[:, [Vehicle.HALF_LENGTH, Vehicle.HALF_WIDTH]],
@@ -142,10 +142,11 @@ def traffic_light(motion: Motion, batch: SceneBatch, areas: EgoAreas) -> Bool[Te
     scene = motion.scene_of(trajectory)
     lit = torch.nonzero(active.any(1)[scene, step])[:, 0]
     trajectory, step, scene = trajectory[lit], step[lit], scene[lit]
-    center = torch.stack((flat(motion.center_x, trajectory, step), flat(motion.center_y, trajectory, step)), dim=-1)
+    x, y = flat(motion.center_x, trajectory, step), flat(motion.center_y, trajectory, step)
+    center = torch.stack((x, y), dim=-1)
     direction = torch.stack((flat(motion.cos, trajectory, step), flat(motion.sin, trajectory, step)), dim=-1)
     lights = batch.index.lights
-    for which, segments, owner in lights.candidates(center[:, 0].double(), center[:, 1].double(), scene):
+    for which, segments, owner in lights.candidates(x.double(), y.double(), scene):
         red = active[scene[which], owner, step[which]]
         start, end = segments.to(center).split(2, dim=-1)
         half_size = motion.half_size[scene[which]]

@@ -104,22 +104,23 @@ def _propagate(
     config: TrackerConfig,
 ) -> tuple[list[Tensor], Tensor]:
     """The next state's columns, and the tangent of its steering angle; first-order lags, then one Euler step."""
-    x, y, heading, speed, _, lagged, _, steering, _, yaw_rate, _ = state
+    speed, heading, lagged = state[State.VELOCITY_X], state[State.HEADING], state[State.ACCELERATION_X]
     lagged = lagged + STEP_S / (STEP_S + config.acceleration_lag_s) * (acceleration - lagged)
     rate = rate * (STEP_S / (STEP_S + config.steering_lag_s))
-    x = x + speed * torch.cos(heading) * STEP_S
-    y = y + speed * torch.sin(heading) * STEP_S
+    x = state[State.X] + speed * torch.cos(heading) * STEP_S
+    y = state[State.Y] + speed * torch.sin(heading) * STEP_S
     heading = wrap(heading + speed * tan_steering / wheel_base * STEP_S)
     speed = speed + lagged * STEP_S
-    steering = (steering + rate * STEP_S).clamp(-config.max_steering_rad, config.max_steering_rad)
+    steering = (state[State.STEERING_ANGLE] + rate * STEP_S).clamp(-config.max_steering_rad, config.max_steering_rad)
     tan_steering = _tan(steering)
-    new_yaw_rate = speed * tan_steering / wheel_base
-    zero = torch.zeros_like(x)
-    yaw_acceleration = (new_yaw_rate - yaw_rate) / STEP_S
-    return (
-        [x, y, heading, speed, zero, lagged, zero, steering, rate, new_yaw_rate, yaw_acceleration],
-        tan_steering,
-    )
+    yaw_rate = speed * tan_steering / wheel_base
+    new = [torch.zeros_like(x)] * len(State)
+    new[State.X], new[State.Y], new[State.HEADING] = x, y, heading
+    new[State.VELOCITY_X], new[State.ACCELERATION_X] = speed, lagged
+    new[State.STEERING_ANGLE], new[State.STEERING_RATE] = steering, rate
+    new[State.ANGULAR_VELOCITY] = yaw_rate
+    new[State.ANGULAR_ACCELERATION] = (yaw_rate - state[State.ANGULAR_VELOCITY]) / STEP_S
+    return new, tan_steering
 
 
 class Polynomials(NamedTuple):
