@@ -39,7 +39,7 @@ def pack_scene(scene: ScoringScene, num_bytes: Optional[int] = None) -> UInt8[Te
         num_bytes: length of the record, zeros behind what the scene needs; None: :func:`packed_size` and no more.
 
     Raises:
-        SceneError: the scene needs more, or ``num_bytes`` is no multiple of 64.
+        SceneError: the scene needs more, or ``num_bytes`` is not a multiple of 64.
     """
     sections = sections_of(scene)
     offsets, size = place(sections)
@@ -72,7 +72,7 @@ def unpack_scenes(
     """A batch of packed scenes for plans of ``num_poses`` poses ``interval_s`` apart, on the device of ``packed``.
 
     The index is read in place, so ``packed`` must not change while the batch is used. The headers are copied to the
-    host, which tells the sizes; nothing else waits for the device.
+    host, which needs the sizes; nothing else waits for the device.
 
     Raises:
         SceneError: a row was not made by :func:`pack_scene`, or has fewer track columns than the metric looks at.

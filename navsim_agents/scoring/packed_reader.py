@@ -49,7 +49,7 @@ class PackedReader(Paddable):
         """Read the headers.
 
         Raises:
-            SceneError: the tensor cannot hold packed scenes, or a row is none.
+            SceneError: the tensor has the wrong shape for packed scenes, or a row is not a packed scene.
         """
         if packed.shape[0] == 0 or packed.shape[1] % ALIGNMENT or packed.shape[1] < 8 * HEADER_LENGTH:
             raise SceneError(
@@ -67,7 +67,7 @@ class PackedReader(Paddable):
             )
 
     def check(self, metric: MetricConfig) -> None:
-        """See :class:`Paddable`; whose scenes they are was checked when they were packed."""
+        """See :class:`Paddable`; the devkit of the scenes was checked when they were packed."""
         for row, head in enumerate(self.host):
             if head[Head.TRACKS] + head[Head.LIGHTS]:
                 refuse_too_few_columns(f"{row} of the batch", int(head[Head.COLUMNS]), metric)

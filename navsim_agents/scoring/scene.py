@@ -1,4 +1,4 @@
-"""One scoring scene: everything that both metrics need, without the devkit; and the index that is worked out from it.
+"""One scoring scene: everything that both metrics need, without the devkit; and the index that is built from it.
 
 A scene is kept as one ``.npz`` (schema 1) or as a record of a store; its fields stand in ``scene_fields``.
 """
@@ -91,10 +91,10 @@ class ScoringScene(SceneFields):
         return ScoringScene(**values)
 
     def to_arrays(self) -> dict[str, npt.NDArray]:
-        """The arrays of the contract; what has its default is left out."""
+        """The arrays of the contract; optional fields that have their default are left out."""
         values = {name: getattr(self, name) for name in FIELDS}
-        told = {name: value for name, value in values.items() if not _is_default(FIELDS[name], value)}
-        return {"schema_version": np.asarray(SCHEMA_VERSION), **{name: _to_array(told[name]) for name in told}}
+        arrays = {n: _to_array(value) for n, value in values.items() if not _is_default(FIELDS[n], value)}
+        return {"schema_version": np.asarray(SCHEMA_VERSION), **arrays}
 
     def save(self, path: Union[str, os.PathLike[str]]) -> None:
         """Write the scene, whole or not at all."""
@@ -124,7 +124,7 @@ def _from_array(row: SceneField, array: npt.NDArray) -> Any:
 
 
 def _is_default(row: SceneField, value: object) -> bool:
-    """Whether files leave the value out."""
+    """Whether the value is the default, which files leave out."""
     return row.is_optional and not isinstance(value, Tensor) and value == row.default
 
 

@@ -17,9 +17,9 @@ from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.scene import SceneIndex, ScoringScene
 from navsim_agents.scoring.scene_fields import (
     BATCHED,
+    MISSING_INPUTS,
     ORIGINAL,
     TORCH_DTYPES,
-    UNTOLD,
     Filler,
     Kind,
     SceneField,
@@ -37,7 +37,7 @@ class SceneBatch:
     filled by that field's row in ``scene_fields``.
     """
 
-    metric: MetricConfig  # the one that the scenes are fit for
+    metric: MetricConfig  # the one that the scenes were prepared for
     ego_pose: Float[Tensor, "B 3"]
     ego_state: Float[Tensor, "B 11"]
     vehicle: Float[Tensor, "B 4"]
@@ -113,7 +113,7 @@ def build_batch(
     """The scenes as a batch for ``metric`` and plans of ``num_poses`` poses ``interval_s`` apart.
 
     Raises:
-        SceneError: a scene is of a devkit or has fewer track columns than the metric can do with.
+        SceneError: a scene lacks fields that the metric reads, or has too few track columns for it.
     """
     scenes.check(metric)
     return SceneBatch(
@@ -153,7 +153,7 @@ def has_rows(row: SceneField) -> bool:
 
 
 def value_of(scene: SceneFields, row: SceneField) -> Tensor:
-    """The scene's tensor; where an older file lacks it, zeros of the sizes that the scene has, and none of others."""
+    """The scene's tensor; where an older file lacks it, zeros of the scene's sizes, and no row of another size."""
     value = getattr(scene, row.name)
     if isinstance(value, Tensor):
         return value
@@ -247,8 +247,8 @@ class LooseScenes(Paddable):
 
 
 def refuse_unknown_inputs(name: str, devkit: str, metric: MetricConfig) -> None:
-    """Raises SceneError where the metric reads what metric caches of ``devkit`` do not tell, in scene ``name``."""
-    if UNTOLD[devkit, metric.name]:
+    """Raises SceneError where the metric reads fields that scene ``name`` of ``devkit`` does not have."""
+    if MISSING_INPUTS[devkit, metric.name]:
         raise SceneError(
             f"scene {name} is of devkit v1.1, whose metric caches hold neither red lights nor the ego's history, but "
             f"{metric.name} reads both; choose metric=pdms, or export the scene from a metric cache of v2.2"

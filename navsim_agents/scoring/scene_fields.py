@@ -1,4 +1,4 @@
-"""A scoring scene described once: each field's name, shape, kind, unit and meaning, who knows it and who reads it.
+"""A scoring scene described once: each field's name, shape, kind, unit and meaning, who has it and who reads it.
 
 What a scene must keep (``scene_checks``), how it is stored (``scene``), put in a batch (``scene_batch``) and packed
 (``packed_layout``) follows from the table that is made here of :class:`SceneFields`. So a new field is one line of that
@@ -50,7 +50,7 @@ class Filler(Enum):
 
 
 class Counted(NamedTuple):
-    """What tells a named size: an axis of some field."""
+    """Where a named size is found: an axis of some field."""
 
     field: str
     axis: int = 0
@@ -71,14 +71,14 @@ SIZES: dict[str, tuple[str, Optional[Counted]]] = {  # a name and 1 is one more:
 
 @dataclass(frozen=True)
 class About:
-    """What a field's annotation does not tell."""
+    """What a field's annotation does not say."""
 
     what: str
     unit: str = ""
     size: str = ""  # the shape of texts
-    devkits: tuple[str, ...] = DEVKITS  # whose metric caches tell it
+    devkits: tuple[str, ...] = DEVKITS  # whose metric caches hold it
     metrics: tuple[str, ...] = METRIC_NAMES  # by which it is read
-    is_batched: bool = False  # held by batches and packed scenes; other fields count by what is worked out of them
+    is_batched: bool = False  # part of batches and packed scenes; other fields act through what is computed from them
     filler: Filler = Filler.ZEROS_BEHIND
     has_gaps: bool = False  # may be NaN where nothing is known; batches hold 0 there
     is_exact: bool = False  # float64 whatever the dtype of the batch
@@ -97,9 +97,9 @@ class SceneField:
     about: About
 
 
-def _about(what: str, unit: str = "", **told: Any) -> dict[str, About]:
+def _about(what: str, unit: str = "", **more: Any) -> dict[str, About]:
     """Metadata of a field, see :class:`About`."""
-    return {"about": About(what, unit, **told)}
+    return {"about": About(what, unit, **more)}
 
 
 _BATCHED: dict[str, Any] = {"is_batched": True}
@@ -181,32 +181,32 @@ def table_of(described: type[SceneFields]) -> dict[str, SceneField]:
     """The rows of a class of scenes by name, in its order; kinds and shapes are those of the annotations."""
     rows = {}
     for entry in fields(described):
-        found, told = _TENSOR.fullmatch(str(entry.type)), entry.metadata["about"]
-        shape = found["shape"] if found else told.size
+        found, about = _TENSOR.fullmatch(str(entry.type)), entry.metadata["about"]
+        shape = found["shape"] if found else about.size
         rows[entry.name] = SceneField(
             name=entry.name,
             kind=Kind(found["kind"] if found else entry.type),
             shape=tuple(int(size) if size.isdecimal() else size for size in shape.split()),
             is_optional=entry.default is not MISSING,
             default=None if entry.default is MISSING else entry.default,
-            about=told,
+            about=about,
         )
     return rows
 
 
-def is_untold(row: SceneField, devkit: str, metric: str) -> bool:
-    """Whether the metric reads what the devkit's metric caches do not tell."""
+def is_missing(row: SceneField, devkit: str, metric: str) -> bool:
+    """Whether the metric reads the field, but the devkit's metric caches do not hold it."""
     return metric in row.about.metrics and devkit not in row.about.devkits
 
 
 FIELDS = table_of(SceneFields)
 BATCHED = {name: row for name, row in FIELDS.items() if row.about.is_batched}
-UNTOLD = {
-    (devkit, metric): [name for name, row in FIELDS.items() if is_untold(row, devkit, metric)]
+MISSING_INPUTS = {
+    (devkit, metric): [name for name, row in FIELDS.items() if is_missing(row, devkit, metric)]
     for devkit in DEVKITS
     for metric in METRIC_NAMES
 }
-"""(devkit, metric) → such fields."""
+"""(devkit, metric) → the fields that are missing."""
 
 
 def named_sizes(values: Mapping[str, Any]) -> dict[str, Optional[int]]:

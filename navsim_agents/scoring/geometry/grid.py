@@ -136,8 +136,8 @@ def ranks(counts: IntArray) -> IntArray:
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of B scenes. Each has an entry: 0 for cells that nothing is near, up to ``plain`` for such as have no items
-    but differ otherwise, and from there on one entry a cell with a range of items.
+    """Cells of B scenes. Each has an entry: 0 for cells that nothing is near, up to ``plain`` for cells without
+    items that differ otherwise, and above that one entry for each cell with a range of items.
     """
 
     origin: Float[Tensor, "B 2"]
@@ -253,7 +253,7 @@ class NearSegments:
     def candidates(
         self, x: Float[Tensor, " n"], y: Float[Tensor, " n"], scene: Optional[Int[Tensor, " n"]]
     ) -> Iterator[tuple[Int[Tensor, " m"], Float[Tensor, "c m 4"], Int[Tensor, "c m"]]]:
-        """Groups of (which points, segments near each, their owners); all within the margin of a point come up once."""
+        """Groups of (which points, segments near each, their owners); each within a point's margin is there once."""
         near, number = self.cells.near(self.cells.at(x, y, scene), scene)
         scene = None if scene is None else scene[near]
         for which, segment in self.cells.groups(number, scene):

@@ -1,7 +1,7 @@
 """The rules that measure against the centreline: progress along it, and lane keeping (0/1).
 
-Progress is in metres and against PDM-Closed. Lanes are kept by not driving 2 s on end away from the centreline outside
-intersections.
+Progress is in metres and against PDM-Closed. A lane is kept unless the ego is away from the centreline for 2 s
+without a break, outside intersections.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from navsim_agents.scoring.scene_batch import SceneBatch
 
 
 def raw_progress(motion: Motion, centerline: Float[Tensor, "B M 2"]) -> Float[Tensor, "B N"]:
-    """Way [m] of the centre along the centreline from the first state to the last, at least 0."""
+    """Distance [m] that the centre moves along the centreline from the first state to the last, at least 0."""
     first, last = (torch.stack((motion.center_x[..., step], motion.center_y[..., step]), dim=-1) for step in (0, -1))
     start = project_on_polyline(first[:, :1], centerline)  # all trajectories start at the same state
     return (project_on_polyline(last, centerline) - start).clamp(min=0.0)

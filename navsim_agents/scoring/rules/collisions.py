@@ -3,9 +3,9 @@
 No at-fault collision (1, 1/2, 0): per track, the first state whose ego box touches it decides. Time to collision (0/1):
 at constant velocity, the next 0.9 s meet no track ahead, or beside when cutting in.
 
-Meetings are looked for now and a little ahead. Far pairs are pruned in one matrix product per step: an ego box swept
-over the look-ahead and a track over the same times each fit a circle, and the squared gap between circles is bilinear
-in quantities of one side.
+Meetings are looked for at the state itself and a little ahead of it. Far pairs are pruned in one matrix product per
+step: an ego box swept over the look-ahead and a track over the same times each fit a circle, and the squared gap
+between circles is bilinear in quantities of one side.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from navsim_agents.scoring.geometry.boxes import boxes_intersect, segment_inters
 from navsim_agents.scoring.rules.ego import EgoAreas, Motion, flat, in_intersection
 from navsim_agents.scoring.scene_batch import SceneBatch
 
-OBJECT_SCORE = 0.5  # at fault with something that is no vehicle, pedestrian or bicycle
+OBJECT_SCORE = 0.5  # at fault with something that is not a vehicle, pedestrian or bicycle
 # The prune lets pairs through whose squared gap [m^2] is within rounding of zero.
 PRUNE_SLACK_M2 = 0.1
 PRUNE_RELATIVE_SLACK = 4e-7

@@ -34,7 +34,7 @@ MAX_INTERVAL_S = 0.55  # the devkit compares no frames that are further apart
 
 @dataclass(frozen=True)
 class Filter:
-    """A Savitzky-Golay filter before it meets a number of samples."""
+    """A Savitzky-Golay filter for any number of samples."""
 
     window: int
     order: int = 2
@@ -174,7 +174,7 @@ def center_acceleration(states: Float[Tensor, "B N n 11"], vehicle: Float[Tensor
 
 
 def unwrap_headings(headings: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
-    """The same headings without jumps of a turn (rad)."""
+    """The same headings without jumps of a full turn (rad)."""
     turns = torch.round(torch.diff(headings) / (2.0 * math.pi)).cumsum(-1)
     return headings - 2.0 * math.pi * torch.nn.functional.pad(turns, (1, 0))
 

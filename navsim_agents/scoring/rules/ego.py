@@ -114,7 +114,7 @@ def drivable_area(areas: EgoAreas) -> Bool[Tensor, "B N"]:
 
 
 def driving_direction(motion: Motion, areas: EgoAreas, metric: MetricConfig) -> Float[Tensor, "B N"]:
-    """1, 1/2 or 0 by the longest way [m] of the centre outside the lanes of the route within one second."""
+    """1, 1/2 or 0 by the longest distance [m] that the centre moves within one second outside the route's lanes."""
     steps = torch.hypot(torch.diff(motion.center_x), torch.diff(motion.center_y))
     counts = areas.oncoming[..., 1:]
     if metric.intersection_excuses_direction:
