@@ -21,7 +21,8 @@ import torch
 from hydra import compose, initialize_config_module
 from tqdm import tqdm
 
-from navsim_agents.data.types import NUM_HISTORY_FRAMES, AgentInput, Camera, Cameras, EgoStatus
+from navsim_agents.common.conventions import NUM_HISTORY_FRAMES
+from navsim_agents.data.types import AgentInput, Camera, Cameras, EgoStatus
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.world.camera.calibration import default_cameras
 

@@ -23,7 +23,7 @@ from navsim_agents.poses import FloatArray
 from navsim_agents.scoring import ScoringScene, epdms, excuse_by_human, extended_comfort, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT, SCORE
 from navsim_agents.scoring.config import EPDMS
-from navsim_agents.scoring.rules.extended_comfort import MAX_INTERVAL_S
+from navsim_agents.scoring.rules.comfort import MAX_INTERVAL_S
 from training.sources import SceneSource
 
 SCENES_AT_ONCE = 16

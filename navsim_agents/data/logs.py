@@ -12,16 +12,10 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from navsim_agents.common.conventions import FRONT_CAMERA
+from navsim_agents.common.conventions import CAMERA_NAMES, FRONT_CAMERA, NUM_FUTURE_FRAMES, NUM_HISTORY_FRAMES
 from navsim_agents.data.restricted_pickle import load_plain_file
 from navsim_agents.data.scene import LogFrame, Scene
-from navsim_agents.data.types import (
-    CAMERA_NAMES,
-    NUM_FUTURE_FRAMES,
-    NUM_HISTORY_FRAMES,
-    AgentInput,
-    SceneMetadata,
-)
+from navsim_agents.data.types import AgentInput, SceneMetadata
 from navsim_agents.errors import InputError, WorldDataError
 
 Sensors = Union[Sequence[str], Mapping[str, Sequence[int]]]

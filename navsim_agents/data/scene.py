@@ -16,15 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from navsim_agents.data.types import (
-    CAMERA_NAMES,
-    AgentInput,
-    Camera,
-    Cameras,
-    EgoStatus,
-    SceneMetadata,
-    Trajectory,
-)
+from navsim_agents.common.conventions import CAMERA_NAMES
+from navsim_agents.data.types import AgentInput, Camera, Cameras, EgoStatus, SceneMetadata, Trajectory
 from navsim_agents.errors import InputError, WorldDataError
 from navsim_agents.poses import FloatArray, poses_to_local
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
+from navsim_agents.common.conventions import NUM_FUTURE_FRAMES, NUM_HISTORY_FRAMES
 from navsim_agents.data.logs import split_into_scenes
 from navsim_agents.data.names import load_yaml, quote_hint, read_names
 from navsim_agents.data.scene import LogFrame
-from navsim_agents.data.types import NUM_FUTURE_FRAMES, NUM_HISTORY_FRAMES
 from navsim_agents.errors import InputError
 
 NAME_KEYS = ("log_names", "tokens")

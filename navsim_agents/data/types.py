@@ -13,11 +13,6 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
-from navsim_agents.common.conventions import CAMERA_NAMES as CAMERA_NAMES
-from navsim_agents.common.conventions import DRIVING_COMMANDS as DRIVING_COMMANDS
-from navsim_agents.common.conventions import FRAME_INTERVAL_S as FRAME_INTERVAL_S
-from navsim_agents.common.conventions import NUM_FUTURE_FRAMES as NUM_FUTURE_FRAMES
-from navsim_agents.common.conventions import NUM_HISTORY_FRAMES as NUM_HISTORY_FRAMES
 from navsim_agents.common.conventions import POSE_INTERVAL_S
 
 

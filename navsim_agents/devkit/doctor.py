@@ -15,11 +15,10 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
-from navsim_agents.common.conventions import FRONT_CAMERA, NUM_STEPS
+from navsim_agents.common.conventions import CAMERA_NAMES, FRONT_CAMERA, NUM_HISTORY_FRAMES, NUM_STEPS, STEP_S
 from navsim_agents.data.names import YAML_SUFFIXES
 from navsim_agents.data.pictures import PictureCheck
 from navsim_agents.data.scene_filter import EVERY_FRAME, SceneFilter, read_scene_filter
-from navsim_agents.data.types import CAMERA_NAMES, NUM_HISTORY_FRAMES
 from navsim_agents.devkit.data_health import PictureQuery, check_metric_cache, check_splits
 from navsim_agents.devkit.environment import DEVKIT_ROOT, check_devkit_root, check_environment
 from navsim_agents.devkit.finding import Finding
@@ -27,7 +26,7 @@ from navsim_agents.devkit.hydra_check import check_configs
 from navsim_agents.devkit.splits import FILTER_FOLDER, SPLIT_FOLDER, find_split
 from navsim_agents.devkit.variant import INSTALLATION_PAGE, Host, Variant, detect_host
 from navsim_agents.errors import DevkitError, NavsimDriveJepaError
-from navsim_agents.scoring.config import STEP_S, TrackerConfig
+from navsim_agents.scoring.config import TrackerConfig
 
 DISTRIBUTIONS = {  # and the package that each brings
     "torch": "torch",

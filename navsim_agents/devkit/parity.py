@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from navsim_agents.common.conventions import STEP_S
 from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.devkit.metric_cache import cache_variant, scoring_scene_of
 from navsim_agents.devkit.parity_plans import parity_plans
@@ -17,7 +18,7 @@ from navsim_agents.poses import poses_to_local, wrap_angle
 from navsim_agents.scoring import Scores, ScoringScene, extended_comfort, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT, SCORE
 from navsim_agents.scoring.axes import POSE, State
-from navsim_agents.scoring.config import METRICS, STEP_S
+from navsim_agents.scoring.config import METRICS
 
 FloatArray = npt.NDArray[np.float64]
 

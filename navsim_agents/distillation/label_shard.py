@@ -1,4 +1,4 @@
-"""One shard: the labels of some scenes in one file that is there whole or not at all.
+"""One shard: the labels of some scenes in one file that is complete or absent.
 
 The file is a prefix (length and CRC-32 of the header), the header (JSON, padded with spaces), and one record a scene,
 each with its CRC-32 in the header. Equal content gives equal bytes: no time, no name of the machine.
@@ -53,7 +53,7 @@ class ShardHeader:
 
 
 def write_shard(path: Path, content: ShardContent, stamp_crc32: int) -> None:
-    """Write the shard whole or not at all; what interrupted runs left of it goes."""
+    """Write the shard completely or not at all; what interrupted runs left of it is removed."""
     remove_leftovers(path.parent, path.name, FORMER_LEFTOVERS.format(path.name))  # a shard has one writer at a time
     tokens = sorted(content.records)
     header = {

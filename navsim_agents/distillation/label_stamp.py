@@ -1,4 +1,4 @@
-"""What the labels of a store are: whose rules, which vocabulary, which numbers; written once, compared ever after."""
+"""What the labels of a store are: whose rules, which vocabulary, which numbers; written once, compared at every run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LabelStamp:
     store_version: int = STORE_VERSION
 
     def __post_init__(self) -> None:
-        """Raises LabelError where a size is not positive, or metric or threshold are none."""
+        """Raises LabelError where a size is not positive, or metric or threshold is not valid."""
         for name in ("num_trajectories", "num_scenes", "shard_size"):
             if getattr(self, name) < 1:
                 raise LabelError(f"{name} is {getattr(self, name)}, but a label store needs 1 or more; raise it")
@@ -58,7 +58,7 @@ class LabelStamp:
 
     @staticmethod
     def from_json(text: str) -> LabelStamp:
-        """Raises LabelError where the text is no stamp, or one of another version."""
+        """Raises LabelError where the text is not a stamp, or is of another version."""
         try:
             found = json.loads(text)
         except ValueError as error:
@@ -73,7 +73,7 @@ class LabelStamp:
         return LabelStamp(**found)
 
     def differences(self, other: LabelStamp) -> list[str]:
-        """Where ``other`` differs, in words."""
+        """A phrase for each field in which ``other`` differs."""
         mine, theirs = asdict(self), asdict(other)
         return [f"{name}: {mine[name]} there, {theirs[name]} now" for name in mine if mine[name] != theirs[name]]
 

@@ -46,7 +46,7 @@ class LabelStore:
         """Open the labels of ``vocabulary`` and ``metric`` (None: whichever they are).
 
         Raises:
-            LabelError: no store, labels of another vocabulary or metric, a damaged header, or shards that are still
+            LabelError: not a store, labels of another vocabulary or metric, a damaged header, or shards that are still
                 missing (unless ``allow_incomplete``).
         """
         folder = Path(path)
@@ -57,7 +57,7 @@ class LabelStore:
         if len(shards) < stamp.num_shards and not allow_incomplete:
             raise LabelError(
                 f"{folder} has {len(shards)} of {stamp.num_shards} shards, but labels are read when all are there; "
-                "run the same drive-jepa score-vocabulary again, which goes on where it stopped"
+                "run the same drive-jepa score-vocabulary again, which continues where it stopped"
             )
         return LabelStore(folder, stamp, shards)
 
@@ -103,7 +103,7 @@ class LabelStore:
         return self.layout.is_teacher(self._record(token))
 
     def verify(self) -> list[str]:
-        """Read every byte; what is wrong, in words."""
+        """Read every byte; a sentence for each fault."""
         wrong = []
         for shard in sorted(self._shards):
             try:
@@ -144,7 +144,7 @@ def shard_path(folder: Path, shard: int) -> Path:
 
 
 def read_stamp(folder: Path) -> LabelStamp:
-    """Raises LabelError where the folder is no label store."""
+    """Raises LabelError where the folder is not a label store."""
     way_out = f"{folder} is not a label store; make one with drive-jepa score-vocabulary"
     text = read_text(folder / STAMP_FILE, LabelError, way_out)
     try:

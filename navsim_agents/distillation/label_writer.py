@@ -1,4 +1,4 @@
-"""Makes a label store shard by shard; whoever goes on after an interruption ends with the same bytes."""
+"""Makes a label store shard by shard; a run that resumes after an interruption ends with the same bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["LabelStoreWriter", "ShardContent", "ShardPlan"]
 
 SCENES_HINT = (
     ". scenes_digest differs where scenes were added or exported anew, so that their labels may be others, and where "
-    "the store was begun by a release that noted the tokens alone; a complete store can still be trained with"
+    "the store was begun by a release that recorded the tokens alone; a complete store can still be used for training"
 )
 
 
@@ -68,7 +68,7 @@ class LabelStoreWriter:
         tokens: Iterable[str],
         checksums: Optional[Mapping[str, int]] = None,
     ) -> None:
-        """Begin a store, or go on with one; tokens and checksums are those that the stamp was made of.
+        """Begin a store or resume one; tokens and checksums are those that the stamp was made of.
 
         Raises:
             LabelError: the folder holds labels with another stamp, or the scenes are not those of the stamp.

@@ -1,7 +1,7 @@
 """Pseudo-teachers: vocabulary trajectories of a scene that the simulator scores at least ``threshold``.
 
 Paper section 3 (multimodal trajectory distillation). The released code keeps at most 256 of them at random per scene
-and draws N_pseudo without replacement anew for every refinement stage; scenes with fewer give all that they have, and
+and draws N_pseudo without replacement, again for every refinement stage; scenes with fewer give all of theirs, and
 scenes without any contribute nothing.
 """
 

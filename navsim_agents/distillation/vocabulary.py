@@ -56,7 +56,7 @@ class Vocabulary:
         """The form that planners use: ``num_poses`` poses, the first one ``interval_s`` after t0.
 
         Raises:
-            LabelError: the interval is no multiple of 0.1 s, or the poses reach beyond 4 s.
+            LabelError: the interval is not a multiple of 0.1 s, or the poses reach beyond 4 s.
         """
         stride = round(interval_s / STEP_S)
         if stride < 1 or abs(stride * STEP_S - interval_s) > TOLERANCE_S or not 0 < num_poses * stride <= NUM_STEPS:
@@ -71,7 +71,7 @@ def load_vocabulary(path: PathLike) -> Vocabulary:
     """Read a .npy, ours or the public one.
 
     Raises:
-        LabelError: no readable .npy, or its shape, type or numbers are not a vocabulary's.
+        LabelError: the file is not a readable .npy, or its shape, type or numbers are not a vocabulary's.
     """
     try:
         poses = np.load(path, allow_pickle=False)

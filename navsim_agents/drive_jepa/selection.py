@@ -16,9 +16,9 @@ from navsim_agents.common.conventions import EGO_MEASURES_M, FRAME_INTERVAL_S, N
 from navsim_agents.models.proposals import EGO_MOTION
 from navsim_agents.scoring.axes import MOTION, State
 from navsim_agents.scoring.config import EPDMS
-from navsim_agents.scoring.rules.extended_comfort import MAX_INTERVAL_S, extended_comfort
+from navsim_agents.scoring.rules.comfort import MAX_INTERVAL_S, extended_comfort
 from navsim_agents.scoring.simulation.reference import exact_times_us, reference_poses
-from navsim_agents.scoring.simulation.simulate import simulate
+from navsim_agents.scoring.simulation.tracker import simulate
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from navsim_agents.scoring.aggregate import epdms, excuse_by_human
 from navsim_agents.scoring.packed import pack_scene, packed_size, unpack_scenes
 from navsim_agents.scoring.packed_text import PackedText, stack_texts
-from navsim_agents.scoring.rules.extended_comfort import extended_comfort, plan_difference
+from navsim_agents.scoring.rules.comfort import extended_comfort, plan_difference
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_store import SceneStore, SceneStoreWriter, merge_stores
 from navsim_agents.scoring.score import Scores, score_batch, score_scenes, score_trajectories

@@ -22,7 +22,7 @@ class State(IntEnum):
 
 
 MOTION = [State.VELOCITY_X, State.VELOCITY_Y, State.ACCELERATION_X, State.ACCELERATION_Y]
-"""What logs tell of a state beside its pose; an index into its columns."""
+"""What logs say about a state besides its pose; an index into its columns."""
 POSITION = slice(State.X, State.Y + 1)
 """Columns x and y of poses and states."""
 POSE = slice(State.X, State.HEADING + 1)

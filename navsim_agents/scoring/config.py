@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
-from navsim_agents.common.conventions import HORIZON_S as HORIZON_S
-from navsim_agents.common.conventions import NUM_STATES as NUM_STATES
-from navsim_agents.common.conventions import STEP_S as STEP_S
+from navsim_agents.common.conventions import EPDMS_NAME, NUM_STATES, PDMS_NAME
 
 
 @dataclass(frozen=True)

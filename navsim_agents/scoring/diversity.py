@@ -43,8 +43,8 @@ def corridors(polylines: Float[Tensor, "N T 2"]) -> Bool[Tensor, "N cells"]:
     corner = torch.floor((torch.minimum(start, start + step) - CORRIDOR_HALF_WIDTH_M - lowest) / CELL_M)
     reach = int(torch.ceil((step.abs().max() + 2.0 * CORRIDOR_HALF_WIDTH_M) / CELL_M)) + 1
     offsets = torch.arange(reach, device=polylines.device, dtype=polylines.dtype)
-    column, row = (corner[..., axis, None] + offsets for axis in (0, 1))  # [N, T - 1, reach]
-    x, y = (lowest[axis] + (cell + 0.5) * CELL_M for axis, cell in ((0, column), (1, row)))
+    column, row = (low[..., None] + offsets for low in corner.unbind(-1))  # [N, T - 1, reach]
+    x, y = (low + (cell + 0.5) * CELL_M for low, cell in zip(lowest, (column, row)))
     near = _is_near(x, y, start, step)
     number = row.long()[..., :, None] * int(column.max() + 2) + column.long()[..., None, :]
     polyline = torch.arange(len(polylines), device=polylines.device)[:, None, None, None].expand_as(near)
@@ -62,8 +62,8 @@ def _is_near(
 ) -> Bool[Tensor, "N segments rows columns"]:
     """Whether the points (x, y) of each segment's patch lie within the corridor; one of no length is a point."""
     length = step.square().sum(-1).clamp(min=torch.finfo(step.dtype).tiny)[..., None]
-    along, across = step[..., :1], step[..., 1:]
-    x, y = x - start[..., :1], y - start[..., 1:]
+    (start_x, start_y), (along, across) = start.split(1, dim=-1), step.split(1, dim=-1)
+    x, y = x - start_x, y - start_y
     share = ((x * along / length)[..., None, :] + (y * across / length)[..., :, None]).clamp(0.0, 1.0)
     x = x[..., None, :] - share * along[..., None]
     y = y[..., :, None] - share * across[..., None]

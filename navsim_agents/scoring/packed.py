@@ -11,7 +11,15 @@ from torch import Tensor
 
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.errors import SceneError
-from navsim_agents.scoring.packed_layout import ALIGNMENT, HEADER_LENGTH, SECTIONS_AT, header_of, place, sections_of
+from navsim_agents.scoring.packed_layout import (
+    ALIGNMENT,
+    HEADER_LENGTH,
+    SECTIONS_AT,
+    OfSection,
+    header_of,
+    place,
+    sections_of,
+)
 from navsim_agents.scoring.packed_reader import PackedReader
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch, build_batch
@@ -31,7 +39,7 @@ def pack_scene(scene: ScoringScene, num_bytes: Optional[int] = None) -> UInt8[Te
         num_bytes: length of the record, zeros behind what the scene needs; None: :func:`packed_size` and no more.
 
     Raises:
-        SceneError: the scene needs more, or ``num_bytes`` is no multiple of 64.
+        SceneError: the scene needs more, or ``num_bytes`` is not a multiple of 64.
     """
     sections = sections_of(scene)
     offsets, size = place(sections)
@@ -45,8 +53,9 @@ def pack_scene(scene: ScoringScene, num_bytes: Optional[int] = None) -> UInt8[Te
         )
     packed = np.zeros(num_bytes, dtype=np.uint8)
     header = header_of(scene)
-    header[SECTIONS_AT::2] = offsets
-    header[SECTIONS_AT + 1 :: 2] = [array.size for array in sections.values()]
+    about_sections = header[SECTIONS_AT:].reshape(-1, len(OfSection))
+    about_sections[:, OfSection.OFFSET] = offsets
+    about_sections[:, OfSection.LENGTH] = [array.size for array in sections.values()]
     packed[: 8 * HEADER_LENGTH] = header.view(np.uint8)
     for offset, array in zip(offsets, sections.values()):
         packed[offset : offset + array.nbytes] = array.view(np.uint8)
@@ -63,7 +72,7 @@ def unpack_scenes(
     """A batch of packed scenes for plans of ``num_poses`` poses ``interval_s`` apart, on the device of ``packed``.
 
     The index is read in place, so ``packed`` must not change while the batch is used. The headers are copied to the
-    host, which tells the sizes; nothing else waits for the device.
+    host, which needs the sizes; nothing else waits for the device.
 
     Raises:
         SceneError: a row was not made by :func:`pack_scene`, or has fewer track columns than the metric looks at.

@@ -2,6 +2,8 @@
 
 A record (little-endian) is a header of int64 (:class:`Head`, knots, samples, shapes of the grids, then for each section
 its offset [bytes] and number of elements), and the sections, aligned so that a batch of records can be read in place.
+Which sections there are follows from the fields that batches hold (``scene_fields``): those that have one shape in all
+scenes lie together in ``numbers``, each of the others is a section, widest elements first.
 """
 
 from __future__ import annotations
@@ -12,16 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
-from navsim_agents.scoring.axes import POSE
-from navsim_agents.scoring.config import METRICS, NUM_STATES
-from navsim_agents.scoring.geometry.cells import Cells
-from navsim_agents.scoring.geometry.near_segments import NearSegments
+from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, POSE_INTERVAL_S
+from navsim_agents.scoring.config import METRICS
+from navsim_agents.scoring.geometry.grid import Cells, NearSegments
 from navsim_agents.scoring.scene import ScoringScene
-from navsim_agents.scoring.scene_batch import plan_times_us, sample_times_of
-from navsim_agents.scoring.scene_fields import ORIGINAL
+from navsim_agents.scoring.scene_batch import has_rows, plan_times_us, sample_times_of, value_of
+from navsim_agents.scoring.scene_fields import BATCHED, ORIGINAL, Kind, SceneField
 
-MAGIC = 0x3143534A44  # "DJSC1"
+MAGIC = 0x3143534A44  # "DJSC1"; another number whenever a section is added or moves
 ALIGNMENT = 64  # bytes; a multiple of the longest row, an edge
 COLUMNS = max(metric.track_steps for metric in METRICS.values())
 GRIDS = ("areas", "centerline", "lights")
@@ -44,27 +44,54 @@ class Head(IntEnum):
     WORDS = 10
 
 
+class OfGrid(IntEnum):
+    """Columns of the header for each grid."""
+
+    COLUMNS = 0
+    ROWS = 1
+    PLAIN = 2  # entries of cells without items
+
+
+class OfSection(IntEnum):
+    """Columns of the header for each section."""
+
+    OFFSET = 0  # bytes
+    LENGTH = 1  # elements
+
+
 KNOTS_AT = len(Head)
 SAMPLES_AT = KNOTS_AT + NUM_POSES + 1
-SHAPES_AT = SAMPLES_AT + NUM_STATES  # columns, rows and plain entries of each grid
-SECTIONS_AT = SHAPES_AT + 3 * len(GRIDS)
+SHAPES_AT = SAMPLES_AT + NUM_STATES
+SECTIONS_AT = SHAPES_AT + len(OfGrid) * len(GRIDS)
+
+
+def _shape_of_row(row: SceneField) -> tuple[int, ...]:
+    """What is packed of a field: its one shape, or that of one of its rows."""
+    shape = [COLUMNS if size == "T" else size for size in (row.shape[1:] if has_rows(row) else row.shape)]
+    if row.about.columns is not None:
+        shape[-1] = len(range(*row.about.columns.indices(int(shape[-1]))))
+    return tuple(int(size) for size in shape)
+
+
 NUMBERS: dict[str, tuple[int, ...]] = {  # the section of float64 whose count is fixed
-    "ego_pose": (3,),
-    "ego_state": (11,),
-    "vehicle": (4,),
-    "human_trajectory": (NUM_POSES, 3),
-    "pdm_trajectory": (NUM_STATES, 3),
+    **{name: _shape_of_row(row) for name, row in BATCHED.items() if not has_rows(row)},
     "origins": (len(GRIDS), 2),
     "inverse_sizes": (len(GRIDS),),
 }
+WIDEST_FIRST = (Kind.FLOAT, Kind.INT, Kind.BOOL)
+ROWS: dict[str, tuple[int, ...]] = {  # sections with some rows a scene, and the shape of a row
+    name: _shape_of_row(row)
+    for kind in WIDEST_FIRST
+    for name, row in BATCHED.items()
+    if has_rows(row) and row.kind is kind
+}
 SECTIONS = (
-    *("numbers", "history_states", "centerline", "track_size", "track_speed", "track_poses", "track_is_agent"),
-    *("collided_track", "track_valid", "red_light_active", "patterns", "layers", "light_bits"),
+    *("numbers", *ROWS, "patterns", "layers", "light_bits"),
     *("areas.cell_pattern", "areas.edges", "areas.edge_pattern"),
     *(f"{grid}.{part}" for grid in GRIDS[1:] for part in ("segments", "owner")),
     *(f"{grid}.{part}" for grid in GRIDS for part in ("entry", "first", "item")),
 )
-HEADER_LENGTH = SECTIONS_AT + 2 * len(SECTIONS)
+HEADER_LENGTH = SECTIONS_AT + len(OfSection) * len(SECTIONS)
 
 
 def header_of(scene: ScoringScene) -> npt.NDArray[np.int64]:
@@ -98,26 +125,14 @@ def header_of(scene: ScoringScene) -> npt.NDArray[np.int64]:
 def sections_of(scene: ScoringScene) -> dict[str, npt.NDArray]:
     """All sections in order."""
     index, grids = scene.index, grids_of(scene)
-    numbers = {
-        "ego_pose": scene.ego_pose,
-        "ego_state": scene.ego_state,
-        "vehicle": scene.vehicle,
-        "human_trajectory": scene.human_trajectory.nan_to_num(),
-        "pdm_trajectory": scene.pdm_trajectory[:, POSE],
+    fields = {name: _packed_value(scene, row) for name, row in BATCHED.items()}
+    grid_numbers = {
         "origins": torch.cat([grids[name].origin for name in GRIDS]),
         "inverse_sizes": torch.cat([grids[name].inverse_size for name in GRIDS]),
     }
     found = {
-        "numbers": np.concatenate([_flat(numbers[name]) for name in NUMBERS]),
-        "history_states": scene.history_states,
-        "centerline": scene.centerline,
-        "track_size": scene.track_size,
-        "track_speed": scene.track_speed,
-        "track_poses": np.nan_to_num(_columns(scene.track_poses.cpu().numpy())),
-        "track_is_agent": scene.track_is_agent,
-        "collided_track": scene.collided_track,
-        "track_valid": _columns(scene.track_valid.cpu().numpy()),
-        "red_light_active": _columns(scene.red_light_active.cpu().numpy()),
+        "numbers": np.concatenate([_flat({**fields, **grid_numbers}[name]) for name in NUMBERS]),
+        **{name: fields[name] for name in ROWS},
         "patterns": index.areas.patterns,
         "layers": np.concatenate([getattr(index, layer).cpu().numpy() for layer in LAYERS]),
         "light_bits": index.light_bits,
@@ -147,10 +162,15 @@ def grids_of(scene: ScoringScene) -> dict[str, Cells]:
     return {name: getattr(scene.index, name).cells for name in GRIDS}
 
 
-def _columns(values: npt.NDArray) -> npt.NDArray:
-    """Track columns cut or padded (with zeros) to as many as any metric looks at."""
-    cut = values[:, :COLUMNS]
-    return np.pad(cut, ((0, 0), (0, COLUMNS - cut.shape[1]), *((0, 0),) * (cut.ndim - 2)))
+def _packed_value(scene: ScoringScene, row: SceneField) -> npt.NDArray:
+    """A field as it is packed: with 0 in its gaps, and with as many track columns as any metric looks at."""
+    values = value_of(scene, row).cpu().numpy()
+    if row.about.columns is not None:
+        values = values[..., row.about.columns]
+    if row.shape[1:2] == ("T",):
+        values = values[:, :COLUMNS]
+        values = np.pad(values, ((0, 0), (0, COLUMNS - values.shape[1]), *((0, 0),) * (values.ndim - 2)))
+    return np.nan_to_num(values) if row.about.has_gaps else values
 
 
 def _flat(values: object) -> npt.NDArray:

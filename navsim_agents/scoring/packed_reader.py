@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -13,63 +13,33 @@ from torch import Tensor
 
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.errors import SceneError
-from navsim_agents.scoring.axes import State
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.geometry.areas import Areas
-from navsim_agents.scoring.geometry.cells import Cells
-from navsim_agents.scoring.geometry.near_segments import NearSegments
-from navsim_agents.scoring.geometry.table import Table
+from navsim_agents.scoring.geometry.grid import Cells, NearSegments, Table
 from navsim_agents.scoring.packed_layout import (
     ALIGNMENT,
-    COLUMNS,
     GRIDS,
     HEADER_LENGTH,
     KNOTS_AT,
     LAYERS,
     MAGIC,
     NUMBERS,
+    ROWS,
     SAMPLES_AT,
     SECTIONS,
     SECTIONS_AT,
     SHAPES_AT,
     Head,
+    OfGrid,
+    OfSection,
 )
+from navsim_agents.scoring.scene import SceneIndex
 from navsim_agents.scoring.scene_batch import (
     Paddable,
     plan_times_us,
     refuse_too_few_columns,
 )
-from navsim_agents.scoring.scene_index import SceneIndex
-
-
-class Rows(NamedTuple):
-    """A section with some rows a scene."""
-
-    section: str
-    counted_by: Head  # column of the header with the number of rows
-    shape: tuple[int, ...]  # of a row
-    dtype: torch.dtype
-
-    @property
-    def width(self) -> int:
-        """Elements of a row."""
-        return math.prod(self.shape)
-
-
-ROWS = {
-    rows.section: rows
-    for rows in (
-        Rows("history_states", Head.HISTORY, (len(State),), torch.float64),
-        Rows("centerline", Head.CENTERLINE, (2,), torch.float64),
-        Rows("track_size", Head.TRACKS, (2,), torch.float64),
-        Rows("track_speed", Head.TRACKS, (), torch.float64),
-        Rows("track_is_agent", Head.TRACKS, (), torch.bool),
-        Rows("collided_track", Head.TRACKS, (), torch.bool),
-        Rows("track_poses", Head.TRACKS, (COLUMNS, 3), torch.float64),
-        Rows("track_valid", Head.TRACKS, (COLUMNS,), torch.bool),
-        Rows("red_light_active", Head.LIGHTS, (COLUMNS,), torch.bool),
-    )
-}
+from navsim_agents.scoring.scene_fields import TORCH_DTYPES, SceneField
 
 
 class PackedReader(Paddable):
@@ -79,7 +49,7 @@ class PackedReader(Paddable):
         """Read the headers.
 
         Raises:
-            SceneError: the tensor cannot hold packed scenes, or a row is none.
+            SceneError: the tensor has the wrong shape for packed scenes, or a row is not a packed scene.
         """
         if packed.shape[0] == 0 or packed.shape[1] % ALIGNMENT or packed.shape[1] < 8 * HEADER_LENGTH:
             raise SceneError(
@@ -97,31 +67,32 @@ class PackedReader(Paddable):
             )
 
     def check(self, metric: MetricConfig) -> None:
-        """See :class:`Paddable`; whose scenes they are was checked when they were packed."""
+        """See :class:`Paddable`; the devkit of the scenes was checked when they were packed."""
         for row, head in enumerate(self.host):
             if head[Head.TRACKS] + head[Head.LIGHTS]:
                 refuse_too_few_columns(f"{row} of the batch", int(head[Head.COLUMNS]), metric)
 
-    def stacked(self, name: str) -> Tensor:
+    def stacked(self, row: SceneField) -> Tensor:
         """See :class:`Paddable`."""
-        return self._numbers[name]
+        return self._numbers[row.name]
 
-    def padded(self, name: str, columns: int = 0) -> Tensor:
+    def padded(self, row: SceneField, columns: int) -> Tensor:
         """See :class:`Paddable`."""
-        values = self._padded(ROWS[name])
-        return values[:, :, :columns] if columns else values
+        values = self._padded(row)
+        return values[:, :, :columns] if row.shape[1:2] == ("T",) else values
 
-    def padded_in_front(self, name: str) -> Tensor:
+    def padded_in_front(self, row: SceneField) -> Tensor:
         """See :class:`Paddable`."""
-        return self._padded(ROWS[name], in_front=True)
+        return self._padded(row, in_front=True)
 
-    def continued(self, name: str) -> Tensor:
+    def continued(self, row: SceneField) -> Tensor:
         """See :class:`Paddable`."""
-        points = ROWS[name]
-        table = self._table(points.section, points.dtype, width=points.width)
-        most, last = int(self.host[:, points.counted_by].max()), self._header[:, points.counted_by, None] - 1
-        at = torch.minimum(torch.arange(most, device=last.device), last)
-        return table.values[table.base[:, None] + at]
+        column, shape = self._head(row.name, OfSection.LENGTH), ROWS[row.name]
+        width, table = math.prod(shape), self._table(row.name, TORCH_DTYPES[row.kind])
+        most, last = int(self.host[:, column].max()) // width, self._header[:, column, None] // width - 1
+        rows = torch.minimum(torch.arange(most, device=last.device), last)
+        at = (width * rows[..., None] + torch.arange(width, device=last.device)).flatten(1)
+        return table.values[table.base[:, None] + at].reshape(len(last), most, *shape)
 
     def history_length(self) -> tuple[int, ...]:
         """See :class:`Paddable`."""
@@ -171,30 +142,30 @@ class PackedReader(Paddable):
         parts = table.values[table.base[:, None] + row].split(sizes, dim=1)
         return {name: part.unflatten(1, shape) for part, (name, shape) in zip(parts, NUMBERS.items())}
 
-    def _section(self, name: str) -> int:
-        """Column of the header that holds a section's offset."""
-        return SECTIONS_AT + 2 * SECTIONS.index(name)
+    def _head(self, section: str, column: OfSection) -> int:
+        """Column of the header for a section."""
+        return SECTIONS_AT + len(OfSection) * SECTIONS.index(section) + column
 
     def _table(self, name: str, dtype: torch.dtype, width: int = 1) -> Table:
         """A section of every scene in place, as rows of ``width`` elements."""
         values = self._flat.view(dtype)
         values = values.unflatten(0, (-1, width)) if width > 1 else values
         row_bytes = width * values.element_size()
-        offset = self._header[:, self._section(name)]
+        offset = self._header[:, self._head(name, OfSection.OFFSET)]
         scene = torch.arange(len(offset), device=offset.device)
         return Table(values, torch.div(offset + scene * self._num_bytes, row_bytes, rounding_mode="floor"))
 
-    def _padded(self, rows: Rows, in_front: bool = False) -> Tensor:
+    def _padded(self, row: SceneField, in_front: bool = False) -> Tensor:
         """A section as [B, most, *shape] with zeros behind each scene's rows, or in front of them."""
-        width, most = rows.width, int(self.host[:, rows.counted_by].max())
-        table = self._table(rows.section, rows.dtype)
-        length = width * self._header[:, rows.counted_by, None]
-        at = torch.arange(most * width, device=length.device)
+        column, shape = self._head(row.name, OfSection.LENGTH), ROWS[row.name]
+        most, length = int(self.host[:, column].max()), self._header[:, column, None]
+        table = self._table(row.name, TORCH_DTYPES[row.kind])
+        at = torch.arange(most, device=length.device)
         if in_front:
-            at = at - (most * width - length)
+            at = at - (most - length)
         exists = (at >= 0) & (at < length)
         values = table.values[(table.base[:, None] + at).masked_fill(~exists, 0)]
-        return values.masked_fill(~exists, 0).reshape(len(length), most, *rows.shape)
+        return values.masked_fill(~exists, 0).reshape(len(length), most // math.prod(shape), *shape)
 
     def _words(self, name: str, count: Optional[Head], words: int) -> Tensor:
         """Rows of words, [B, most, words]; ``count`` None means one row a layer."""
@@ -210,12 +181,12 @@ class PackedReader(Paddable):
 
     def _cells(self, grid: str) -> Cells:
         number = GRIDS.index(grid)
-        first = SHAPES_AT + 3 * number
+        at = SHAPES_AT + len(OfGrid) * number
         return Cells(
             origin=self._numbers["origins"][:, number],
             inverse_size=self._numbers["inverse_sizes"][:, number],
-            shape=self._header[:, first : first + 2],
-            plain=self._header[:, first + 2],
+            shape=self._header[:, at + OfGrid.COLUMNS : at + OfGrid.ROWS + 1],
+            plain=self._header[:, at + OfGrid.PLAIN],
             entry=self._table(f"{grid}.entry", torch.int16),
             first=self._table(f"{grid}.first", torch.int32),
             item=self._table(f"{grid}.item", torch.int32),

@@ -1,4 +1,7 @@
-"""One scoring scene: everything that both metrics need, without the devkit (design: one ``.npz``, schema 1)."""
+"""One scoring scene: everything that both metrics need, without the devkit; and the index that is built from it.
+
+A scene is kept as one ``.npz`` (schema 1) or as a record of a store; its fields stand in ``scene_fields``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import io
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Union
@@ -15,23 +18,22 @@ from typing import Any, BinaryIO, Union
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from navsim_agents.common.files import write_bytes
 from navsim_agents.errors import SceneError
+from navsim_agents.scoring.axes import DRIVABLE_LAYERS, INTERSECTION_LAYERS, LANE_LAYERS, Vehicle
+from navsim_agents.scoring.config import EPDMS
+from navsim_agents.scoring.geometry.areas import Areas, polygon_bits, ring_edges
+from navsim_agents.scoring.geometry.grid import NearSegments
 from navsim_agents.scoring.scene_checks import check_scene, check_shapes
-from navsim_agents.scoring.scene_fields import (
-    INTEGER_KEYS,
-    LIST_TEXT_KEYS,
-    OPTIONAL_KEYS,
-    PDM_CLOSED,
-    SCENE_TEXT_KEYS,
-    TRUTH_KEYS,
-    SceneFields,
-)
-from navsim_agents.scoring.scene_index import SceneIndex
+from navsim_agents.scoring.scene_fields import FIELDS, NUMPY_DTYPES, Kind, SceneField, SceneFields
 
 SCHEMA_VERSION = 1
+CENTERLINE_CELL_M = 2.0
+LIGHT_CELL_M = 4.0
+MAX_LINE_CELLS = 16_384
 
 
 @dataclass(frozen=True)
@@ -81,20 +83,17 @@ class ScoringScene(SceneFields):
             raise SceneError(
                 f"schema_version is {found}, but only {SCHEMA_VERSION} is read; export the scene with this release"
             )
-        names = [field.name for field in fields(ScoringScene)]
-        missing = [name for name in names if name not in arrays and name not in OPTIONAL_KEYS]
+        missing = [name for name, row in FIELDS.items() if name not in arrays and not row.is_optional]
         if missing:
             raise SceneError(f"the scene lacks {', '.join(missing)}; export it again with every key of the contract")
-        values = {name: _from_array(name, arrays[name]) for name in names if name in arrays}
-        check_shapes({**dict.fromkeys(OPTIONAL_KEYS), **values})
+        values = {name: _from_array(row, arrays[name]) for name, row in FIELDS.items() if name in arrays}
+        check_shapes({**dict.fromkeys(FIELDS), **values})
         return ScoringScene(**values)
 
     def to_arrays(self) -> dict[str, npt.NDArray]:
-        """The arrays of the contract; the reference driver is named only where it is not PDM-Closed."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if self.reference_driver == PDM_CLOSED:
-            del values["reference_driver"]
-        arrays = {name: _to_array(value) for name, value in values.items() if value is not None}
+        """The arrays of the contract; optional fields that have their default are left out."""
+        values = {name: getattr(self, name) for name in FIELDS}
+        arrays = {n: _to_array(value) for n, value in values.items() if not _is_default(FIELDS[n], value)}
         return {"schema_version": np.asarray(SCHEMA_VERSION), **arrays}
 
     def save(self, path: Union[str, os.PathLike[str]]) -> None:
@@ -113,16 +112,20 @@ class ScoringScene(SceneFields):
         return moved
 
 
-def _from_array(name: str, array: npt.NDArray) -> Any:
+def _from_array(row: SceneField, array: npt.NDArray) -> Any:
     """A field's value from its array."""
-    if name in SCENE_TEXT_KEYS:
+    if row.kind is Kind.TEXT:
         return str(array)
-    if name in LIST_TEXT_KEYS:
+    if row.kind is Kind.TEXTS:
         return tuple(str(entry) for entry in array.reshape(-1).tolist())
-    if name == "timestamp_us":
+    if row.kind is Kind.NUMBER:
         return int(array)
-    kind = np.int64 if name in INTEGER_KEYS else np.bool_ if name in TRUTH_KEYS else np.float64
-    return torch.from_numpy(array.astype(kind))
+    return torch.from_numpy(array.astype(NUMPY_DTYPES[row.kind]))
+
+
+def _is_default(row: SceneField, value: object) -> bool:
+    """Whether the value is the default, which files leave out."""
+    return row.is_optional and not isinstance(value, Tensor) and value == row.default
 
 
 def _to_array(value: object) -> npt.NDArray:
@@ -130,3 +133,88 @@ def _to_array(value: object) -> npt.NDArray:
     if isinstance(value, Tensor):
         return value.cpu().numpy()
     return np.asarray(value, dtype="U1") if value == () else np.asarray(value)
+
+
+@dataclass(frozen=True)
+class SceneIndex:
+    """Grids of B scenes; the polygons of red lights follow the drivable ones as further bits."""
+
+    areas: Areas
+    lane_bits: Int[Tensor, "B W"]
+    drivable_bits: Int[Tensor, "B W"]
+    on_route_bits: Int[Tensor, "B W"]
+    intersection_bits: Int[Tensor, "B W"]
+    light_bits: Int[Tensor, "B L W"]
+    centerline: NearSegments
+    lights: NearSegments
+
+    @staticmethod
+    def build(scene: SceneFields) -> SceneIndex:
+        """Index of one scene, on the CPU."""
+        num_areas, num_lights = len(scene.polygon_layer), len(scene.red_light_token)
+        total = num_areas + num_lights
+        offsets, light_offsets = scene.ring_offsets.cpu().numpy(), scene.red_light_offsets.cpu().numpy()
+        xy, light_xy = (value.double().cpu().numpy() for value in (scene.ring_xy, scene.red_light_xy))
+        areas = Areas.build(
+            np.concatenate((xy, light_xy)),
+            np.concatenate((offsets, offsets[-1] + light_offsets[1:])),
+            np.concatenate((scene.ring_polygon.cpu().numpy(), num_areas + np.arange(num_lights))),
+            total,
+        )
+        layer = np.array([*scene.polygon_layer, *[""] * num_lights])
+        on_route = np.concatenate((scene.polygon_on_route.cpu().numpy(), np.zeros(num_lights, dtype=bool)))
+        is_lane = np.isin(layer, LANE_LAYERS)
+        vehicle = scene.vehicle.double().cpu()
+        reach = float(torch.hypot(vehicle[Vehicle.HALF_LENGTH], vehicle[Vehicle.HALF_WIDTH]))
+        light_edges, light = ring_edges(light_xy, light_offsets)
+        line = scene.centerline.double().cpu().numpy()
+        segments = np.concatenate((line[:-1], line[1:]), axis=1)
+        return SceneIndex(
+            areas=areas,
+            lane_bits=_union(is_lane),
+            drivable_bits=_union(np.isin(layer, DRIVABLE_LAYERS)),
+            on_route_bits=_union(is_lane & on_route),
+            intersection_bits=_union(np.isin(layer, INTERSECTION_LAYERS)),
+            light_bits=torch.from_numpy(polygon_bits(num_areas + np.arange(num_lights), total))[None],
+            centerline=NearSegments.build(
+                segments,
+                np.zeros(len(segments), np.int64),
+                EPDMS.lane_deviation_m,
+                CENTERLINE_CELL_M,
+                MAX_LINE_CELLS,
+            ),
+            lights=NearSegments.build(light_edges, light, reach, LIGHT_CELL_M, MAX_LINE_CELLS),
+        )
+
+    @staticmethod
+    def concatenate(parts: list[SceneIndex]) -> SceneIndex:
+        """Index of several scenes; bits and lights are padded with none."""
+        words = max(part.lane_bits.shape[-1] for part in parts)
+        lights = max(part.light_bits.shape[1] for part in parts)
+
+        def pad(tables: list[Tensor]) -> Tensor:
+            return torch.cat([torch.nn.functional.pad(table, (0, words - table.shape[-1])) for table in tables])
+
+        def pad_lights(table: Tensor) -> Tensor:
+            return torch.nn.functional.pad(table, (0, 0, 0, lights - table.shape[1]))
+
+        return SceneIndex(
+            areas=Areas.concatenate([part.areas for part in parts]),
+            lane_bits=pad([part.lane_bits for part in parts]),
+            drivable_bits=pad([part.drivable_bits for part in parts]),
+            on_route_bits=pad([part.on_route_bits for part in parts]),
+            intersection_bits=pad([part.intersection_bits for part in parts]),
+            light_bits=pad([pad_lights(part.light_bits) for part in parts]),
+            centerline=NearSegments.concatenate([part.centerline for part in parts]),
+            lights=NearSegments.concatenate([part.lights for part in parts]),
+        )
+
+    def to(self, device: torch.device) -> SceneIndex:
+        """The same index on another device."""
+        return SceneIndex(**{name: value.to(device) for name, value in vars(self).items()})
+
+
+def _union(chosen: np.ndarray) -> Int[Tensor, "1 W"]:
+    """The bits of the chosen polygons in one row of words."""
+    bits = polygon_bits(np.flatnonzero(chosen), len(chosen))
+    return torch.from_numpy(np.bitwise_or.reduce(bits, axis=0))[None]

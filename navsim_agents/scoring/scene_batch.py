@@ -11,13 +11,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from navsim_agents.common.conventions import NUM_POSES, PDMS_NAME, POSE_INTERVAL_S
+from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, PDMS_NAME, POSE_INTERVAL_S, STEP_S
 from navsim_agents.errors import SceneError
-from navsim_agents.scoring.axes import POSE
-from navsim_agents.scoring.config import NUM_STATES, STEP_S, MetricConfig
-from navsim_agents.scoring.scene import ScoringScene
-from navsim_agents.scoring.scene_fields import ORIGINAL
-from navsim_agents.scoring.scene_index import SceneIndex
+from navsim_agents.scoring.config import MetricConfig
+from navsim_agents.scoring.scene import SceneIndex, ScoringScene
+from navsim_agents.scoring.scene_fields import (
+    BATCHED,
+    MISSING_INPUTS,
+    ORIGINAL,
+    TORCH_DTYPES,
+    Filler,
+    Kind,
+    SceneField,
+    SceneFields,
+    named_sizes,
+)
 from navsim_agents.scoring.simulation.reference import exact_times_us, knot_times_us
 
 
@@ -25,10 +33,11 @@ from navsim_agents.scoring.simulation.reference import exact_times_us, knot_time
 class SceneBatch:
     """B scenes for one metric: padding tracks and lights are never valid or active, padding points repeat the last one.
 
-    History is padded in front, so that it ends where the simulation begins.
+    History is padded in front, so that it ends where the simulation begins. What has the name of a scene's field is
+    filled by that field's row in ``scene_fields``.
     """
 
-    metric: MetricConfig  # the one that the scenes are fit for
+    metric: MetricConfig  # the one that the scenes were prepared for
     ego_pose: Float[Tensor, "B 3"]
     ego_state: Float[Tensor, "B 11"]
     vehicle: Float[Tensor, "B 4"]
@@ -62,20 +71,20 @@ class Paddable(ABC):
         """Raises SceneError where a scene lacks what ``metric`` reads."""
 
     @abstractmethod
-    def stacked(self, name: str) -> Tensor:
+    def stacked(self, row: SceneField) -> Tensor:
         """A field that has one shape in all scenes, [B, ...]."""
 
     @abstractmethod
-    def padded(self, name: str, columns: int = 0) -> Tensor:
-        """A field with zeros (False) behind, [B, most, ...]; the second axis cut or padded to ``columns`` if given."""
+    def padded(self, row: SceneField, columns: int) -> Tensor:
+        """A field with zeros (False) behind, [B, most, ...]; an axis T of it cut or padded to ``columns``."""
 
     @abstractmethod
-    def padded_in_front(self, name: str) -> Tensor:
+    def padded_in_front(self, row: SceneField) -> Tensor:
         """A field with zeros in front, [B, most, ...]."""
 
     @abstractmethod
-    def continued(self, name: str) -> Tensor:
-        """Points [B, most, 2], the last one repeated."""
+    def continued(self, row: SceneField) -> Tensor:
+        """A field with its last row repeated, [B, most, ...]."""
 
     @abstractmethod
     def history_length(self) -> tuple[int, ...]:
@@ -104,33 +113,53 @@ def build_batch(
     """The scenes as a batch for ``metric`` and plans of ``num_poses`` poses ``interval_s`` apart.
 
     Raises:
-        SceneError: a scene is of a devkit or has fewer track columns than the metric can do with.
+        SceneError: a scene lacks fields that the metric reads, or has too few track columns for it.
     """
     scenes.check(metric)
-    columns = metric.track_steps
     return SceneBatch(
         metric=metric,
-        ego_pose=scenes.stacked("ego_pose").double(),
-        ego_state=scenes.stacked("ego_state").to(dtype),
-        vehicle=scenes.stacked("vehicle").to(dtype),
-        history_states=scenes.padded_in_front("history_states").to(dtype),
         history_length=scenes.history_length(),
-        human_trajectory=scenes.stacked("human_trajectory").nan_to_num().to(dtype),
         human_may_excuse=scenes.is_original(),
-        pdm_trajectory=scenes.stacked("pdm_trajectory")[..., POSE].to(dtype),
-        centerline=scenes.continued("centerline").to(dtype),
-        track_size=scenes.padded("track_size").to(dtype),
-        track_speed=scenes.padded("track_speed").to(dtype),
-        track_is_agent=scenes.padded("track_is_agent"),
-        collided_track=scenes.padded("collided_track"),
-        track_poses=scenes.padded("track_poses", columns).nan_to_num().to(dtype),
-        track_valid=scenes.padded("track_valid", columns),
-        red_light_active=scenes.padded("red_light_active", columns),
         model_knots_us=scenes.knots_us(num_poses, interval_s),
         human_knots_us=scenes.knots_us(NUM_POSES, POSE_INTERVAL_S),
         sample_times_us=scenes.samples_us(),
         index=scenes.index(),
+        **{name: _filled(scenes, row, metric.track_steps, dtype) for name, row in BATCHED.items()},
     )
+
+
+def _filled(scenes: Paddable, row: SceneField, columns: int, dtype: torch.dtype) -> Tensor:
+    """A field of all scenes as its row of the table says."""
+    if not has_rows(row):
+        values = scenes.stacked(row)
+    elif row.about.filler is Filler.ZEROS_IN_FRONT:
+        values = scenes.padded_in_front(row)
+    elif row.about.filler is Filler.LAST_ROW:
+        values = scenes.continued(row)
+    else:
+        values = scenes.padded(row, columns)
+    if row.about.columns is not None:
+        values = values[..., row.about.columns]
+    if row.about.has_gaps:
+        values = values.nan_to_num()
+    if row.kind is not Kind.FLOAT:
+        return values
+    return values.double() if row.about.is_exact else values.to(dtype)
+
+
+def has_rows(row: SceneField) -> bool:
+    """Whether scenes have different numbers of rows of a field; otherwise it has one shape in all."""
+    return isinstance(row.shape[0], str)
+
+
+def value_of(scene: SceneFields, row: SceneField) -> Tensor:
+    """The scene's tensor; where an older file lacks it, zeros of the scene's sizes, and no row of another size."""
+    value = getattr(scene, row.name)
+    if isinstance(value, Tensor):
+        return value
+    sizes = named_sizes(vars(scene))
+    shape = [size if isinstance(size, int) else sizes[size] or 0 for size in row.shape]
+    return torch.zeros(shape, dtype=TORCH_DTYPES[row.kind], device=scene.ego_pose.device)
 
 
 def collate_scenes(
@@ -152,8 +181,8 @@ class LooseScenes(Paddable):
 
     scenes: Sequence[ScoringScene]
 
-    def _values(self, name: str) -> list[Tensor]:
-        return [getattr(scene, name) for scene in self.scenes]
+    def _values(self, row: SceneField) -> list[Tensor]:
+        return [value_of(scene, row) for scene in self.scenes]
 
     def check(self, metric: MetricConfig) -> None:
         """See :class:`Paddable`."""
@@ -162,32 +191,34 @@ class LooseScenes(Paddable):
             if len(scene.track_token) + len(scene.red_light_token):
                 refuse_too_few_columns(scene.token, scene.track_valid.shape[1], metric)
 
-    def stacked(self, name: str) -> Tensor:
+    def stacked(self, row: SceneField) -> Tensor:
         """See :class:`Paddable`."""
-        return torch.stack(self._values(name))
+        return torch.stack(self._values(row))
 
-    def padded(self, name: str, columns: int = 0) -> Tensor:
+    def padded(self, row: SceneField, columns: int) -> Tensor:
         """See :class:`Paddable`."""
-        values = [value[:, :columns] if columns else value for value in self._values(name)]
+        values, is_timed = self._values(row), row.shape[1:2] == ("T",)
+        values = [value[:, :columns] for value in values] if is_timed else values
         shape = [max(sizes) for sizes in zip(*(value.shape for value in values))]
-        if columns:
+        if is_timed:
             shape[1] = columns
         padded = values[0].new_zeros((len(values), *shape))
-        for row, value in zip(padded, values):
-            row[tuple(slice(size) for size in value.shape)] = value
+        for one, value in zip(padded, values):
+            one[tuple(slice(size) for size in value.shape)] = value
         return padded
 
-    def padded_in_front(self, name: str) -> Tensor:
+    def padded_in_front(self, row: SceneField) -> Tensor:
         """See :class:`Paddable`."""
-        values = self._values(name)
+        values = self._values(row)
         longest = max(map(len, values))
-        return torch.stack([torch.nn.functional.pad(rows, (0, 0, longest - len(rows), 0)) for rows in values])
+        lacking = [rows.new_zeros((longest - len(rows), *rows.shape[1:])) for rows in values]
+        return torch.stack([torch.cat(pair) for pair in zip(lacking, values)])
 
-    def continued(self, name: str) -> Tensor:
+    def continued(self, row: SceneField) -> Tensor:
         """See :class:`Paddable`."""
-        lines = self._values(name)
+        lines = self._values(row)
         longest = max(map(len, lines))
-        return torch.stack([torch.cat((line, line[-1:].expand(longest - len(line), -1))) for line in lines])
+        return torch.stack([torch.cat((line, *[line[-1:]] * (longest - len(line)))) for line in lines])
 
     def history_length(self) -> tuple[int, ...]:
         """See :class:`Paddable`."""
@@ -216,8 +247,8 @@ class LooseScenes(Paddable):
 
 
 def refuse_unknown_inputs(name: str, devkit: str, metric: MetricConfig) -> None:
-    """Raises SceneError where the metric reads what scene ``name`` of ``devkit`` does not hold."""
-    if devkit == "v1.1" and metric.uses_history:
+    """Raises SceneError where the metric reads fields that scene ``name`` of ``devkit`` does not have."""
+    if MISSING_INPUTS[devkit, metric.name]:
         raise SceneError(
             f"scene {name} is of devkit v1.1, whose metric caches hold neither red lights nor the ego's history, but "
             f"{metric.name} reads both; choose metric=pdms, or export the scene from a metric cache of v2.2"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -10,11 +10,17 @@ import torch
 from torch import Tensor
 
 from navsim_agents.errors import SceneError
-from navsim_agents.scoring.config import NUM_STATES
-from navsim_agents.scoring.scene_fields import ORIGINAL, SYNTHETIC, SceneFields
+from navsim_agents.scoring.scene_fields import (
+    DEVKITS,
+    FIELDS,
+    ORIGINAL,
+    SCENE_TYPES,
+    Kind,
+    SceneField,
+    SceneFields,
+    named_sizes,
+)
 
-DEVKITS = ("v1.1", "v2.2")
-SCENE_TYPES = (ORIGINAL, SYNTHETIC)
 MIN_RING_POINTS = 3
 MIN_AREA_M2 = 1e-9
 
@@ -42,52 +48,24 @@ def check_scene(scene: SceneFields) -> None:
     _check_times(scene)
 
 
-def check_shapes(values: Mapping[str, Any]) -> None:
-    """Raises SceneError unless every field's value has the shape that the contract gives it."""
-    rings, polygons, tracks = len(values["ring_polygon"]), len(values["polygon_layer"]), len(values["track_token"])
-    lights, columns = len(values["red_light_token"]), _size(values["track_poses"], 1)
-    expected: dict[str, tuple[Optional[int], ...]] = {
-        "ego_pose": (3,),
-        "ego_state": (11,),
-        "vehicle": (4,),
-        "history_states": (None, 11),
-        "human_trajectory": (8, 3),
-        "pdm_trajectory": (NUM_STATES, 11),
-        "centerline": (None, 2),
-        "ring_xy": (None, 2),
-        "ring_offsets": (rings + 1,),
-        "ring_polygon": (rings,),
-        "ring_is_hole": (rings,),
-        "polygon_on_route": (polygons,),
-        "track_is_agent": (tracks,),
-        "collided_track": (tracks,),
-        "track_size": (tracks, 2),
-        "track_speed": (tracks,),
-        "track_heading": (tracks,),
-        "track_poses": (tracks, columns, 3),
-        "track_valid": (tracks, columns),
-        "red_light_xy": (None, 2),
-        "red_light_offsets": (lights + 1,),
-        "red_light_active": (lights, columns if tracks else None),
-        "model_knots_us": (9,),
-        "sample_times_us": (NUM_STATES,),
-    }
-    for name, shape in expected.items():
+def check_shapes(values: Mapping[str, Any], table: Mapping[str, SceneField] = FIELDS) -> None:
+    """Raises SceneError unless every field's value has the shape that ``table`` gives it."""
+    sizes = named_sizes(values)
+    for name, row in table.items():
         value = values[name]
-        if value is None:
-            continue
-        if value.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, value.shape)):
-            wanted = ", ".join("any" if size is None else str(size) for size in shape)
-            raise SceneError(
-                f"{name} has shape {tuple(value.shape)}, but the contract says [{wanted}]; export it again"
-            )
-    for name, count in (("polygon_token", polygons), ("track_type", tracks)):
-        if len(values[name]) != count:
-            raise SceneError(f"{name} has {len(values[name])} entries, but {count} are described; export it again")
+        shape = [size if isinstance(size, int) else sizes[size] for size in row.shape]
+        if isinstance(value, Tensor):
+            if name == "red_light_active" and not sizes["K"]:  # of any number of steps where there are no tracks
+                shape[1] = None
+            _refuse_other_shape(name, tuple(value.shape), shape)
+        elif row.kind is Kind.TEXTS and len(value) != shape[0]:
+            raise SceneError(f"{name} has {len(value)} entries, but {shape[0]} are described; export it again")
 
 
-def _size(value: Tensor, axis: int) -> Optional[int]:
-    return value.shape[axis] if value.ndim > axis else None
+def _refuse_other_shape(name: str, found: tuple[int, ...], wanted: Sequence[Optional[int]]) -> None:
+    if len(found) != len(wanted) or any(want not in (None, have) for want, have in zip(wanted, found)):
+        rule = ", ".join("any" if size is None else str(size) for size in wanted)
+        raise SceneError(f"{name} has shape {found}, but the contract says [{rule}]; export it again")
 
 
 def _check_finite(scene: SceneFields) -> None:
@@ -95,12 +73,12 @@ def _check_finite(scene: SceneFields) -> None:
 
     So may the human of a synthetic scene, and of v1.1, whose caches do not keep it: only the human filter reads it.
     """
-    names = ["ego_pose", "ego_state", "vehicle", "history_states", "pdm_trajectory", "centerline", "ring_xy"]
-    names += ["red_light_xy", "track_size", "track_speed", "track_heading"]
-    if scene.scene_type == ORIGINAL and scene.devkit != "v1.1":
-        names.append("human_trajectory")
-    for name in names:
-        _refuse_not_finite(name, getattr(scene, name))
+    for row in FIELDS.values():
+        value = getattr(scene, row.name)
+        if row.kind is Kind.FLOAT and value is not None and not row.about.has_gaps:
+            _refuse_not_finite(row.name, value)
+    if scene.scene_type == ORIGINAL and scene.devkit in FIELDS["human_trajectory"].about.devkits:
+        _refuse_not_finite("human_trajectory", scene.human_trajectory)
     _refuse_not_finite("track_poses (where track_valid)", scene.track_poses[scene.track_valid])
 
 
@@ -156,8 +134,8 @@ def _ring_areas(xy: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     following = np.arange(len(xy)) + 1
     following[offsets[1:] - 1] = offsets[:-1]
     here = xy - np.repeat(xy[offsets[:-1]], np.diff(offsets), axis=0)
-    there = here[following]
-    return np.abs(np.add.reduceat(here[:, 0] * there[:, 1] - here[:, 1] * there[:, 0], offsets[:-1])) / 2.0
+    (x, y), (next_x, next_y) = here.T, here[following].T
+    return np.abs(np.add.reduceat(x * next_y - y * next_x, offsets[:-1])) / 2.0
 
 
 def _check_tracks(scene: SceneFields) -> None:

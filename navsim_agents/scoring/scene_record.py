@@ -13,9 +13,9 @@ HEADER_LENGTH_BYTES = 8
 
 def encode(arrays: dict[str, npt.NDArray]) -> bytes:
     """One record: length of the header, header, arrays, each aligned within the record."""
-    entries, offset = {}, 0
+    entries, offsets, offset = {}, {}, 0
     for name, array in arrays.items():
-        entries[name] = (array.dtype.str, list(array.shape), offset)
+        entries[name], offsets[name] = (array.dtype.str, list(array.shape), offset), offset
         offset += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
     header = json.dumps(entries).encode()
     start = -(-(HEADER_LENGTH_BYTES + len(header)) // ALIGNMENT) * ALIGNMENT
@@ -23,7 +23,7 @@ def encode(arrays: dict[str, npt.NDArray]) -> bytes:
     record[:HEADER_LENGTH_BYTES] = len(header).to_bytes(HEADER_LENGTH_BYTES, "little")
     record[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + len(header)] = header
     for name, array in arrays.items():
-        at = start + entries[name][2]
+        at = start + offsets[name]
         record[at : at + array.nbytes] = np.ascontiguousarray(array).tobytes()
     return bytes(record)
 

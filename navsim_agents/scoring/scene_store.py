@@ -41,7 +41,7 @@ class SceneStore:
         """Open a store.
 
         Raises:
-            SceneError: the folder is no store, or one of another version, or its data are shorter than its index.
+            SceneError: the folder is not a store or is of another version, or its data are shorter than its index says.
         """
         self._path = Path(path)
         self._index = _read_index(self._path)
@@ -87,7 +87,7 @@ class SceneStore:
         return ScoringScene.from_arrays(decode(self.record(token)))
 
     def record(self, token: str) -> npt.NDArray[np.uint8]:
-        """The scene's bytes, which cost one scene where they are damaged.
+        """The scene's bytes; where they are damaged, only this scene is lost.
 
         Raises:
             KeyError: no such token.
@@ -107,10 +107,10 @@ class SceneStore:
 
 
 class SceneStoreWriter:
-    """Adds scenes to a store, new or not; what was flushed survives an interruption."""
+    """Adds scenes to a new or an existing store; what was flushed survives an interruption."""
 
     def __init__(self, path: PathLike) -> None:
-        """Open a store for writing; bytes beyond its index are what an interruption left, and go.
+        """Open a store for writing; bytes beyond its index, left by an interruption, are cut off.
 
         Raises:
             SceneError: another process is writing this store, or it is one of another version.
@@ -187,13 +187,13 @@ class SceneStoreWriter:
 
 
 def merge_stores(sources: Sequence[PathLike], target: PathLike) -> list[str]:
-    """Append the scenes of ``sources`` to ``target``, new or not; scenes it has already stay as they are.
+    """Append the scenes of ``sources`` to ``target``, a new store or not; scenes that it has already stay as they are.
 
     Returns:
         The tokens whose records were damaged and therefore left out.
 
     Raises:
-        SceneError: a folder is no store.
+        SceneError: a folder is not a store.
     """
     stores = [SceneStore(source) for source in sources]
     with SceneStoreWriter(target) as writer:

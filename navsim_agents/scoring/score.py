@@ -14,21 +14,14 @@ from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.aggregate import COLUMNS, SCORE, excuse_by_human, gate_product, weighted_score
 from navsim_agents.scoring.axes import POSE
 from navsim_agents.scoring.config import METRICS, MetricConfig
+from navsim_agents.scoring.rules.centerline import lane_keeping, normalized_progress, raw_progress
+from navsim_agents.scoring.rules.collisions import no_at_fault_collision, time_to_collision, track_contacts
 from navsim_agents.scoring.rules.comfort import comfort
-from navsim_agents.scoring.rules.contacts import track_contacts
-from navsim_agents.scoring.rules.drivable_area import drivable_area
-from navsim_agents.scoring.rules.driving_direction import driving_direction
-from navsim_agents.scoring.rules.ego_areas import locate_ego
-from navsim_agents.scoring.rules.lane_keeping import lane_keeping
-from navsim_agents.scoring.rules.motion import Motion
-from navsim_agents.scoring.rules.no_at_fault_collision import no_at_fault_collision
-from navsim_agents.scoring.rules.progress import normalized_progress, raw_progress
-from navsim_agents.scoring.rules.time_to_collision import time_to_collision
-from navsim_agents.scoring.rules.traffic_light import traffic_light
+from navsim_agents.scoring.rules.ego import Motion, drivable_area, driving_direction, locate_ego, traffic_light
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes
 from navsim_agents.scoring.simulation.reference import reference_poses
-from navsim_agents.scoring.simulation.simulate import simulate
+from navsim_agents.scoring.simulation.tracker import simulate
 
 # Trajectories (of all scenes together) that are scored at once: few enough for the caches, enough for the cores.
 CHUNK = 2048
@@ -115,12 +108,12 @@ def score_batch(
     human_penalty_filter: bool = False,
     chunk: int = CHUNK,
 ) -> Scores:
-    """The same for scenes padded or unpacked already, by the metric that they were made for; gradients stop here.
+    """The same for scenes that are padded or unpacked already, by the metric they were prepared for; no gradients flow.
 
     ``trajectories`` [B, N, P, 3] may be on another device than the batch, whose device and dtype are worked in.
 
     Raises:
-        TrajectoryError: as :func:`score_trajectories`, or P is not what the batch was made for.
+        TrajectoryError: as :func:`score_trajectories`, or P is not what the batch was prepared for.
     """
     _check_trajectories(trajectories, batch)
     if human_penalty_filter and not batch.metric.uses_history:
@@ -138,7 +131,7 @@ def metric_config(name: str) -> MetricConfig:
     """The metric of that name.
 
     Raises:
-        TrajectoryError: there is none.
+        TrajectoryError: no metric has that name.
     """
     if name not in METRICS:
         raise TrajectoryError(f"metric is {name!r}, but must be one of {', '.join(METRICS)}")
@@ -161,7 +154,7 @@ def _check_interval(trajectories: Tensor, num_scenes: int, interval_s: float) ->
 
 
 LARGEST_M = 1e12
-"""A pose farther away than this is no position; squares of distances stay finite up to it in float32, too."""
+"""A pose farther away than this is not taken for a position; up to it, squared distances stay finite in float32 too."""
 
 
 def _check_trajectories(trajectories: Tensor, batch: SceneBatch) -> None:
@@ -171,7 +164,7 @@ def _check_trajectories(trajectories: Tensor, batch: SceneBatch) -> None:
     if len(shape) != 4 or (shape[0], *shape[2:]) != wanted or shape[1] < 1:
         raise TrajectoryError(
             f"trajectories has shape {shape}, but the batch takes [{len(batch)}, N, {num_poses}, 3] with N of 1 or "
-            "more; make the batch for the sampling of the trajectories"
+            "more; prepare the batch for the sampling of the trajectories"
         )
     finite = (trajectories.abs() <= LARGEST_M).flatten(2).all(-1)
     if not trajectories.is_floating_point() or not bool(finite.all()):
@@ -180,7 +173,7 @@ def _check_trajectories(trajectories: Tensor, batch: SceneBatch) -> None:
         where += f"[scene, trajectory] {bad[0]}" if bad else ""
         raise TrajectoryError(
             f"trajectories holds {where or trajectories.dtype}, but poses must be finite floating-point numbers; "
-            "drop or mend them"
+            "drop or repair them"
         )
 
 
@@ -199,7 +192,7 @@ def _references(batch: SceneBatch, trajectories: Tensor, with_human: bool) -> Fl
 
 @dataclass(frozen=True)
 class _Part:
-    """Answers that need no other trajectory."""
+    """What is known of each trajectory without looking at the others."""
 
     columns: dict[str, Tensor]
     states: Tensor
@@ -248,7 +241,7 @@ def _join(parts: list[_Part]) -> _Part:
 
 
 def _finish(part: _Part, batch: SceneBatch, with_human: bool) -> Scores:
-    """Normalise progress, weigh, filter, and take the reference rows off."""
+    """Normalise progress, weigh, filter, and remove the rows of the reference driver and the human."""
     metric = batch.metric
     extra = 2 if with_human else 1
     count = part.raw_progress.shape[1] - extra

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from navsim_agents.common.conventions import CAMERA_NAMES, NUM_FUTURE_FRAMES
 from navsim_agents.common.settings import SEED, WRITES_FOLDER, at_least, within
-from navsim_agents.data.types import CAMERA_NAMES, NUM_FUTURE_FRAMES
 from navsim_agents.errors import InputError
 
 # Train and val lie in one folder, as NAVSIM's do: its training script tells them apart by lists of logs.

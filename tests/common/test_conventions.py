@@ -90,6 +90,26 @@ def test_there_is_no_second_definition_of(what: str) -> None:
     assert set(found) == allowed, "the pattern no longer finds what it looks for"
 
 
+def imported_names(path: Path) -> set[tuple[str, str]]:
+    """(module, name) of every ``from … import …`` of ours."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {(node.module or "", alias.name) for node in imports for alias in node.names}
+
+
+def test_conventions_are_imported_from_their_home() -> None:
+    """Nobody hands them on: whoever reads an import sees where the number stands."""
+    home, ours = conventions.__name__, ("navsim_agents", "cache_tools", "training", "tests", "benchmarks", "examples")
+    strangers = [
+        f"{path.relative_to(ROOT)}: {name} from {module}"
+        for folder in ours
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for module, name in sorted(imported_names(path))
+        if name.isupper() and hasattr(conventions, name) and module != home and module.startswith(ours)
+    ]
+    assert strangers == []
+
+
 def test_conventions_import_nothing() -> None:
     imports = [node for node in ast.walk(ast.parse(Path(conventions.__file__).read_text())) if is_import(node)]
     assert imports == []

@@ -9,8 +9,8 @@ from shapely.geometry import LineString, Point, Polygon
 from navsim_agents.common.boxes import box_corners
 from navsim_agents.scoring.geometry.areas import Areas
 from navsim_agents.scoring.geometry.boxes import boxes_intersect, segment_intersects_box
-from navsim_agents.scoring.geometry.near_segments import NearSegments
-from navsim_agents.scoring.geometry.polyline import project_on_polyline, squared_distance_to_segment
+from navsim_agents.scoring.geometry.grid import NearSegments
+from navsim_agents.scoring.rules.centerline import project_on_polyline, squared_distance_to_segment
 
 STAR = np.array([[0, 3], [1, 1], [3, 1], [1.5, -0.5], [2, -3], [0, -1.5], [-2, -3], [-1.5, -0.5], [-3, 1], [-1, 1.0]])
 SQUARE = np.array([[0, 0], [4, 0], [4, 4], [0, 4.0]])

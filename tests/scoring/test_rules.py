@@ -10,14 +10,10 @@ import shapely
 import torch
 
 from navsim_agents.scoring.config import EPDMS, METRICS, PDMS
+from navsim_agents.scoring.rules.centerline import lane_keeping, normalized_progress, raw_progress
+from navsim_agents.scoring.rules.collisions import no_at_fault_collision, time_to_collision
 from navsim_agents.scoring.rules.comfort import comfort
-from navsim_agents.scoring.rules.drivable_area import drivable_area
-from navsim_agents.scoring.rules.driving_direction import driving_direction
-from navsim_agents.scoring.rules.lane_keeping import lane_keeping
-from navsim_agents.scoring.rules.no_at_fault_collision import no_at_fault_collision
-from navsim_agents.scoring.rules.progress import normalized_progress, raw_progress
-from navsim_agents.scoring.rules.time_to_collision import time_to_collision
-from navsim_agents.scoring.rules.traffic_light import traffic_light
+from navsim_agents.scoring.rules.ego import drivable_area, driving_direction, traffic_light
 from tests.scoring.tiny import ROAD, light, rectangle, scene, situation, straight, track
 
 CROSSING = [*ROAD, ("intersection", False, rectangle(-40, 120, -2, 6))]

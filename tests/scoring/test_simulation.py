@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from navsim_agents.scoring.config import TrackerConfig
-from navsim_agents.scoring.simulation.profiles import fit_curvatures, fit_velocities
 from navsim_agents.scoring.simulation.reference import (
     exact_times_us,
+    fit_curvatures,
+    fit_velocities,
     knot_times_us,
     reference_poses,
     sample_times_us,
 )
-from navsim_agents.scoring.simulation.simulate import simulate
+from navsim_agents.scoring.simulation.tracker import simulate
 from tests.scoring import slow_simulation as slow
 from tests.scoring.tiny import plan, scene
 

@@ -7,9 +7,8 @@ import torch
 
 from navsim_agents.scoring import ScoringScene
 from navsim_agents.scoring.config import METRICS
-from navsim_agents.scoring.rules.contacts import track_contacts
-from navsim_agents.scoring.rules.ego_areas import locate_ego
-from navsim_agents.scoring.rules.motion import Motion
+from navsim_agents.scoring.rules.collisions import track_contacts
+from navsim_agents.scoring.rules.ego import Motion, locate_ego
 from navsim_agents.scoring.scene_batch import collate_scenes
 
 # Powers of two, so that touching boxes touch exactly: front 4 m ahead of the rear axle, rear 1 m behind it.

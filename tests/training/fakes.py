@@ -10,15 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from navsim_agents.data.types import (
-    CAMERA_NAMES,
-    AgentInput,
-    Camera,
-    Cameras,
-    EgoStatus,
-    SceneMetadata,
-    Trajectory,
-)
+from navsim_agents.common.conventions import CAMERA_NAMES
+from navsim_agents.data.types import AgentInput, Camera, Cameras, EgoStatus, SceneMetadata, Trajectory
 from navsim_agents.errors import InputError, WorldDataError
 from navsim_agents.scoring import ScoringScene
 

@@ -11,10 +11,11 @@ import torch
 from hydra import compose, initialize_config_module
 from torch import nn
 
+from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.common.files import read_json
 from navsim_agents.common.settings import read_settings
 from navsim_agents.errors import InputError
-from tests.training.fakes import NUM_POSES, FakeSource, TinyAgent
+from tests.training.fakes import FakeSource, TinyAgent
 from training.config import CacheConfig, DataConfig, ParamsConfig
 from training.probe import ProbeConfig, TestConfig, probe, probe_table, run_config
 from training.train import last_checkpoint

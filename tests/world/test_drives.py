@@ -11,7 +11,7 @@ from scipy.signal import savgol_filter
 from shapely.geometry import Polygon
 from shapely.ops import unary_union
 
-from navsim_agents.data.types import DRIVING_COMMANDS
+from navsim_agents.common.conventions import DRIVING_COMMANDS
 from navsim_agents.errors import InputError
 from navsim_agents.poses import poses_to_local, wrap_angle
 from navsim_agents.world.boxes import corners

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from navsim_agents.data.types import CAMERA_NAMES
+from navsim_agents.common.conventions import CAMERA_NAMES
 from navsim_agents.errors import InputError
 from navsim_agents.world.camera import CameraModel, camera_rotation, default_cameras
 

@@ -21,17 +21,19 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from navsim_agents.scoring.geometry.cells import (
+from navsim_agents.scoring.geometry.grid import (
     Cells,
     FloatArray,
     IntArray,
     Layout,
     NarrowArray,
+    Table,
     layout_around,
     ranks,
     segment_cells,
 )
-from navsim_agents.scoring.geometry.table import Table
+
+BoolArray = npt.NDArray[np.bool_]
 
 BITS = 64
 CELL_M = 1.0
@@ -57,7 +59,8 @@ def ring_edges(xy: FloatArray, offsets: IntArray) -> tuple[FloatArray, IntArray]
     following = np.arange(len(xy)) + 1
     following[offsets[1:] - 1] = offsets[:-1]
     edges = np.concatenate((xy, xy[following]), axis=1)
-    has_length = (edges[:, 0] != edges[:, 2]) | (edges[:, 1] != edges[:, 3])
+    x1, y1, x2, y2 = edges.T
+    has_length = (x1 != x2) | (y1 != y2)
     return edges[has_length], ring[has_length]
 
 
@@ -67,7 +70,7 @@ def _merge_equal(edges: FloatArray, bits: IntArray) -> tuple[FloatArray, IntArra
         return edges, bits
     x1, y1, x2, y2 = edges.T
     down = (y1 > y2) | ((y1 == y2) & (x1 > x2))
-    edges = np.where(down[:, None], edges[:, [2, 3, 0, 1]], edges)
+    edges = np.where(down[:, None], np.stack((x2, y2, x1, y1), axis=1), edges)
     edges += 0.0  # -0.0 and 0.0 are one number but two patterns
     order = np.argsort(_hashes(edges.view(np.int64)))
     edges, bits = edges[order], bits[order]
@@ -96,19 +99,19 @@ class Areas:
         layout = layout_around(edges.reshape(-1, 2), 0.0, CELL_M)
         edges, bits = _merge_equal(edges, bits)
         cell, edge = segment_cells(edges, layout, 0.0)
-        right = _ends_right_of_cell(edges[edge], cell, layout)
+        right1, right2 = _ends_right_of_cell(edges[edge], cell, layout)
         runs, run_starts = _centre_parity(edges, bits, layout)
         starts = np.flatnonzero(np.diff(cell, prepend=-1))
         near = cell[starts]
         at_centre = runs[np.searchsorted(run_starts, near, side="right") - 1]
-        crossed = _centre_crossings(edges[edge], right, cell, layout)
+        crossed = _centre_crossings(edges[edge], right1, right2, cell, layout)
         toggles = np.where(crossed[:, None], bits[edge], 0)
         constants = at_centre ^ (np.bitwise_xor.reduceat(toggles, starts, axis=0) if len(starts) else toggles)
         plain, patterns, cell_pattern, edge_pattern = _number_patterns(
-            runs, np.diff(run_starts, append=layout.shape[0] * layout.shape[1]), near, constants, bits
+            runs, np.diff(run_starts, append=layout.num_cells), near, constants, bits
         )
         return Areas(
-            cells=Cells.build(layout, cell, 4 * edge + 2 * right[0] + right[1], plain),
+            cells=Cells.build(layout, cell, 4 * edge + 2 * right1 + right2, plain),
             cell_pattern=Table.of(torch.from_numpy(cell_pattern)),
             edges=Table.of(torch.from_numpy(edges)),
             edge_pattern=Table.of(torch.from_numpy(edge_pattern)),
@@ -209,10 +212,11 @@ def _or(words: Int[Tensor, "c m"]) -> Int[Tensor, " m"]:
     return reduce(torch.bitwise_or, words.unbind(0))
 
 
-def _ends_right_of_cell(edges: FloatArray, cell: IntArray, layout: Layout) -> npt.NDArray[np.bool_]:
-    """Whether each end of edges [n, 4] lies right of cells [n], [2, n]."""
-    right_side = layout.origin[0] + (cell % max(layout.shape[0], 1) + 1) * layout.size
-    return np.stack((edges[:, 0] >= right_side, edges[:, 2] >= right_side))
+def _ends_right_of_cell(edges: FloatArray, cell: IntArray, layout: Layout) -> tuple[BoolArray, BoolArray]:
+    """Whether the first and the second end of edges [n, 4] lie right of cells [n]."""
+    (x1, _, x2, _), (left, _), (columns, _) = edges.T, layout.origin, layout.shape
+    right_side = left + (cell % max(columns, 1) + 1) * layout.size
+    return x1 >= right_side, x2 >= right_side
 
 
 def _number_patterns(
@@ -245,7 +249,7 @@ def _number_patterns(
 
 def _unique_rows(rows: IntArray) -> tuple[IntArray, IntArray]:
     """Different rows of [n, W], and the number of each row among them."""
-    keys = rows[:, 0] if rows.shape[1] == 1 else _hashes(rows)
+    keys = rows.reshape(-1) if rows.shape[1] == 1 else _hashes(rows)
     _, first, number = np.unique(keys, return_index=True, return_inverse=True)
     if (rows[first][number] == rows).all():
         return rows[first], number
@@ -265,9 +269,8 @@ def _hashes(rows: IntArray) -> IntArray:
 def _centres(layout: Layout) -> tuple[FloatArray, FloatArray]:
     """x of the columns' centres and y of the rows'."""
     columns, rows = layout.shape
-    x = layout.origin[0] + (np.arange(columns) + 0.5) * layout.size
-    y = layout.origin[1] + (np.arange(rows) + 0.5) * layout.size
-    return x, y
+    x, y = layout.origin
+    return x + (np.arange(columns) + 0.5) * layout.size, y + (np.arange(rows) + 0.5) * layout.size
 
 
 def _centre_parity(edges: FloatArray, bits: IntArray, layout: Layout) -> tuple[IntArray, IntArray]:
@@ -278,7 +281,8 @@ def _centre_parity(edges: FloatArray, bits: IntArray, layout: Layout) -> tuple[I
     """
     columns, rows = layout.shape
     centre_x, centre_y = _centres(layout)
-    low, high = np.searchsorted(centre_y, edges[:, 1]), np.searchsorted(centre_y, edges[:, 3])  # rows it spans
+    _, y1, _, y2 = edges.T
+    low, high = np.searchsorted(centre_y, y1), np.searchsorted(centre_y, y2)  # rows it spans
     counts = high - low
     owner = np.repeat(np.arange(len(edges)), counts)
     row = np.repeat(low, counts) + ranks(counts)
@@ -294,15 +298,16 @@ def _centre_parity(edges: FloatArray, bits: IntArray, layout: Layout) -> tuple[I
 
 
 def _centre_crossings(
-    edges: FloatArray, right: npt.NDArray[np.bool_], cell: IntArray, layout: Layout
-) -> npt.NDArray[np.bool_]:
+    edges: FloatArray, right1: BoolArray, right2: BoolArray, cell: IntArray, layout: Layout
+) -> BoolArray:
     """g of each pair (cell, edge) at the cell's centre; it compares as :func:`_centre_parity` does."""
     centre_x, centre_y = _centres(layout)
-    columns = max(layout.shape[0], 1)
+    columns = max(len(centre_x), 1)
     x, y = centre_x[cell % columns], centre_y[cell // columns]
-    starts_above, ends_above = edges[:, 1] > y, edges[:, 3] > y
+    _, y1, _, y2 = edges.T
+    starts_above, ends_above = y1 > y, y2 > y
     crossed = ~starts_above & ends_above & (x < _height_x(edges, y))
-    return crossed ^ (right[0] & starts_above) ^ (right[1] & ends_above)
+    return crossed ^ (right1 & starts_above) ^ (right2 & ends_above)
 
 
 def _height_x(edges: FloatArray, y: FloatArray) -> FloatArray:

@@ -1,1 +1,1 @@
-"""One rule a file. Rules are pure: simulated motion and a batch of scenes in, tensors out."""
+"""The rules, by what they look at. They are pure: simulated motion and a batch of scenes in, tensors out."""

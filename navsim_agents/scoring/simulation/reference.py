@@ -1,15 +1,23 @@
-"""Planned poses sampled where the tracker wants them."""
+"""What is tracked: planned poses where the tracker wants them, and the velocity and curvature of such a reference.
+
+Velocity and curvature are the regularised least squares of nuPlan's LQR tracker. The normal matrix of the velocity fit
+does not depend on the poses (cos^2 + sin^2 = 1), so the fit is one constant matrix. In terms of the curvatures
+themselves the normal matrix of the curvature fit is tridiagonal, so it is solved by one sweep forward and one back.
+Neither needs a matrix inverse per trajectory.
+"""
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from navsim_agents.scoring.config import HORIZON_S, NUM_STATES, STEP_S
+from navsim_agents.common.conventions import HORIZON_S, NUM_STATES, STEP_S
+from navsim_agents.scoring.config import TrackerConfig
 
 
 def knot_times_us(num_poses: int, interval_s: float, timestamp_us: int) -> Int[Tensor, " P1"]:
@@ -31,6 +39,25 @@ def sample_times_us(timestamp_us: int) -> Int[Tensor, " S"]:
     """Microseconds after ``timestamp_us`` of the 41 samples, truncated as the devkit's."""
     seconds = np.arange(0.0, HORIZON_S + STEP_S, STEP_S)[:NUM_STATES] + timestamp_us * 1e-6
     return torch.tensor([int(second * 1e6) - timestamp_us for second in seconds], dtype=torch.int64)
+
+
+def reference_poses(
+    trajectories: Float[Tensor, "B N P 3"],
+    start: Float[Tensor, "B 3"],
+    origin: Float[Tensor, "B 3"],
+    knots_us: Int[Tensor, "B P1"],
+    samples_us: Int[Tensor, "B S"],
+) -> Float[Tensor, "B N S 3"]:
+    """Poses at the samples: linear in x, y and the unwrapped heading, from ``start`` through the planned poses.
+
+    Positions pass through the map frame (``origin`` is the ego's pose there), whose float64 resolution is a
+    nanometre: the tracker amplifies that rounding for plans that hardly move, so parity needs it. Float64 only.
+    """
+    first = start[:, None, None].expand(-1, trajectories.shape[1], 1, -1)
+    knots = _to_global(torch.cat((first, trajectories), dim=2), origin)
+    x, y, heading = knots.unbind(-1)
+    knots = torch.stack((x, y, _unwrap(heading)), dim=-1)
+    return _to_local(_interpolate(knots, knots_us, samples_us), origin)
 
 
 def _to_global(poses: Float[Tensor, "B N P 3"], origin: Float[Tensor, "B 3"]) -> Float[Tensor, "B N P 3"]:
@@ -70,20 +97,52 @@ def _interpolate(
     return slopes.gather(2, left) * elapsed[:, None, :, None] + values.gather(2, left)
 
 
-def reference_poses(
-    trajectories: Float[Tensor, "B N P 3"],
-    start: Float[Tensor, "B 3"],
-    origin: Float[Tensor, "B 3"],
-    knots_us: Int[Tensor, "B P1"],
-    samples_us: Int[Tensor, "B S"],
-) -> Float[Tensor, "B N S 3"]:
-    """Poses at the samples: linear in x, y and the unwrapped heading, from ``start`` through the planned poses.
+@lru_cache(maxsize=8)
+def _velocity_map(num_displacements: int, step_s: float, jerk_penalty: float) -> Float[Tensor, "M M"]:
+    """Matrix from displacements along the heading [m] to the fitted velocities [m/s]."""
+    integrate = np.tril(np.full((num_displacements, num_displacements), step_s))
+    integrate[:, 0] = 1.0  # velocities from the initial velocity and the accelerations
+    displace = integrate * step_s
+    # The devkit's difference matrix keeps only the last +1 of its upper band; parity needs the same matrix.
+    rows = num_displacements - 2
+    penalty = np.zeros((rows, num_displacements))
+    penalty[:, 1:-1] = -np.eye(rows)
+    penalty[-1, -1] = 1.0
+    normal = displace.T @ displace + jerk_penalty * penalty.T @ penalty
+    return torch.from_numpy(integrate @ np.linalg.solve(normal, displace.T))
 
-    Positions pass through the map frame (``origin`` is the ego's pose there), whose float64 resolution is a
-    nanometre: the tracker amplifies that rounding for plans that hardly move, so parity needs it. Float64 only.
+
+def fit_velocities(
+    advances: Float[Tensor, "*batch M"], step_s: float, config: TrackerConfig
+) -> Float[Tensor, "*batch M"]:
+    """Velocities [m/s] at the start of each step, from displacements along the heading [m]."""
+    matrix = _velocity_map(advances.shape[-1], step_s, config.jerk_penalty).to(advances)
+    return advances @ matrix.T
+
+
+def fit_curvatures(
+    turns: Float[Tensor, "*batch M"], velocities: Float[Tensor, "*batch M"], step_s: float, config: TrackerConfig
+) -> Float[Tensor, "*batch M"]:
+    """Curvatures [1/m] at the start of each step, from heading changes [rad] and velocities [m/s].
+
+    Minimises sum (v dt k - turn)^2 + w sum (k' - k)^2 + e k_0^2, with w = penalty / dt^2, as an information filter:
+    every sum has terms of one sign, so the tiny e is not lost beside the large terms.
     """
-    first = start[:, None, None].expand(-1, trajectories.shape[1], 1, -1)
-    knots = _to_global(torch.cat((first, trajectories), dim=2), origin)
-    x, y, heading = knots.unbind(-1)
-    knots = torch.stack((x, y, _unwrap(heading)), dim=-1)
-    return _to_local(_interpolate(knots, knots_us, samples_us), origin)
+    smoothness = config.curvature_rate_penalty / step_s**2
+    distances = (velocities * step_s).unbind(-1)
+    turn_steps = turns.unbind(-1)
+    information = distances[0].square() + config.initial_curvature_penalty
+    vector = distances[0] * turn_steps[0]
+    gains, vectors = [], []
+    for distance, turn in zip(distances[1:], turn_steps[1:]):
+        gain = 1.0 / (information + smoothness)
+        gains.append(gain)
+        vectors.append(vector)
+        vector = vector * (gain * smoothness) + distance * turn
+        information = information * (gain * smoothness) + distance.square()
+    curvature = vector / information
+    curvatures = [curvature]
+    for gain, vector in zip(reversed(gains), reversed(vectors)):
+        curvature = (vector + smoothness * curvature) * gain
+        curvatures.append(curvature)
+    return torch.stack(curvatures[::-1], dim=-1)

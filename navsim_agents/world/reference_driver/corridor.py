@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.common.conventions import HORIZON_S, NUM_STATES, STEP_S
 from navsim_agents.poses import FloatArray
 from navsim_agents.scoring.axes import State, Vehicle
-from navsim_agents.scoring.config import HORIZON_S, NUM_STATES, STEP_S
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.world.boxes import corners
 from navsim_agents.world.curves import arc_lengths, left_normal, unit

@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from navsim_agents.common.conventions import STEP_S
 from navsim_agents.scoring.aggregate import gate_product, weighted_score
 from navsim_agents.scoring.axes import State
-from navsim_agents.scoring.config import EPDMS, STEP_S
+from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.score import Scores, score_scenes
 from navsim_agents.world.reference_driver.corridor import forecast_tracks

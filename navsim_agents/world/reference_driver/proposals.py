@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from navsim_agents.common.conventions import NUM_STATES, STEP_S
 from navsim_agents.poses import FloatArray
 from navsim_agents.scoring.axes import Vehicle
-from navsim_agents.scoring.config import NUM_STATES, STEP_S
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.world.reference_driver.corridor import Obstacles, Path, ego_speed, find_obstacles, scene_path
 from navsim_agents.world.reference_driver.rule import DriverRule

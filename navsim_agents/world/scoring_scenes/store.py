@@ -15,9 +15,9 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
+from navsim_agents.common.conventions import NUM_HISTORY_FRAMES
 from navsim_agents.common.files import whole_folder
 from navsim_agents.data.scene import LogFrame
-from navsim_agents.data.types import NUM_HISTORY_FRAMES
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_store import SceneStore, SceneStoreWriter
 from navsim_agents.world.plan import LogEntry

@@ -1,6 +1,7 @@
-"""A grid over one scene or several: which segments pass near each cell.
+"""A grid over one scene or several: cells that know what is near them, and segments within a distance of a point.
 
-Built with NumPy on the CPU once a scene; asked with tensors on any device.
+Built with NumPy on the CPU once a scene; asked with tensors on any device. What the scenes of a batch hold lies in
+tables, one tensor for all scenes, so that a batch needs no copy of it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from navsim_agents.scoring.geometry.table import Table, from_uint16
-
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 NarrowArray = npt.NDArray[np.int32]
@@ -26,6 +25,42 @@ NarrowArray = npt.NDArray[np.int32]
 ROUNDING_M = 1e-6
 MAX_CELLS = 65_534  # entries, of which there may be one more, are kept in 16 bits
 COARSER = 1.02
+UINT16_MASK = 0xFFFF
+
+
+@dataclass(frozen=True)
+class Table:
+    """Row i of scene b is ``values[base[b] + i]``; what lies between the scenes' rows is never read."""
+
+    values: Tensor  # [rows] or [rows, width]
+    base: Int[Tensor, " B"]
+
+    @staticmethod
+    def of(values: Tensor) -> Table:
+        """The rows of one scene."""
+        return Table(values, torch.zeros(1, dtype=torch.int64, device=values.device))
+
+    @staticmethod
+    def concatenate(parts: list[Table]) -> Table:
+        """Rows of several tables, one after the other."""
+        starts, total = [], 0
+        for part in parts:
+            starts.append(part.base + total)
+            total += len(part.values)
+        return Table(torch.cat([part.values for part in parts]), torch.cat(starts))
+
+    def base_of(self, scene: Optional[Tensor]) -> Tensor:
+        """First row of each of ``scene``; of the only one if that is None."""
+        return self.base if scene is None else self.base[scene]
+
+    def to(self, device: torch.device) -> Table:
+        """The same rows on another device."""
+        return Table(self.values.to(device), self.base.to(device))
+
+
+def from_uint16(values: Tensor) -> Tensor:
+    """int64 of unsigned 16-bit numbers that are kept as int16, since torch 2.0 has no unsigned type of that width."""
+    return values.long() & UINT16_MASK
 
 
 class Layout(NamedTuple):
@@ -37,6 +72,12 @@ class Layout(NamedTuple):
     origin: FloatArray
     size: float
     shape: tuple[int, int]
+
+    @property
+    def num_cells(self) -> int:
+        """Columns times rows."""
+        columns, rows = self.shape
+        return columns * rows
 
 
 def layout_around(points: FloatArray, margin: float, size: float, max_cells: int = MAX_CELLS) -> Layout:
@@ -68,7 +109,8 @@ def segment_cells(segments: FloatArray, layout: Layout, margin: float) -> tuple[
     counts = num_columns * num_rows
     piece, rank = np.repeat(np.arange(len(owner)), counts), ranks(counts)
     row, column = np.divmod(rank, num_columns[piece])
-    cell = (first_row[piece] + row) * layout.shape[0] + first_column[piece] + column
+    columns, _ = layout.shape
+    cell = (first_row[piece] + row) * columns + first_column[piece] + column
     keys = np.sort(cell * len(segments) + owner[piece])
     keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))] if len(keys) else keys
     return np.divmod(keys, max(len(segments), 1))
@@ -94,8 +136,8 @@ def ranks(counts: IntArray) -> IntArray:
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of B scenes. Each has an entry: 0 for cells that nothing is near, up to ``plain`` for such as have no items
-    but differ otherwise, and from there on one entry a cell with a range of items.
+    """Cells of B scenes. Each has an entry: 0 for cells that nothing is near, up to ``plain`` for cells without
+    items that differ otherwise, and above that one entry for each cell with a range of items.
     """
 
     origin: Float[Tensor, "B 2"]
@@ -112,7 +154,7 @@ class Cells:
         starts = np.flatnonzero(np.concatenate(([True], cell_of_item[1:] != cell_of_item[:-1])))
         starts = starts[: len(cell_of_item)]
         num_plain = 0 if plain is None else int(plain.max(initial=0))
-        entry = np.zeros(max(1, layout.shape[0] * layout.shape[1]), dtype=np.uint16)
+        entry = np.zeros(max(1, layout.num_cells), dtype=np.uint16)
         if plain is not None:
             entry[: len(plain)] = plain
         entry[cell_of_item[starts]] = num_plain + 1 + np.arange(len(starts))
@@ -143,12 +185,15 @@ class Cells:
     def at(self, x: Tensor, y: Tensor, scene: Optional[Tensor]) -> Int[Tensor, "..."]:
         """Entry of each point; ``scene`` broadcasts against ``x`` and may be None if there is but one."""
         chosen = torch.zeros((), dtype=torch.int64, device=x.device) if scene is None else scene
-        origin, inverse, shape = self.origin[chosen], self.inverse_size[chosen], self.shape[chosen]
-        last = shape - 1
+        inverse, (x0, y0), (columns, rows) = (
+            self.inverse_size[chosen],
+            self.origin[chosen].unbind(-1),
+            self.shape[chosen].unbind(-1),
+        )
         # Whatever lies outside is looked up in the empty margin.
-        column = torch.minimum(((x - origin[..., 0]) * inverse).clamp_(min=0.0), last[..., 0]).long()
-        row = torch.minimum(((y - origin[..., 1]) * inverse).clamp_(min=0.0), last[..., 1]).long()
-        cell = row.mul_(shape[..., 0]).add_(column).add_(self.entry.base[chosen])
+        column = torch.minimum(((x - x0) * inverse).clamp_(min=0.0), columns - 1).long()
+        row = torch.minimum(((y - y0) * inverse).clamp_(min=0.0), rows - 1).long()
+        cell = row.mul_(columns).add_(column).add_(self.entry.base[chosen])
         return from_uint16(self.entry.values[cell])
 
     def near(self, entry: Int[Tensor, " n"], scene: Optional[Tensor]) -> tuple[Tensor, Tensor]:
@@ -175,3 +220,47 @@ class Cells:
     def to(self, device: torch.device) -> Cells:
         """The same cells on another device."""
         return Cells(**{name: value.to(device) for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class NearSegments:
+    """Segments listed by every cell that they come within ``margin`` of; ``owner`` is what a segment belongs to."""
+
+    cells: Cells
+    segments: Table  # [segments, 4]: x1, y1, x2, y2
+    owner: Table  # [segments], int32
+
+    @staticmethod
+    def build(segments: FloatArray, owner: IntArray, margin: float, cell_m: float, max_cells: int) -> NearSegments:
+        """Cells of one scene over ``segments`` [n, 4] (m)."""
+        layout = layout_around(segments.reshape(-1, 2), margin, cell_m, max_cells)
+        cell, segment = segment_cells(segments, layout, margin) if len(segments) else (np.zeros(0, np.int64),) * 2
+        return NearSegments(
+            Cells.build(layout, cell, segment),
+            Table.of(torch.from_numpy(segments)),
+            Table.of(torch.from_numpy(owner.astype(np.int32))),
+        )
+
+    @staticmethod
+    def concatenate(parts: list[NearSegments]) -> NearSegments:
+        """Those of several scenes; owners keep their numbers within their scene."""
+        return NearSegments(
+            cells=Cells.concatenate([part.cells for part in parts]),
+            segments=Table.concatenate([part.segments for part in parts]),
+            owner=Table.concatenate([part.owner for part in parts]),
+        )
+
+    def candidates(
+        self, x: Float[Tensor, " n"], y: Float[Tensor, " n"], scene: Optional[Int[Tensor, " n"]]
+    ) -> Iterator[tuple[Int[Tensor, " m"], Float[Tensor, "c m 4"], Int[Tensor, "c m"]]]:
+        """Groups of (which points, segments near each, their owners); each within a point's margin is there once."""
+        near, number = self.cells.near(self.cells.at(x, y, scene), scene)
+        scene = None if scene is None else scene[near]
+        for which, segment in self.cells.groups(number, scene):
+            of = None if scene is None else scene[which]
+            owner = self.owner.values[segment + self.owner.base_of(of)].long()
+            yield near[which], self.segments.values[segment + self.segments.base_of(of)], owner
+
+    def to(self, device: torch.device) -> NearSegments:
+        """The same segments on another device."""
+        return NearSegments(**{name: value.to(device) for name, value in vars(self).items()})
