@@ -24,10 +24,10 @@ from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.common.processes import run_jobs
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import NavsimDriveJepaError, VideoError
-from training.video.guard import read_forbidden_logs
-from training.video.layouts import CovlaVideos, DrivingDojoFolders, Layout, PictureFolders, VideoFiles
-from training.video.manifest import Row, Unreadable, Video, read_any_rows, row_from_json, row_line, write_rows
-from training.video.navsim_layout import NavsimLogs
+from navsim_agents.video.guard import read_forbidden_logs
+from navsim_agents.video.layouts import CovlaVideos, DrivingDojoFolders, Layout, PictureFolders, VideoFiles
+from navsim_agents.video.manifest import Row, Unreadable, Video, read_any_rows, row_from_json, row_line, write_rows
+from navsim_agents.video.navsim_layout import NavsimLogs
 
 NUM_SHOWN = 5
 SECONDS_PER_HOUR = 3600.0

@@ -25,10 +25,10 @@ from navsim_agents.common.files import read_json, whole_file, write_json, write_
 from navsim_agents.common.processes import run_jobs
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.errors import VideoError
-from training.video.clip import fit_picture, read_pictures
-from training.video.decode import TIE_S, Picture, load_av
-from training.video.guard import check_path
-from training.video.manifest import VIDEO_FILE, Row, Video, read_rows
+from navsim_agents.video.clip import fit_picture, read_pictures
+from navsim_agents.video.decode import TIE_S, Picture, load_av
+from navsim_agents.video.guard import check_path
+from navsim_agents.video.manifest import VIDEO_FILE, Row, Video, read_rows
 
 MANIFEST_FILE = "manifest.jsonl"
 SKIPPED_FILE = "skipped.csv"

@@ -30,6 +30,7 @@ ALLOWED = {
     "scoring": {"errors", "common"},
     "distillation": {"errors", "common", "scoring"},
     "data": {"errors", "common", "poses"},
+    "video": {"errors", "common", "data"},
     "world": {"errors", "common", "poses", "data", "scoring"},
     "devkit": {"errors", "common", "poses", "data", "scoring"},
     "scenes": {"errors", "scoring", "devkit"},

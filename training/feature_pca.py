@@ -25,10 +25,10 @@ from navsim_agents.models.checkpoint import load_encoder_weights
 from navsim_agents.models.pixels import PixelNormalize
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.video_encoder import VideoEncoder
+from navsim_agents.video.clip import read_clip
+from navsim_agents.video.config import ClipDataConfig, DataSetConfig
+from navsim_agents.video.manifest import Video, read_rows
 from training.probe import RANDOM
-from training.video.clip import read_clip
-from training.video.config import ClipDataConfig, DataSetConfig
-from training.video.manifest import Video, read_rows
 
 NUM_COLOURS = 3
 SHOWN_PERCENT = (1.0, 99.0)

@@ -22,7 +22,7 @@ from navsim_agents.common import files
 from navsim_agents.common.files import is_there, remove_leftovers, whole_file, whole_folder, write_bytes, write_text
 from navsim_agents.data.logs import find_logs
 from navsim_agents.scoring import SceneStoreWriter
-from training.video.layouts import VideoFiles, picture_names
+from navsim_agents.video.layouts import VideoFiles, picture_names
 
 ROOT = Path(__file__).resolve().parents[2]
 SEARCHED = ("navsim_agents", "cache_tools", "training", "benchmarks", "hydra_plugins")

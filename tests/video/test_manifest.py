@@ -11,10 +11,10 @@ import pytest
 
 from cache_tools.index_videos import IndexVideosConfig, describe, index_videos, probe_source
 from navsim_agents.errors import VideoError
+from navsim_agents.video.guard import check_path, check_split, read_forbidden_logs
+from navsim_agents.video.manifest import Unreadable, Video, read_rows, write_rows
 from navsim_agents.world.writers.pickles import dump_portable
 from tests.video.videos import lines_of, sequence_row, write_pictures, write_video
-from training.video.guard import check_path, check_split, read_forbidden_logs
-from training.video.manifest import Unreadable, Video, read_rows, write_rows
 
 
 def settings(folder: Path, layout: str, **changes: Any) -> IndexVideosConfig:

@@ -126,7 +126,7 @@ class PretrainConfig:
     """Configuration of ``drive-jepa pretrain``."""
 
     output: str = field(metadata=WRITES_FOLDER)
-    data: Any  # for training.video.loader
+    data: Any  # for navsim_agents.video.loader
     masks: MasksConfig
     batch_size: int = field(default=64, metadata=at_least(1))  # clips a process and step
     workers: int = field(default=8, metadata=at_least(0))  # processes that read clips, for each training process

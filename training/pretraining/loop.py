@@ -39,7 +39,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ClipLoader(Protocol):
-    """Clips of this process, as ``training.video.loader`` gives them."""
+    """Clips of this process, as ``navsim_agents.video.loader`` gives them."""
 
     def __iter__(self) -> Iterator[Tensor]:
         """RGB uint8 clips [B, 3, T, H, W], by epoch or without end."""
@@ -246,7 +246,7 @@ class Pretrainer:
     def _signals_noted(self) -> Iterator[None]:
         """Inside, a signal is noted, for the end of the step, instead of ending the process.
 
-        The processes that read clips see to themselves: ``training.video.loader.outlive_first_signal``.
+        The processes that read clips see to themselves: ``navsim_agents.video.loader.outlive_first_signal``.
         """
 
         def note(number: int, _frame: Optional[FrameType]) -> None:
