@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.proposal_step import draw_teachers
 from navsim_agents.models.four_cameras import CAMERAS
-from tests.drive_jepa.planner_scenes import Drive
+from tests.drive_jepa.planner_scenes import Drive, merged
 
 MakePlanner = Callable[..., ProposalAgent]
 Batch = tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]
@@ -28,10 +28,6 @@ def make_batch(agent: ProposalAgent, frames: tuple[int, ...] = (4, 6), **drive: 
     return default_collate(
         [(agent.build_features(scene.get_agent_input()), row) for scene, row in zip(scenes, targets)]
     )
-
-
-def merged(parts: Any) -> dict[str, torch.Tensor]:
-    return {name: value for part in parts for name, value in part.items()}
 
 
 @pytest.fixture
