@@ -28,7 +28,7 @@ ALLOWED = {
     "__main__": {"commands"},
     "models": {"errors", "common"},
     "scoring": {"errors", "common"},
-    "distillation": {"errors", "common", "scoring"},
+    "distillation": {"errors", "common", "poses", "data", "scoring", "scenes", "devkit"},
     "data": {"errors", "common", "poses"},
     "video": {"errors", "common", "data"},
     "world": {"errors", "common", "poses", "data", "scoring"},

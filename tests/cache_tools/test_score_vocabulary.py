@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from cache_tools import labelling, score_vocabulary
-from cache_tools.score_vocabulary import label_scenes, summary
+from cache_tools import score_vocabulary
+from cache_tools.score_vocabulary import label_scenes
 from navsim_agents.devkit import workers
 from navsim_agents.devkit.variant import Host, Variant
-from navsim_agents.distillation import LabelStore, LabelStoreWriter, scenes_digest
+from navsim_agents.distillation import LabelStore, LabelStoreWriter, label_run, labelling, scenes_digest
+from navsim_agents.distillation.label_run import summary
 from navsim_agents.errors import DevkitError, InputError, LabelError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, score_trajectories
 from tests.cache_tools.tools import NUM_SCENES, bytes_of, make_inputs, make_scenes, make_vocabulary, options, tokens
@@ -231,7 +232,7 @@ class OtherScorer(labelling.BatchedScorer):
 
 def test_mismatches_with_the_devkit_are_listed(folder, monkeypatch):
     monkeypatch.setattr(labelling, "DevkitScorer", OtherScorer)
-    monkeypatch.setattr(score_vocabulary, "_check_devkit", lambda metric, path: None)
+    monkeypatch.setattr(score_vocabulary, "check_devkit", lambda metric, path: None)
     report = label_scenes(options(folder, verify=3))
     assert report["labelled"] == NUM_SCENES
     assert len(report["mismatches"]) == 3
@@ -301,7 +302,7 @@ def test_a_store_that_noted_the_tokens_alone_is_read_but_not_gone_on_with(folder
 
 
 def test_devkit_must_score_the_metric(folder, monkeypatch):
-    monkeypatch.setattr(score_vocabulary, "detect_host", lambda: Host(Variant.V1_1))
+    monkeypatch.setattr(label_run, "detect_host", lambda: Host(Variant.V1_1))
     cache = write_metric_cache(folder / "cache", {"a": b"1"})
     with pytest.raises(LabelError, match=r"metric is epdms, but the devkit on the path \(v1.1\) scores pdms"):
         label_scenes(options(folder, verify=1, verify_scenes=str(cache)))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cache_tools.label_statistics import LabelStatisticsConfig, count_labels, label_statistics
+from cache_tools.label_statistics import LabelStatisticsConfig, label_statistics
 from navsim_agents.distillation import LabelStore, LabelStoreWriter, ShardContent, save_vocabulary
+from navsim_agents.distillation.label_statistics import count_labels
 from navsim_agents.errors import LabelError
 from tests.distillation.labels import NUM_TRAJECTORIES, columns, stamp, vocabulary, with_score
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from cache_tools.kmeans_start import FloatArray, plus_plus
+from navsim_agents.distillation.kmeans_start import FloatArray, plus_plus
 from navsim_agents.errors import LabelError
 
 Round = Callable[[FloatArray, FloatArray, int], tuple[FloatArray, float]]
