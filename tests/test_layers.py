@@ -34,7 +34,9 @@ ALLOWED = {
     "world": {"errors", "common", "poses", "data", "scoring"},
     "devkit": {"errors", "common", "poses", "data", "scoring"},
     "scenes": {"errors", "scoring", "devkit"},
+    "sources": {"errors", "data", "scenes", "scoring"},
     "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "distillation", "devkit"},
+    "evaluation": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "sources", "drive_jepa"},
 }
 COMMANDS = ("cache_tools", "training", "navsim_configs", "hydra_plugins")
 MAX_LINES_OF_A_FILE, MAX_LINES_OF_A_FUNCTION = 350, 50

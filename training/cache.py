@@ -30,8 +30,8 @@ from navsim_agents.common.files import read_json, whole_folder, write_json
 from navsim_agents.common.processes import run_jobs
 from navsim_agents.errors import InputError
 from navsim_agents.scoring import PackedText
+from navsim_agents.sources import SceneSource
 from training.columns import Value, Writer, open_writers
-from training.sources import SceneSource
 
 SCHEMA = 1
 INDEX_FILE = "index.json"

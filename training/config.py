@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least, within, writes_file
 from navsim_agents.errors import InputError
+from navsim_agents.evaluation.agents import Contestants
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,19 @@ class EvaluateConfig:
     scenes: Optional[str] = field(default=None, metadata=READS)  # for pdms, epdms, reference driver; null: the world's
     frame_interval: int = field(default=1, metadata=at_least(1))  # frames (0.5 s) from one scene to the next
     max_scenes: int = field(default=0, metadata=at_least(0))  # evenly spaced over the split; 0 takes all
+
+    @property
+    def contestants(self) -> Contestants:
+        """Whom to evaluate."""
+        return Contestants(
+            self.baselines,
+            self.runs,
+            self.run_settings,
+            self.weights,
+            self.sequential,
+            self.agent,
+            self.agent_name,
+        )
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from navsim_agents.errors import InputError
+from navsim_agents.evaluation.feature_colours import montage, principal_colours
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.video_encoder import VideoEncoder
 from tests.video.videos import picture_data
-from training.feature_pca import FeaturePcaConfig, draw, montage, principal_colours
+from training.feature_pca import FeaturePcaConfig, draw
 
 
 def test_colours_by_hand() -> None:

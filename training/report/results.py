@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from navsim_agents.common.files import read_json, reading
+from navsim_agents.drive_jepa.runs import RESULT_FILE
 from navsim_agents.errors import InputError
-from training.evaluate import PLANS_FILE, SUMMARY_FILE
-from training.train import RESULT_FILE
+from navsim_agents.evaluation.files import PLANS_FILE, SUMMARY_FILE
 
 HISTORY_FILE = "history.csv"  # of trainings and of pretraining alike
 

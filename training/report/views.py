@@ -13,11 +13,11 @@ import numpy.typing as npt
 from navsim_agents.common.conventions import FRONT_CAMERA, NUM_HISTORY_FRAMES
 from navsim_agents.errors import NavsimDriveJepaError
 from navsim_agents.poses import FloatArray, points_to_local
+from navsim_agents.sources import LoggedScenes
 from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.load import World, load_world
 from navsim_agents.world.types import Town
 from training.report.teachers import SceneTeachers
-from training.sources import LoggedScenes
 
 NOW = NUM_HISTORY_FRAMES - 1  # index of the current frame in NAVSIM's four history frames
 VIEW_RADIUS_M = 90.0

@@ -24,7 +24,7 @@ from navsim_agents.scoring import ScoringScene, epdms, excuse_by_human, extended
 from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT, SCORE
 from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.rules.extended_comfort import MAX_INTERVAL_S
-from training.sources import SceneSource
+from navsim_agents.sources import SceneSource
 
 SCENES_AT_ONCE = 16
 EPDMS_STAR = "epdms_star"

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from training.seeds import runs_by_name, seeded, spread, spread_table, spreads
+from navsim_agents.evaluation.seeds import runs_by_name, seeded, spread, spread_table, spreads
 
 
 def test_names_that_end_in_a_seed_belong_together() -> None:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.table import COUNTS, aligned, is_headline
+from navsim_agents.evaluation.table import COUNTS, aligned, is_headline
 
 SEED = re.compile(r"-seed\d+$")
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from navsim_agents.errors import InputError
-from tests.training.fakes import FakeSource
-from training.metrics import (
+from navsim_agents.evaluation.metrics import (
     COLUMN_GROUPS,
     PlannedScenes,
     average_displacement,
@@ -18,6 +17,7 @@ from training.metrics import (
     final_displacement,
     heading_error,
 )
+from tests.training.fakes import FakeSource
 
 HUMAN = np.array([[[1.0, 0.0, 0.0], [2.0, 0.0, 0.0], [3.0, 0.0, 3.1]]])  # B=1, T=3
 PLANNED = HUMAN + np.array([[[0.0, 0.0, 0.0], [3.0, 4.0, 0.1], [0.0, -1.0, -0.2]]])
@@ -51,7 +51,7 @@ def test_nan_plan_gives_nan_and_not_zero() -> None:
 
 
 def test_a_new_group_adds_its_columns_after_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.metrics.COLUMN_GROUPS", dict(COLUMN_GROUPS))
+    monkeypatch.setattr("navsim_agents.evaluation.metrics.COLUMN_GROUPS", dict(COLUMN_GROUPS))
 
     @columns("length")
     def length(scenes: PlannedScenes) -> dict[str, np.ndarray]:

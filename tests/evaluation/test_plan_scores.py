@@ -12,15 +12,15 @@ import pytest
 import torch
 
 from navsim_agents.errors import InputError
+from navsim_agents.evaluation.metrics import PlannedScenes, compute_columns
+from navsim_agents.evaluation.plan_scores import PlanScorer, two_frame_comfort
+from navsim_agents.evaluation.table import metric_names, sub_score_names, summary_table
 from navsim_agents.scoring import SceneStoreWriter, ScoringScene, extended_comfort, score_trajectories
+from navsim_agents.sources import LoggedScenes
 from tests.scoring.tiny import light, plan, rectangle, scene, track
 from tests.training.fakes import FakeSource
 from training.config import EvaluateConfig
 from training.evaluate import evaluate
-from training.metrics import PlannedScenes, compute_columns
-from training.plan_scores import PlanScorer, two_frame_comfort
-from training.sources import LoggedScenes
-from training.table import metric_names, sub_score_names, summary_table
 
 STEP_US = 500_000
 START_US = 1_600_000_000_000_000
