@@ -8,7 +8,8 @@ Layout::
     <folder>/<log>/targets.<key>.text      values of any length, one after the other; .ends beside it: see columns.py
     <folder>/<log>/index.json              tokens in row order, skipped scenes with reasons, hash of the log
 
-A log's folder appears whole or not at all, so an interrupted run goes on with the logs that are missing.
+A log's folder appears whole or not at all, so an interrupted run goes on with the logs that are missing; what a killed
+one left unfinished goes when the next one starts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import torch
 from tqdm import tqdm
 
 from navsim_agents.common.ending import is_machines_fault
-from navsim_agents.common.files import read_json, whole_folder, write_json
+from navsim_agents.common.files import read_json, remove_leftovers_of_the_dead, whole_folder, write_json
 from navsim_agents.common.processes import run_jobs
 from navsim_agents.errors import InputError
 from navsim_agents.scoring import PackedText
@@ -102,6 +103,7 @@ def build_cache(
 
     A scene that cannot be read is skipped and named. Raises InputError where ``folder`` was built by other builders.
     """
+    remove_leftovers_of_the_dead(folder)
     _check_stamp(folder, builders, force)
     missing = [name for name in log_names if not _is_cached(folder, source, name)]
     work = partial(cache_log, folder, source, builders)

@@ -12,7 +12,7 @@ from typing import Any, Optional
 import pandas as pd
 from tqdm import tqdm
 
-from navsim_agents.common.files import read_json, whole_file, write_json, write_text
+from navsim_agents.common.files import read_json, remove_leftovers_of_the_dead, whole_file, write_json, write_text
 from navsim_agents.common.processes import run_jobs
 from navsim_agents.errors import VideoError
 from navsim_agents.video.clip import fit_picture, read_pictures
@@ -68,6 +68,8 @@ def copy_data_set(manifest: Path, root: Path, output: Path, wanted: CopyFormat, 
     _check_format(output, wanted)
     for video in videos:
         check_path(video.path, root)
+    for folder in {output, *((output / copy_name(video)).parent for video in videos)}:
+        remove_leftovers_of_the_dead(folder)
     missing = [video for video in videos if not (output / copy_name(video)).exists()]
     reasons = _copy_all(root, output, wanted, missing, workers)
     skipped = [(video.path, reason) for video, reason in zip(missing, reasons) if reason is not None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from navsim_agents.video.layouts import VideoFiles
 from navsim_agents.video.loader import build_clip_loader
 from navsim_agents.video.manifest import Video, read_rows, write_rows
 from tests.video.videos import frames_at, number_of, picture_data, sequence_row, small_clips, with_clips, write_video
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def copies(data: DataSetConfig, folder: Path) -> ResizeVideosConfig:
@@ -69,6 +73,18 @@ def test_copies_are_made_once_and_broken_videos_named(tmp_path: Path, capsys: py
     assert (small / "a" / "0000.mkv").stat().st_mtime_ns == before
     with pytest.raises(VideoError, match=r"holds copies with .*'height': 24.*, not .*'height': 12"):
         resize_videos(replace(copies(data, small), height=12))
+
+
+def test_what_a_killed_run_left_goes_with_the_next_run(tmp_path: Path) -> None:
+    data, small = picture_data(tmp_path / "dojo", {"deep/a": 5}), tmp_path / "small"
+    script = (
+        "import os, signal, sys; from pathlib import Path; from navsim_agents.common.files import whole_file\n"
+        "with whole_file(Path(sys.argv[1])) as file:\n    file.touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(small / "deep" / "a" / "0000.mkv")], cwd=ROOT, check=False)
+    assert len(list(small.rglob(".*.mkv"))) == 1
+    resize_videos(copies(data, small))
+    assert [path.name for path in (small / "deep" / "a").iterdir()] == ["0000.mkv"]
 
 
 def test_unfit_manifests_and_options_are_refused(tmp_path: Path) -> None:
