@@ -10,6 +10,7 @@ import numpy as np
 from navsim_agents.common.conventions import CAMERA_NAMES, NUM_POSES, POSE_INTERVAL_S, STEPS_PER_POSE
 from navsim_agents.data.types import AgentInput, Trajectory
 from navsim_agents.scoring import ScoringScene
+from navsim_agents.scoring.axes import POSE
 
 
 class ConstantVelocity:
@@ -56,7 +57,7 @@ class ReferenceDriver:
 
     def compute_trajectory(self, agent_input: AgentInput, scene: Any, scoring_scene: ScoringScene) -> Trajectory:
         """Every fifth of its states, poses [8, 3]."""
-        return Trajectory(scoring_scene.pdm_trajectory[STEPS_PER_POSE::STEPS_PER_POSE, :3].cpu().numpy())
+        return Trajectory(scoring_scene.pdm_trajectory[STEPS_PER_POSE::STEPS_PER_POSE, POSE].cpu().numpy())
 
 
 BASELINES = {"constant_velocity": ConstantVelocity, "human": Human, "reference_driver": ReferenceDriver}

@@ -90,12 +90,12 @@ def proposal_diversity(scenes: PlannedScenes) -> Columns:
     """How far proposals spread, 0 to 1, as the paper and as the released code define it; of agents that propose."""
     if scenes.proposals is None:
         return {}
-    found = np.full((len(scenes.tokens), 2), np.nan)
+    union, pairwise = np.full((2, len(scenes.tokens)), np.nan)
     for row, proposals in enumerate(scenes.proposals):
         if np.isfinite(proposals).all():
             spread = diversity(torch.from_numpy(proposals))
-            found[row] = float(spread.union), float(spread.pairwise)
-    return {"diversity": found[:, 0], "diversity.pairwise": found[:, 1]}
+            union[row], pairwise[row] = float(spread.union), float(spread.pairwise)
+    return {"diversity": union, "diversity.pairwise": pairwise}
 
 
 def _scored(scenes: PlannedScenes, metric: str) -> Columns:
