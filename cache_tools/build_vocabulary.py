@@ -4,7 +4,7 @@
 
 A future is eight poses at 0.5 s, all that logs hold; it is sampled linearly every 0.1 s, as the devkit samples a plan.
 Clusters are of x [m], y [m] and heading [rad] of the 40 poses alike, 120 numbers a trajectory. ``source=V.npy`` checks
-and takes over a vocabulary that is there, such as the public one.
+and copies an existing vocabulary, such as the public one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _futures(config: BuildVocabularyConfig) -> Futures:
 
 @command(BuildVocabularyConfig, "cache_tools.conf.build_vocabulary")
 def main(config: BuildVocabularyConfig) -> None:
-    """Build as configured and say what came out."""
+    """Build as configured and print a summary."""
     report = build_vocabulary(config)
     for name, reason in list(report.get("skipped", {}).items())[:NUM_SHOWN]:
         print(f"left out: {name}: {reason}")

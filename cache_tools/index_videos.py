@@ -40,7 +40,7 @@ class IndexVideosConfig:
     forbidden_logs: Optional[str] = field(
         default=None, metadata=READS
     )  # layout navsim: file of log names to refuse, e.g. the devkit's navtest.yaml
-    workers: int = field(default=2, metadata=at_least(0))  # processes; 0 works in this one
+    workers: int = field(default=2, metadata=at_least(0))  # processes; 0: this one alone
 
 
 def _navsim(config: IndexVideosConfig, name: str) -> Layout:
@@ -72,7 +72,7 @@ def index_videos(config: IndexVideosConfig) -> list[Row]:
     """Write the manifest ``config.output`` and return its rows.
 
     Raises:
-        VideoError: the root has not this layout, or holds test data, or a package that reads it is missing.
+        VideoError: the root does not have this layout, holds test data, or needs a package that is not installed.
     """
     return index_layout(build_layout(config), Path(config.output), config.workers)
 

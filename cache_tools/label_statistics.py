@@ -35,7 +35,7 @@ def label_statistics(config: LabelStatisticsConfig) -> LabelStatistics:
     """Count, write ``statistics.json`` and ``statistics.png``, and return the counts.
 
     Raises:
-        LabelError: no store, labels of another vocabulary or metric, or no labelled scene.
+        LabelError: there is no store, its labels are of another vocabulary or metric, or no scene is labelled.
     """
     vocabulary = None if config.vocabulary is None else load_vocabulary(config.vocabulary)
     store = LabelStore.open(config.labels, vocabulary, config.metric)
@@ -47,7 +47,7 @@ def label_statistics(config: LabelStatisticsConfig) -> LabelStatistics:
 
 
 def _draw(statistics: LabelStatistics, path: Path) -> None:
-    """Raises LabelError where there is no matplotlib, which is asked for when the counts are on the disk."""
+    """Draw the charts; raises LabelError without matplotlib. The counts are already written by then."""
     try:
         from training.report.label_charts import draw_statistics
     except ImportError as error:
@@ -59,7 +59,7 @@ def _draw(statistics: LabelStatistics, path: Path) -> None:
 
 @command(LabelStatisticsConfig, "cache_tools.conf.label_statistics")
 def main(config: LabelStatisticsConfig) -> None:
-    """Count as configured and say the figures."""
+    """Count as configured and print the figures."""
     found = label_statistics(config)
     print(
         f"{len(found.teachers)} scenes: {found.teachers.mean():.1f} teachers each (median "

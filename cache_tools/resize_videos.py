@@ -33,14 +33,14 @@ class ResizeVideosConfig:
         default=0, metadata=at_least(0)
     )  # px cut at the top and at the bottom; 28 shows NAVSIM's cameras as the planners see them
     quality: int = 2  # 1 best … 31 worst
-    workers: int = field(default=2, metadata=at_least(0))  # processes; 0 works in this one
+    workers: int = field(default=2, metadata=at_least(0))  # processes; 0: this one alone
 
     def __post_init__(self) -> None:
-        _ = self.wanted  # refuses what no copy can be like
+        _ = self.wanted  # raises VideoError if a setting is out of range
 
     @property
     def wanted(self) -> CopyFormat:
-        """What the copies are like; raises VideoError where there are none like that."""
+        """The format of the copies; raises VideoError if a setting is out of range."""
         return CopyFormat(self.fps, self.height, self.width, self.cropped_rows, self.quality)
 
 

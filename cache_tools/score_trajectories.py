@@ -87,7 +87,7 @@ def _write(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
 
 @command(ScoreTrajectoriesConfig, "cache_tools.conf.score_trajectories")
 def main(config: ScoreTrajectoriesConfig) -> None:
-    """Score as configured and say the mean."""
+    """Score as configured and print the mean."""
     scores = score_file(config)
     final = scores[SCORE[config.metric]]
     print(f"scored {len(final)} trajectories with {config.metric}, mean {final.mean():.4f}: {config.output}")

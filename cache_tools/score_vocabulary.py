@@ -51,7 +51,7 @@ class ScoreVocabularyConfig:
     retry_failed: bool = False
 
     def check(self) -> None:
-        """Raises at the first option that breaks a rule: LabelError, or of what the devkit reads InputError."""
+        """Raises LabelError at the first option that breaks a rule, InputError if the devkit's scenes are missing."""
         if self.dtype not in DTYPES:
             raise LabelError(f"dtype is {self.dtype!r}, but must be one of {', '.join(DTYPES)}")
         if not 0 <= self.part < self.num_parts:
@@ -123,7 +123,7 @@ def plan_run(config: ScoreVocabularyConfig) -> tuple[LabelStoreWriter, list[Shar
 
 @command(ScoreVocabularyConfig, "cache_tools.conf.score_vocabulary")
 def main(config: ScoreVocabularyConfig) -> None:
-    """Label as configured and say what there is now."""
+    """Label as configured and print what the store holds."""
     report = label_scenes(config)
     print(summary(report, config.output))
     if report["mismatches"] or not report["labelled"]:

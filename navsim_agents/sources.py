@@ -1,4 +1,4 @@
-"""Where scenes come from: one log at a time, so that processes share the work and a broken log spoils no other."""
+"""Where scenes come from: one log at a time, so that processes can share the work and a broken log affects no other."""
 
 from __future__ import annotations
 

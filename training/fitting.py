@@ -64,7 +64,7 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
     start = time.monotonic()
     with _refusals_of_lightning():
         trainer.fit(AgentModule(agent), *loaders, ckpt_path=resumed)
-    if trainer.interrupted:  # older Lightning returns from Ctrl-C as if all had been done
+    if trainer.interrupted:  # older Lightning returns normally after Ctrl-C
         raise KeyboardInterrupt
     result = {
         **_result(trainer, output),
@@ -97,10 +97,10 @@ def _report_skipped(results: Sequence[LogResult], path: Path) -> None:
 
 
 def _constructed(name: str, kind: Callable[..., Any], **params: Any) -> Any:
-    """An object of Lightning's or torch's, made of settings that these check themselves.
+    """An object of Lightning or torch, built from settings that the library itself checks.
 
     Raises:
-        InputError: a setting is unknown to it, or has a value that it refuses.
+        InputError: the library does not know a setting, or refuses its value.
     """
     try:
         return kind(**params)
@@ -110,10 +110,10 @@ def _constructed(name: str, kind: Callable[..., Any], **params: Any) -> Any:
 
 @contextmanager
 def _refusals_of_lightning() -> Iterator[None]:
-    """Inside, an error that arises in Lightning's own code is one of a setting that it looks at only then.
+    """Report errors raised in Lightning's own code as wrong settings: some are checked only while training.
 
     Raises:
-        InputError: such a setting.
+        InputError: a setting is wrong.
     """
     try:
         yield
@@ -126,7 +126,7 @@ def _refusals_of_lightning() -> Iterator[None]:
 
 
 def _check_resumed(agent: Any, path: Optional[str]) -> Optional[str]:
-    """``path``, where its weights are this agent's; loading it runs nothing that it may hold.
+    """Return ``path`` if its weights belong to this agent; reading it executes no code that the file may contain.
 
     Raises:
         CheckpointError: it is damaged, of another agent, or holds more than weights and plain data.

@@ -24,7 +24,7 @@ class TestConfig:
     frame_interval: int = field(default=1, metadata=at_least(1))
     max_scenes: int = field(default=0, metadata=at_least(0))  # evenly spaced over the split; 0 takes all
 
-    __test__ = False  # not for pytest, in spite of its name
+    __test__ = False  # its name begins with Test, but it is none of pytest's
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def train_one(config: ProbeConfig, encoder: str, seed: int, source: Optional[Sce
 
 
 def run_config(config: ProbeConfig, encoder: str, seed: int, folder: Path) -> TrainConfig:
-    """What ``training.train`` is asked for."""
+    """Settings of the training of one encoder with one seed."""
     agent = copy.deepcopy(dict(config.agent))
     candidate = config.candidate(encoder)
     agent["config"] = {**agent.get("config", {}), **candidate.settings, "freeze_encoder": True}

@@ -38,9 +38,9 @@ class LabelKind:
 
 @dataclass(frozen=True)
 class LabelWorkers:
-    """Who works: processes of this machine, or a worker of the devkit's."""
+    """What does the work: processes of this machine, or one of the devkit's workers."""
 
-    processes: int = 1  # 0 works in this one
+    processes: int = 1  # 0: this one alone
     name: Optional[str] = None  # of the devkit's config group worker
     options: Mapping[str, Any] = field(default_factory=dict)  # what that config says otherwise
     output_dir: str = ""  # where its workers write their logs

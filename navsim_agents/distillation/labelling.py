@@ -148,7 +148,7 @@ class DevkitScorer:
 
 @contextmanager
 def machines_faults_uncovered() -> Iterator[None]:
-    """Inside, a metric cache that cannot be read for an OSError raises that: its file was there when work began."""
+    """Within this context, a metric cache that cannot be read because of an OSError raises the OSError itself."""
     try:
         yield
     except DevkitError as error:
@@ -161,7 +161,7 @@ def build_shard(job: ShardJob) -> ShardResult:
     """Label the scenes of a shard and put it in place.
 
     A scene that breaks a rule is left out; its reason goes into the store. Any other error ends the run, which goes on
-    from the last shard when it is started again: it may be the machine's fault, and no scene must pay for that.
+    from the last shard when it is started again: it may be the machine's fault, for which no scene may be left out.
     """
     torch.set_num_threads(job.settings.threads)
     stamp = job.plan.stamp

@@ -14,18 +14,18 @@ from navsim_agents.evaluation.baselines import BASELINES
 
 @dataclass(frozen=True)
 class Contestants:
-    """Whom to evaluate, by the name that each has in the table."""
+    """Which agents to evaluate, by their names in the table."""
 
     baselines: Sequence[str] = ()  # of BASELINES
     runs: Mapping[str, str] = field(default_factory=dict)  # name -> folder that drive-jepa train wrote
     run_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of a run: agent's config keys
     weights: str = BEST  # of the runs: best or last
-    sequential: Sequence[str] = ()  # runs whose momentum goes on from what was really planned
+    sequential: Sequence[str] = ()  # runs whose momentum continues from what was really planned
     agent: Any = None  # one more, as composed from navsim_configs
     agent_name: str = "agent"
 
     def check(self) -> None:
-        """Raises InputError where a name is unknown, is there twice, or names nobody."""
+        """Raises InputError if a name is unknown or used twice, or if there is no agent at all."""
         unknown = sorted(set(self.baselines) - set(BASELINES))
         if unknown:
             raise InputError(f"baselines {unknown} are unknown; choose from {sorted(BASELINES)}")
@@ -60,7 +60,7 @@ def load_agents(wanted: Contestants) -> dict[str, Any]:
     unfit = [name for name in wanted.sequential if not _has_momentum(agents.get(name))]
     if unfit:
         raise InputError(
-            f"sequential={unfit}: only agents with proposals and momentum go on from an earlier plan; name some of "
+            f"sequential={unfit}: only agents with proposals and momentum continue from an earlier plan; name some of "
             f"{[name for name, agent in agents.items() if _has_momentum(agent)]}, or switch it on: "
             "+run_settings.<name>.momentum=on"
         )

@@ -46,7 +46,7 @@ class Human:
 
 
 class ReferenceDriver:
-    """Whoever drives the scoring scene's ``pdm_trajectory``: PDM-Closed, or the built-in world's rule-based driver."""
+    """The driver of the scoring scene's ``pdm_trajectory``: PDM-Closed, or the built-in world's rule-based driver."""
 
     requires_scene = True
     requires_scoring_scene = True

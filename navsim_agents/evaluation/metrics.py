@@ -100,7 +100,7 @@ def proposal_diversity(scenes: PlannedScenes) -> Columns:
 
 def _scored(scenes: PlannedScenes, metric: str) -> Columns:
     if scenes.scorer is None:
-        raise InputError(f"{metric} needs a PlanScorer, but these scenes have none; run training.evaluate")
+        raise InputError(f"{metric} needs a PlanScorer, but these scenes have none; run drive-jepa evaluate")
     found = {summary_name(metric, name): value for name, value in scenes.scorer.columns(scenes.agent, metric).items()}
     return dict(sorted(found.items(), key=lambda item: is_sub_score(item[0])))  # scores first
 

@@ -58,7 +58,7 @@ class PlanScorer:
 
     @property
     def failures(self) -> list[dict[str, str]]:
-        """Scenes that no plan could be scored in, with the reason; of what was asked for."""
+        """Scenes in which no plan could be scored, with the reason; none if no metric was asked for."""
         return self._scored.failures if self.metrics else []
 
     @cached_property
@@ -81,7 +81,7 @@ class PlanScorer:
     def _scene(self, row: int, failures: list[dict[str, str]]) -> Optional[ScoringScene]:
         try:
             return self.source.scoring_scene(self.tokens[row])
-        except (InputError, SceneError, DevkitError) as error:  # costs this scene, and is named in the summary
+        except (InputError, SceneError, DevkitError) as error:  # the scene is left out, and the summary says why
             where = {"agent": "", "log_name": self.log_names[row], "token": self.tokens[row]}
             failures.append({**where, "reason": f"{type(error).__name__}: {error}"})
             return None

@@ -85,8 +85,8 @@ def _plan_scene(
         try:
             poses = _plan(agent, agent_input, scene, token, source)
             if poses.shape != human.shape or not np.isfinite(poses).all():
-                raise InputError(f"plan has shape {poses.shape} or is not finite; {human.shape} finite poses are due")
-        except Exception as error:  # an agent's failure is counted against it, and named
+                raise InputError(f"plan has shape {poses.shape} or is not finite; it must be {human.shape} and finite")
+        except Exception as error:  # an agent's failure is counted and reported
             if is_machines_fault(error):
                 raise
             poses = np.full(human.shape, np.nan)
@@ -97,7 +97,7 @@ def _plan_scene(
 
 
 def _plan(agent: Any, agent_input: Any, scene: Any, token: str, source: SceneSource) -> np.ndarray:
-    """Poses [T, 3] of an agent, which is given of the scene what it says that it requires."""
+    """Poses [T, 3] of an agent; it is given those parts of the scene that it requires."""
     extra = (scene,) if agent.requires_scene else ()
     if getattr(agent, "requires_scoring_scene", False):
         extra = (*extra, source.scoring_scene(token))

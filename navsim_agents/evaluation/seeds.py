@@ -18,7 +18,7 @@ def seeded(name: str, seed: int) -> str:
 
 
 def runs_by_name(names: Sequence[str]) -> dict[str, list[str]]:
-    """Names that end in ``-seed`` and a number, by what stands before it; others are left out."""
+    """Names that end in ``-seed`` and a number, grouped by the part before it; others are left out."""
     groups: dict[str, list[str]] = {}
     for name in names:
         if SEED.search(name):

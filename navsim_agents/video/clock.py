@@ -1,4 +1,4 @@
-"""How the frames of a video file are told apart, and from where a file can be read so that this is certain."""
+"""How the frames of a video file are told apart, and from which places a file can be read reliably."""
 
 from __future__ import annotations
 

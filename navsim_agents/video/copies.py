@@ -31,7 +31,7 @@ BEST_QUALITY, WORST_QUALITY = 1, 31
 
 @dataclass(frozen=True)
 class CopyFormat:
-    """What the copies are like."""
+    """Format of the copies."""
 
     fps: float  # frames a second
     height: int  # px
@@ -55,8 +55,8 @@ def copy_data_set(manifest: Path, root: Path, output: Path, wanted: CopyFormat, 
         manifest: of the originals, all of one data set.
         root: of the manifest's paths.
         output: folder of the copies.
-        wanted: what they are like.
-        workers: processes; 0 works in this one.
+        wanted: their format.
+        workers: processes; 0: this one alone.
 
     Raises:
         VideoError: the manifest is unfit or of several data sets, or no video could be copied.

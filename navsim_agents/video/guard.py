@@ -1,7 +1,7 @@
 """No test data in pretraining: which folders of NAVSIM's data may be learnt from.
 
 NAVSIM's navtest is cut from OpenScene's ``test`` logs, navhard and the competition splits come with folders of their
-own. Only folders of training logs are let through; a list of logs to keep out can be handed in on top.
+own. Only folders of training logs are let through; a list of further logs to refuse can be given.
 """
 
 from __future__ import annotations

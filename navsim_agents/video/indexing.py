@@ -1,4 +1,4 @@
-"""Indexing: the manifest of a layout's videos, which an interrupted run goes on with, and what is in it in words."""
+"""Indexing: the manifest of a layout's videos, which an interrupted run continues, and a summary of it in words."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def index_layout(layout: Layout, output: Path, workers: int) -> list[Row]:
     Args:
         layout: whose sources are listed.
         output: ``.jsonl``; rows of sources that have not changed since are taken from the one that is there.
-        workers: processes; 0 works in this one.
+        workers: processes; 0: this one alone.
 
     Raises:
-        VideoError: the root has not this layout, or holds test data, or a package that reads it is missing.
+        VideoError: the root does not have this layout, holds test data, or needs a package that is not installed.
     """
     partial_output = output.with_name(output.name + ".partial")
     sources = layout.sources()

@@ -50,14 +50,14 @@ class Layout(ABC):
         return stamp_of(self.root / source)
 
     def check_tools(self) -> None:  # noqa: B027  (most layouts need none)
-        """Refuse to probe without the packages that this takes, lest every source seem broken.
+        """Refuse to probe without the packages that reading needs: every source would seem broken.
 
         Raises:
             VideoError: one is not installed.
         """
 
     def folder(self, name: str) -> Path:
-        """A folder of this layout.
+        """The folder of this layout.
 
         Raises:
             VideoError: it is not there.

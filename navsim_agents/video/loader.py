@@ -1,4 +1,4 @@
-"""Batches of clips for pretraining: mixed, sharded, resumable, and undisturbed by broken files."""
+"""Batches of clips for pretraining: mixed, sharded, resumable, and robust to broken files."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ClipDataset(Dataset[Clip]):
 class ClipLoader:
     """Batches uint8 [B, 3, T, H, W] of this process, epoch after epoch.
 
-    One iteration runs from where the loader stands to the end of its epoch; the next goes on with the next epoch.
+    One iteration runs from where the loader stands to the end of its epoch; the next one continues with the next epoch.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class ClipLoader:
         return self.order.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state`` stood; the number of processes and their batch may be others.
+        """Continue from ``state``; the number of processes and their batch size may differ.
 
         Raises:
             VideoError: the state is of other data or another seed, or lies within a batch.
@@ -127,7 +127,7 @@ def outlive_first_signal(_worker: int) -> None:
     """Let this reader survive the signal that asks its run to end, so that the step under way still gets its clips.
 
     Ctrl-C and torchrun signal whole process groups. Ctrl-C is ignored; SIGTERM takes effect from the second one on,
-    which is also how the trainer ends a reader that does not end by itself.
+    with which the trainer ends a reader that does not stop by itself.
     """
 
     def note(number: int, _frame: Optional[FrameType]) -> None:

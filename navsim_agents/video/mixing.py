@@ -1,7 +1,7 @@
 """Which clips an epoch has, in which order: a pure function of seed and epoch, the same on every process.
 
 Shares of the data sets are exact in every epoch. Each data set is walked through in an endless row of shuffles of its
-slots, which goes on from epoch to epoch, so that nothing is seen twice before everything was seen once.
+slots, which continues from epoch to epoch, so that nothing is seen twice before everything was seen once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The order of a process's batches: where it stands, what remains of the epoch, and how a stopped run goes on."""
+"""The order of a process's batches: its position, the rest of the epoch, and how a stopped run continues."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BatchOrder:
         world_size: int,
         seed: int,
     ) -> None:
-        """Stand at the beginning.
+        """Begin with the first epoch.
 
         Raises:
             VideoError: an epoch holds no whole batch.
@@ -75,7 +75,7 @@ class BatchOrder:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state`` stood; the number of processes and their batch may be others.
+        """Continue from ``state``; the number of processes and their batch size may differ.
 
         Raises:
             VideoError: the state is of other data or another seed, or lies within a batch.

@@ -1,4 +1,4 @@
-"""What a video file holds: found by reading all its packets, and decoding as much as it takes to believe them."""
+"""What a video file holds: found by reading all its packets, and decoding as much as is needed to trust them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PacketFacts:
     dts: Optional[int]
     position: Optional[int]
     is_keyframe: bool
-    is_discard: bool  # decoded for the sake of others, but not shown
+    is_discard: bool  # decoded because others depend on it, but not shown
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Charts of a label store; not on the page, but drawn like its own."""
+"""Charts of a label store, in the style of the page's charts."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class SceneView:
 
 
 def open_world(root: Path) -> Optional[World]:
-    """The built-in world at ``root``, or None where the data is somebody else's."""
+    """The built-in world at ``root``, or None if the data is not of a built-in world."""
     try:
         return load_world(root)
     except NavsimDriveJepaError:
