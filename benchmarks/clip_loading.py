@@ -3,8 +3,8 @@
     python -m benchmarks.clip_loading                                    # a drawn drive, as files of every kind
     python -m benchmarks.clip_loading --video DRIVE.mp4 --step-clips-per-s 120 --cores 8
 
-Each kind of file is loaded by ``training.video`` in this one process; clips are 8 frames at 2 Hz, 256 x 512. CPU time
-is measured, so that other work on the machine counts less. Named alternatives in the same run: decoding from the
+Each kind of file is loaded by ``navsim_agents.video`` in this one process; clips are 8 frames at 2 Hz, 256 x 512. CPU
+time is measured, so that other work on the machine counts less. Named alternatives in the same run: decoding from the
 beginning to the clip's end instead of seeking (``no seek``), and OpenCV's resize (``cv2``) where it is installed.
 What a step needs:  share of the cores = step_clips_per_s / (cores x clips_per_s_per_core).
 """
@@ -27,17 +27,17 @@ from tqdm import tqdm
 
 from cache_tools.resize_videos import ResizeVideosConfig, resize_videos
 from navsim_agents.common.files import write_json
-from navsim_agents.drive_jepa.resize import resize_bilinear
+from navsim_agents.data.resize import resize_bilinear
+from navsim_agents.video.clip import read_clip
+from navsim_agents.video.clock import timed_frames
+from navsim_agents.video.config import ClipDataConfig, DataSetConfig
+from navsim_agents.video.decode import load_av, open_before
+from navsim_agents.video.layouts import PictureFolders, VideoFiles
+from navsim_agents.video.manifest import VIDEO_FILE, Video, write_rows
+from navsim_agents.video.slots import clip_times, cut_slots
 from navsim_agents.world.camera import Renderer, default_cameras
 from navsim_agents.world.drive import DriveConfig, simulate_drive
 from navsim_agents.world.towns import build_town
-from training.video.clip import read_clip
-from training.video.clock import timed_frames
-from training.video.config import ClipDataConfig, DataSetConfig
-from training.video.decode import load_av, open_before
-from training.video.layouts import PictureFolders, VideoFiles
-from training.video.manifest import VIDEO_FILE, Video, write_rows
-from training.video.slots import clip_times, cut_slots
 
 CAMERA_HZ = 20
 STEPS_PER_PICTURE = 5

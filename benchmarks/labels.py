@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from benchmarks.scoring_tools import VOCABULARY, scenes_of
-from cache_tools.labelling import ShardJob, build_shard
 from cache_tools.score_vocabulary import ScoreVocabularyConfig, plan_run
 from navsim_agents.common.processes import run_jobs
 from navsim_agents.distillation import LabelStore, Vocabulary, save_vocabulary
+from navsim_agents.distillation.labelling import ShardJob, build_shard
 from navsim_agents.scoring import SceneStoreWriter
 
 NAVTRAIN_SCENES = 103_288

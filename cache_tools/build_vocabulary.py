@@ -4,7 +4,7 @@
 
 A future is eight poses at 0.5 s, all that logs hold; it is sampled linearly every 0.1 s, as the devkit samples a plan.
 Clusters are of x [m], y [m] and heading [rad] of the 40 poses alike, 120 numbers a trajectory. ``source=V.npy`` checks
-and takes over a vocabulary that is there, such as the public one.
+and copies an existing vocabulary, such as the public one.
 """
 
 from __future__ import annotations
@@ -13,19 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-import numpy as np
-import torch
 from omegaconf import MISSING
 
-from cache_tools.kmeans import Clusters, cluster, nearest
-from cache_tools.trajectory_sources import Futures, futures_of_devkit, futures_of_logs
 from navsim_agents.common.command import command
 from navsim_agents.common.files import write_json
 from navsim_agents.common.settings import READS, SEED, at_least, writes_file
-from navsim_agents.distillation import Vocabulary, load_vocabulary, resample, save_vocabulary
+from navsim_agents.distillation import load_vocabulary, save_vocabulary
+from navsim_agents.distillation.clustering import Clustering, cluster_futures
+from navsim_agents.distillation.human_futures import Futures, futures_of_devkit, futures_of_logs
 from navsim_agents.errors import LabelError
-from navsim_agents.poses import wrap_angle
-from navsim_agents.scoring.axes import POSITION, State
 
 NUM_SHOWN = 5
 
@@ -69,7 +65,11 @@ def build_vocabulary(config: BuildVocabularyConfig) -> dict[str, Any]:
     if config.source.endswith(".npy"):
         vocabulary = load_vocabulary(config.source)
     else:
-        vocabulary, how = _cluster_futures(config, _futures(config))
+        vocabulary, how = cluster_futures(
+            _futures(config),
+            Clustering(config.k, config.kmeans, config.seed, config.max_iterations, config.iterations_per_round),
+        )
+        how = {"split": config.train_test_split if config.source == "devkit" else config.split, **how}
     report = {"source": config.source, "digest": vocabulary.digest, "size": len(vocabulary), **how}
     save_vocabulary(vocabulary, config.output)
     write_json(Path(config.output).with_suffix(".json"), report)
@@ -83,53 +83,9 @@ def _futures(config: BuildVocabularyConfig) -> Futures:
     return futures_of_logs(config.root, config.split, config.log_names, config.frame_interval)
 
 
-def _cluster_futures(config: BuildVocabularyConfig, futures: Futures) -> tuple[Vocabulary, dict[str, Any]]:
-    """Centres as trajectories, and how they were found."""
-    dense = resample(futures.poses)  # [N, 40, 3], headings unwrapped, so that their means are right
-    points = np.ascontiguousarray(dense.reshape(len(dense), -1), dtype=np.float32)
-    found = cluster(
-        points,
-        config.k,
-        backend=config.kmeans,
-        seed=config.seed,
-        max_iterations=config.max_iterations,
-        iterations_per_round=config.iterations_per_round,
-    )
-    centers = found.centers.reshape(-1, *dense.shape[1:]).astype(np.float64)
-    rows, _ = nearest(points, found.centers)
-    offsets_m = np.linalg.norm((dense - centers[rows])[..., POSITION], axis=-1)
-    centers[..., State.HEADING] = wrap_angle(centers[..., State.HEADING])
-    vocabulary = Vocabulary(torch.from_numpy(centers.astype(np.float32)))
-    return vocabulary, _how(config, futures, found, offsets_m)
-
-
-def _how(config: BuildVocabularyConfig, futures: Futures, found: Clusters, offsets_m: np.ndarray) -> dict[str, Any]:
-    return {
-        "split": config.train_test_split if config.source == "devkit" else config.split,
-        "trajectories": len(futures.poses),
-        "logs": futures.num_logs,
-        "skipped": dict(futures.skipped),
-        "kmeans": found.backend,
-        "kmeans_version": found.version,
-        "start": "k-means++",
-        "seed": config.seed,
-        "iterations": found.iterations,
-        "inertia": found.inertia[-1],
-        "inertia_per_round": list(found.inertia),
-        "iterations_per_round": config.iterations_per_round,
-        "cluster_size": {
-            "min": int(found.sizes.min()),
-            "median": float(np.median(found.sizes)),
-            "max": int(found.sizes.max()),
-        },
-        "mean_offset_m": float(offsets_m.mean()),  # of a pose from the nearest centre's
-        "mean_end_offset_m": float(offsets_m[:, -1].mean()),
-    }
-
-
 @command(BuildVocabularyConfig, "cache_tools.conf.build_vocabulary")
 def main(config: BuildVocabularyConfig) -> None:
-    """Build as configured and say what came out."""
+    """Build as configured and print a summary."""
     report = build_vocabulary(config)
     for name, reason in list(report.get("skipped", {}).items())[:NUM_SHOWN]:
         print(f"left out: {name}: {reason}")

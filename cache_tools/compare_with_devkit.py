@@ -1,4 +1,4 @@
-"""Shows that the scorer gives the devkit's own answers, on scenes of your own metric cache.
+"""Compares the scorer with the devkit's own, on scenes of your metric cache.
 
     drive-jepa compare-with-devkit scenes=CACHE output=parity.json
 
@@ -41,7 +41,7 @@ class CompareConfig:
 
 
 def compare(config: CompareConfig) -> bool:
-    """Compare, write the report, print its summary; whether all is equal.
+    """Compare, write the report and print its summary; returns whether everything is equal.
 
     Raises:
         DevkitError: no devkit or no metric cache.

@@ -59,7 +59,7 @@ def export(config: ExportScenesConfig) -> ExportReport:
 
 @command(ExportScenesConfig, "cache_tools.conf.export_scenes")
 def run(config: ExportScenesConfig) -> None:
-    """Export as configured; exit code 1 where not one scene is there in the end."""
+    """Export as configured; exit code 1 if the store holds no scene in the end."""
     report = export(config)
     print(
         f"exported {report.num_exported} scenes to {config.output} ({report.num_known} were there, "
@@ -70,7 +70,7 @@ def run(config: ExportScenesConfig) -> None:
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Entry point; without a devkit Hydra could not even find the workers' configs."""
+    """Entry point; checks for a devkit first, without which Hydra does not find the workers' configs."""
     try:
         variant = detect_host().variant
     except DevkitError as error:

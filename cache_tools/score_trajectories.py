@@ -18,6 +18,7 @@ import torch
 
 from navsim_agents.common.command import command
 from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
+from navsim_agents.common.devices import named_device
 from navsim_agents.common.files import whole_file
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import TrajectoryError
@@ -51,7 +52,7 @@ def score_file(config: ScoreTrajectoriesConfig) -> dict[str, npt.NDArray[np.floa
     if config.dtype not in DTYPES:
         raise TrajectoryError(f"dtype is {config.dtype!r}, but must be one of {', '.join(DTYPES)}")
     scores = score_trajectories(
-        ScoringScene.load(config.scene).to(_device(config.device)),
+        ScoringScene.load(config.scene).to(named_device(config.device, TrajectoryError)),
         _load_trajectories(Path(config.trajectories)),
         interval_length=config.interval_length,
         metric=config.metric,
@@ -62,18 +63,6 @@ def score_file(config: ScoreTrajectoriesConfig) -> dict[str, npt.NDArray[np.floa
     arrays = {name: value.double().cpu().numpy() for name, value in scores.items()}
     _write(Path(config.output), arrays)
     return arrays
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise TrajectoryError(f"device is {name!r}, but must be cpu or cuda, with an index if need be") from error
-    if device.type not in ("cpu", "cuda"):
-        raise TrajectoryError(f"device is {name!r}, but must be cpu or cuda, with an index if need be")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise TrajectoryError(f"device is {name!r}, but torch finds no CUDA device; use device=cpu")
-    return device
 
 
 def _load_trajectories(path: Path) -> torch.Tensor:
@@ -98,7 +87,7 @@ def _write(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
 
 @command(ScoreTrajectoriesConfig, "cache_tools.conf.score_trajectories")
 def main(config: ScoreTrajectoriesConfig) -> None:
-    """Score as configured and say the mean."""
+    """Score as configured and print the mean."""
     scores = score_file(config)
     final = scores[SCORE[config.metric]]
     print(f"scored {len(final)} trajectories with {config.metric}, mean {final.mean():.4f}: {config.output}")

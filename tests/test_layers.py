@@ -1,4 +1,4 @@
-"""Imports run one way, and the devkit is touched in one folder only."""
+"""The order of the house: imports run one way, tests stand where their source does, nothing grows too long."""
 
 from __future__ import annotations
 
@@ -28,14 +28,25 @@ ALLOWED = {
     "__main__": {"commands"},
     "models": {"errors", "common"},
     "scoring": {"errors", "common"},
-    "distillation": {"errors", "common", "scoring"},
+    "distillation": {"errors", "common", "poses", "data", "scoring", "scenes", "devkit"},
     "data": {"errors", "common", "poses"},
+    "video": {"errors", "common", "data"},
     "world": {"errors", "common", "poses", "data", "scoring"},
     "devkit": {"errors", "common", "poses", "data", "scoring"},
     "scenes": {"errors", "scoring", "devkit"},
+    "sources": {"errors", "data", "scenes", "scoring"},
     "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "distillation", "devkit"},
+    "evaluation": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "sources", "drive_jepa"},
 }
 COMMANDS = ("cache_tools", "training", "navsim_configs", "hydra_plugins")
+MAX_LINES_OF_A_FILE, MAX_LINES_OF_A_FUNCTION = 350, 50
+
+# Folders of tests that mirror no folder of the source.
+OF_THEIR_OWN = {
+    "devkit_alone": "of navsim_agents/devkit, where there is no devkit; tests/devkit needs one",
+    "docs": "commands and programs in the documentation",
+    "findings": "scripts about outside software",
+}
 
 
 def python_files(folder: str) -> list[Path]:
@@ -119,6 +130,48 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
     assert circle_in({"a": {"b"}, "b": {"c", "d"}, "c": {"d"}, "d": {"b"}}) == ["b", "c", "d", "b"]
     assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
     assert circle_in(imports_between_files()) == []
+
+
+def test_no_test_imports_another() -> None:
+    """What tests share stands in a module of its own beside them."""
+    offenders = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in python_files("tests")
+        for name in imported_modules(path)
+        if name.startswith("tests.") and any(part.startswith("test_") or part == "conftest" for part in name.split("."))
+    ]
+    assert offenders == []
+
+
+def has_source(folder: str) -> bool:
+    """Whether a folder of tests is named like a folder or a file of the package, or like a folder of the commands."""
+    place = ROOT if folder.split("/")[0] in COMMANDS else ROOT / PACKAGE
+    return (place / folder / "__init__.py").is_file() or (place / f"{folder}.py").is_file()
+
+
+def test_folders_of_tests_mirror_the_source() -> None:
+    folders = {path.parent.relative_to(ROOT / "tests").as_posix() for path in python_files("tests")} - {"."}
+    assert {"world/camera", "training/pretraining", "cache_tools", "scenes"} <= folders
+    assert {folder for folder in folders if not has_source(folder)} == OF_THEIR_OWN.keys()
+
+
+def too_long(path: Path) -> list[str]:
+    """The file and its functions that have too many lines."""
+    text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
+    num_lines = len(text.splitlines())
+    found = [f"{name} has {num_lines} lines"] if num_lines > MAX_LINES_OF_A_FILE else []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert node.end_lineno is not None
+            length = node.end_lineno - node.lineno + 1
+            found += [f"{name}: {node.name} has {length} lines"] if length > MAX_LINES_OF_A_FUNCTION else []
+    return found
+
+
+def test_files_and_functions_are_short() -> None:
+    folders = (PACKAGE, *COMMANDS, "tests", "benchmarks", "examples")
+    paths = [ROOT / "setup.py", *(path for folder in folders for path in python_files(folder))]
+    assert [message for path in paths for message in too_long(path)] == []
 
 
 @pytest.mark.parametrize(("old", "new"), [(errors, common_errors), (poses, common_poses)])

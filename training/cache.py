@@ -8,7 +8,8 @@ Layout::
     <folder>/<log>/targets.<key>.text      values of any length, one after the other; .ends beside it: see columns.py
     <folder>/<log>/index.json              tokens in row order, skipped scenes with reasons, hash of the log
 
-A log's folder appears whole or not at all, so an interrupted run goes on with the logs that are missing.
+A log's folder appears whole or not at all, so an interrupted run goes on with the logs that are missing. What a
+killed run left unfinished is deleted when the next one starts.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ import torch
 from tqdm import tqdm
 
 from navsim_agents.common.ending import is_machines_fault
-from navsim_agents.common.files import read_json, whole_folder, write_json
+from navsim_agents.common.files import read_json, remove_leftovers_of_the_dead, whole_folder, write_json
 from navsim_agents.common.processes import run_jobs
 from navsim_agents.errors import InputError
 from navsim_agents.scoring import PackedText
+from navsim_agents.sources import SceneSource
 from training.columns import Value, Writer, open_writers
-from training.sources import SceneSource
 
 SCHEMA = 1
 INDEX_FILE = "index.json"
@@ -70,7 +71,7 @@ class Builders:
 
     @property
     def unstamped(self) -> set[str]:
-        """Places in a stamp, of any release, that say nothing of the cache's content."""
+        """Keys of a stamp, of any release, that do not affect the cache's content."""
         parts = {"features": self.features, "targets": self.targets}
         return {
             f"{part}[{index}].settings.{name}"
@@ -102,6 +103,7 @@ def build_cache(
 
     A scene that cannot be read is skipped and named. Raises InputError where ``folder`` was built by other builders.
     """
+    remove_leftovers_of_the_dead(folder)
     _check_stamp(folder, builders, force)
     missing = [name for name in log_names if not _is_cached(folder, source, name)]
     work = partial(cache_log, folder, source, builders)
@@ -110,7 +112,7 @@ def build_cache(
 
 
 def cache_log(folder: Path, source: SceneSource, builders: Builders, log_name: str) -> LogResult:
-    """Compute one log's columns and put its folder in place."""
+    """Compute one log's columns and move its folder into place."""
     try:
         with whole_folder(folder / log_name) as unfinished:
             tokens, skipped = _write_log(unfinished, source, builders, log_name)
@@ -122,7 +124,7 @@ def cache_log(folder: Path, source: SceneSource, builders: Builders, log_name: s
 
 
 class _UnreadableLog(Exception):
-    """A log that is left out, and named."""
+    """A log that cannot be read; it is left out and reported."""
 
 
 def _write_log(
@@ -146,7 +148,7 @@ def _write_scenes(folder: Path, reader: Any, builders: Builders) -> tuple[list[s
             row = builders.compute(reader.get_scene(token))
             writers = writers or open_writers(folder, row, len(all_tokens))
             _check_row(writers, row)
-        except Exception as error:  # one bad scene costs one scene; the reason goes into the report
+        except Exception as error:  # a bad scene is left out alone; its reason goes into the report
             if is_machines_fault(error):
                 raise
             skipped[token] = _reason(error)
@@ -207,7 +209,7 @@ def _check_stamp(folder: Path, builders: Builders, force: bool) -> None:
 
 
 def _differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Where two stamps differ, and how in words."""
+    """The keys in which two stamps differ, each with both values in words."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             yield from _differences(old.get(key), new.get(key), f"{where}.{key}" if where else key)
@@ -219,7 +221,7 @@ def _differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, str
 
 
 def _describe_builder(builder: Any) -> dict[str, Any]:
-    """Name, class and settings, but for those that the builder says change nothing of what it computes."""
+    """Name, class and settings, except those that the builder declares to have no effect on what it computes."""
     kind, unstamped = type(builder), _unstamped(builder)
     return {
         "name": builder.get_unique_name(),

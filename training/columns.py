@@ -1,7 +1,7 @@
 """Columns of a cached log, one value a scene: arrays of one shape in one memory map, texts one after the other.
 
-``<key>.npy`` is an array [scenes, ...]. ``<key>.text`` holds texts (:class:`PackedText`) without anything between, so
-each takes its own length; ``<key>.ends`` [scenes] tells where each ends, as an array of NumPy.
+``<key>.npy`` is an array [scenes, ...]. ``<key>.text`` holds texts (:class:`PackedText`) without separators, each of
+its own length; ``<key>.ends`` [scenes] is a NumPy array of the positions where they end.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class ArrayWriter:
             raise InputError(f"{self._key} has shape {value.shape}, but {shape} in this log's first scene")
 
     def append(self, value: Value) -> None:
-        """Add what :meth:`check` let pass."""
+        """Append a value that :meth:`check` accepted."""
         self._rows[self._count] = value
         self._count += 1
 
     def close(self) -> None:
-        """Put it on the disk, without the rows that were left out."""
+        """Write everything to the disk, without the rows that were left out."""
         self._rows.flush()
         if self._count < len(self._rows):
             with whole_file(self._path, is_forced=False) as trimmed:  # the log's folder is, as a whole
@@ -55,7 +55,7 @@ class ArrayWriter:
 
 
 def _reserve(path: Path) -> None:
-    """Take the file's whole room on the disk now: writing into a map that finds none later would kill the process."""
+    """Reserve the file's disk space now: a write through a memory map that finds the disk full kills the process."""
     if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
         with path.open("rb+") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -75,13 +75,13 @@ class TextWriter:
             raise InputError(f"{self._key} is an array, but a text in this log's first scene")
 
     def append(self, value: Value) -> None:
-        """Add what :meth:`check` let pass."""
+        """Append a value that :meth:`check` accepted."""
         assert isinstance(value, PackedText)
         self._file.write(value.encode("latin-1"))
         self._ends.append(self._file.tell())
 
     def close(self) -> None:
-        """Put it on the disk."""
+        """Write everything to the disk."""
         self._file.close()
         with self._ends_path.open("wb") as file:  # np.save would add a suffix to a path
             np.save(file, np.array(self._ends, dtype=np.int64))
@@ -115,7 +115,7 @@ class TextColumn:
         """Open ``<key>.text``.
 
         Raises:
-            InputError: it is not as long as its texts are together.
+            InputError: its size is not the sum of its texts' sizes.
         """
         self._ends = np.load(path.with_suffix(".ends"))
         size, wanted = path.stat().st_size, int(self._ends.max(initial=0))

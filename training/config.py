@@ -10,6 +10,7 @@ from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least, 
 from navsim_agents.drive_jepa.config import PREFIX, PerceptionFreeConfig
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.errors import InputError
+from navsim_agents.evaluation.agents import Contestants
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,13 @@ class CacheConfig:
     """Where features and targets are kept between runs."""
 
     path: str = field(metadata=WRITES_FOLDER)
-    workers: int = field(default=2, metadata=at_least(0))  # processes; 0 works in this one
-    force: bool = False  # rebuild what is there
+    workers: int = field(default=2, metadata=at_least(0))  # processes; 0: this one alone
+    force: bool = False  # rebuild an existing cache
 
 
 @dataclass(frozen=True)
 class ParamsConfig:
-    """Keyword arguments handed on as they are."""
+    """Keyword arguments that are passed on unchanged."""
 
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -70,9 +71,11 @@ class EvaluateConfig:
     split: str = "test"
     log_names: Optional[list[str]] = None
     baselines: list[str] = field(default_factory=lambda: ["constant_velocity", "human"])
-    runs: dict[str, str] = field(default_factory=dict, metadata=READS)  # name in the table -> output of training.train
+    runs: dict[str, str] = field(
+        default_factory=dict, metadata=READS
+    )  # name in the table -> output of drive-jepa train
     run_settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of a run: agent's config keys that differ
-    weights: str = "best"  # of the validation, or last: after a schedule that ends at 0 they are the calm ones
+    weights: str = "best"  # by validation; or last, which suits a schedule whose rate ends at 0
     sequential: list[str] = field(default_factory=list)  # runs whose momentum goes on from what was really planned
     agent: Any = None  # one more agent, as composed from navsim_configs
     agent_name: str = "agent"
@@ -82,18 +85,33 @@ class EvaluateConfig:
     frame_interval: int = field(default=1, metadata=at_least(1))  # frames (0.5 s) from one scene to the next
     max_scenes: int = field(default=0, metadata=at_least(0))  # evenly spaced over the split; 0 takes all
 
+    @property
+    def contestants(self) -> Contestants:
+        """Whom to evaluate."""
+        return Contestants(
+            self.baselines,
+            self.runs,
+            self.run_settings,
+            self.weights,
+            self.sequential,
+            self.agent,
+            self.agent_name,
+        )
+
 
 @dataclass(frozen=True)
 class ReportConfig:
     """Configuration of ``drive-jepa report``."""
 
     output: str = field(metadata=writes_file(".html"))
-    evaluation: str = field(metadata=READS)  # output folder of training.evaluate
+    evaluation: str = field(metadata=READS)  # output folder of drive-jepa evaluate
     data_root: str = field(metadata=READS)
     split: str = "test"
     agent_name: str = "drive_jepa_perception_free"  # whose plans the pictures show
-    trainings: dict[str, str] = field(default_factory=dict, metadata=READS)  # agent's name -> output of training.train
-    pretraining: Optional[str] = field(default=None, metadata=READS)  # output folder of training.pretrain
+    trainings: dict[str, str] = field(
+        default_factory=dict, metadata=READS
+    )  # agent's name -> output of drive-jepa train
+    pretraining: Optional[str] = field(default=None, metadata=READS)  # output folder of drive-jepa pretrain
     labels: Optional[str] = field(default=None, metadata=READS)  # of these scenes, for pseudo-teachers in the pictures
     vocabulary: Optional[str] = field(default=None, metadata=READS)  # that of the labels
     title: str = "Drive-JEPA: planning from the front camera"

@@ -35,7 +35,7 @@ class CachedScenes(Dataset[Sample]):
             raise InputError(f"{folder} holds no scene of the {len(log_names)} logs asked for")
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickled memory map would carry its whole content to a worker, which had better open its own.
+        # Pickling a memory map would copy its whole content to a worker; each worker opens its own instead.
         return {**self.__dict__, "_open": {}}
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class CachedScenes(Dataset[Sample]):
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stacked tensors; texts as uint8 [B, longest], so that a loader's worker and not the training pads them."""
+    """Stacked tensors; texts as uint8 [B, longest], padded here, in a loader's worker, and not while training."""
     features, targets = default_collate(list(samples))
     return _stacked(features), _stacked(targets)
 

@@ -13,12 +13,12 @@ from typing import Any
 from navsim_agents.common.command import command
 from navsim_agents.common.extras import require_extras
 from navsim_agents.common.files import read_json, write_json
+from navsim_agents.drive_jepa.runs import RESULT_FILE
+from navsim_agents.evaluation.table import summary_table
 from training.demo_config import DemoConfig
 from training.demo_stages import EVALUATION, PRETRAINING, demo_stages, training_folder
 from training.report.provenance import git_revision, machine, versions
 from training.stages import StageResult, run_stages
-from training.table import summary_table
-from training.train import RESULT_FILE
 
 PRETRAINED = ("steps", "clips", "seconds")
 TRAINED = ("epochs", "steps", "num_scenes", "num_parameters")

@@ -22,7 +22,7 @@ class Pretraining:
     """The video encoder's own training before those of the planners."""
 
     steps: int = field(default=0, metadata=at_least(0))  # 0: planners start from random weights
-    settings: list[str] = field(default_factory=list)  # of training.pretrain, as on its command line
+    settings: list[str] = field(default_factory=list)  # of drive-jepa pretrain, as on its command line
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class TrainingRun:
     epochs: int = field(metadata=at_least(1))
     batch_size: int = field(default=16, metadata=at_least(1))
     needs_labels: bool = False  # it scores its proposals and has pseudo-teachers
-    settings: list[str] = field(default_factory=list)  # of training.train, as on its command line
+    settings: list[str] = field(default_factory=list)  # of drive-jepa train, as on its command line
     when_planning: dict[str, Any] = field(default_factory=dict)  # keys of the agent's config that differ then
 
 
@@ -63,7 +63,7 @@ class DemoConfig:
     )  # of the training's world; the test's has the next one, so it has other towns and other drives
     workers: int = field(default=2, metadata=at_least(1))  # processes that render, cache and label
     threads: int = field(default=2, metadata=at_least(1))  # of torch
-    evaluate: list[str] = field(default_factory=list)  # further settings of training.evaluate
+    evaluate: list[str] = field(default_factory=list)  # further settings of drive-jepa evaluate
 
     def __post_init__(self) -> None:
         strange = sorted({variant.training for variant in self.variants.values()} - set(self.trainings))

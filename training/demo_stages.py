@@ -27,7 +27,7 @@ NOTE = (
 
 
 def demo_stages(config: DemoConfig) -> list[Stage]:
-    """A world to learn from, one of other towns to be tested in, and everything between them and the report."""
+    """All stages: a world to train on, a world of other towns for the test, and everything from there to the report."""
     stages = [
         _world_stage(config, TRAIN_WORLD, config.train_world, config.seed, "train"),
         _world_stage(config, TEST_WORLD, config.test_world, config.seed + 1, "test"),

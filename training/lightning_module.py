@@ -1,4 +1,4 @@
-"""The agent as Lightning trains it. Its state dict has NAVSIM's prefix ``agent.``, so checkpoints go both ways."""
+"""The agent as Lightning trains it. Weights have NAVSIM's prefix ``agent.``, so both read each other's checkpoints."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ import sys
 from typing import Any
 
 from navsim_agents.common.command import command
+from navsim_agents.video.loader import build_clip_loader
 from training.pretraining.config import PretrainConfig
 from training.pretraining.loop import Pretrainer
 from training.pretraining.processes import Processes
-from training.video.loader import build_clip_loader
 
 SIGNAL_EXIT = 128
 """Shells report a process that a signal ended as 128 + its number."""

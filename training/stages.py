@@ -1,4 +1,4 @@
-"""A chain of commands that can be stopped anywhere and goes on there: finished stages are skipped."""
+"""A chain of commands that can be interrupted and resumed: finished stages are skipped."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ RECORD_FOLDER = "stages"
 
 @dataclass(frozen=True)
 class Stage:
-    """One command. What it leaves depends on ``arguments`` and on the stages before it, but not on ``running``."""
+    """One command. Its results depend on ``arguments`` and on the stages before it, but not on ``running``."""
 
     name: str
     purpose: str
     module: str
     arguments: tuple[str, ...]
-    folder: Path  # it writes here and nowhere else; emptied when a run with other arguments left something
+    folder: Path  # its only output; emptied if a run with other arguments wrote there
     running: tuple[str, ...] = ()  # how to run: processes, threads
 
     @property
@@ -38,7 +38,7 @@ class Stage:
 
     @property
     def executable(self) -> list[str]:
-        """What is run: the same, found without a search, whatever lies in the working directory."""
+        """What is run: the same command, found in the same way whatever lies in the working directory."""
         return executable_line(self.module, *self.arguments, *self.running)
 
 
@@ -60,7 +60,7 @@ def run_stages(
 ) -> list[StageResult]:
     """Run what is not finished, in order. A stage is finished when its stamp and those before it match.
 
-    Raises StageError where a command fails; what is finished stays, and the next call goes on from there.
+    Raises StageError where a command fails; finished stages are kept, and the next call resumes after them.
     """
     results = []
     stamp = version

@@ -27,6 +27,10 @@ NUM_FUTURE_FRAMES = 10  # frames after now in a scene of NAVSIM's splits; two mo
 NUM_CLIP_FRAMES = 2  # frames of the front camera that planners see, the last of them now (Drive-JEPA, section 3.2)
 DRIVING_COMMANDS = ("left", "straight", "right", "unknown")  # in the order of NAVSIM's one-hot command
 
+# Distillation: what the paper and the released code have.
+TEACHER_THRESHOLD = 0.95  # score from which on a trajectory is a pseudo-teacher
+TEACHER_CAP = 256  # pseudo-teachers kept of a scene
+
 # Built-in world: its simulator's step is as long as the metric's by our choice; neither follows from the other.
 WORLD_STEP_S = 0.1  # between states of everybody in a drive
 

@@ -10,16 +10,21 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from navsim_agents.common.errors import InputError, NavsimDriveJepaError
+from navsim_agents.common.processes import is_alive
 
 MAKE_ANEW = "it may have been cut off or belong to something else: make it anew"
-DIGITS = 8  # random hexadecimal ones in front of an unfinished name
+PART = "[0-9a-f]" * 8
+LEFTOVERS = (f".{PART * 3}.", f".{PART}.")
+"""How unfinished names begin: machine, process and a random number; earlier releases had the random number alone."""
 NO_FOLDER_SYNC = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS)
 """What systems answer that cannot force a folder to the disk: Windows, some network file systems."""
 TARGET_IS_FULL = (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES)
@@ -84,17 +89,38 @@ def remove_leftovers(folder: Path, names: str, former: str = "") -> None:
         names: pattern of their names.
         former: pattern of the names that earlier releases gave to unfinished ones.
     """
-    for pattern in (f".{'[0-9a-f]' * DIGITS}.{names}", former):
+    for pattern in (*(start + names for start in LEFTOVERS), former):
         for leftover in folder.glob(pattern) if pattern else ():
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+            _remove(leftover)
+
+
+def remove_leftovers_of_the_dead(folder: Path) -> None:
+    """Delete what writers left in ``folder`` that were processes of this machine and are gone; others may write on.
+
+    This process itself counts as gone, for those who start anew often have the number of who was killed, in a container
+    for instance: call it before you write. Where nobody can say who is gone (Windows), nothing is deleted.
+    """
+    for leftover in folder.glob(f"{LEFTOVERS[0]}*"):
+        machine, process = leftover.name[1:9], int(leftover.name[9:17], 16)
+        if machine == _machine() and (process == os.getpid() or not is_alive(process)):
+            _remove(leftover)
+
+
+def _remove(leftover: Path) -> None:
+    if leftover.is_dir():
+        shutil.rmtree(leftover, ignore_errors=True)
+    else:
+        leftover.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:
-    """A hidden name in the same folder that nobody else has."""
-    return path.with_name(f".{secrets.token_hex(DIGITS // 2)}.{path.name}")
+    """A hidden name in the same folder that nobody else has, and that tells whose it is."""
+    return path.with_name(f".{_machine()}{os.getpid():08x}{secrets.token_hex(4)}.{path.name}")
+
+
+def _machine() -> str:
+    """Eight hexadecimal digits of this machine's name."""
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
 def _put_in_place(folder: Path, path: Path) -> None:

@@ -16,10 +16,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from navsim_agents.common.conventions import TEACHER_CAP, TEACHER_THRESHOLD
 from navsim_agents.errors import LabelError
 
-THRESHOLD = 0.95
-CAP = 256
 NO_TEACHER = -1
 
 
@@ -31,8 +30,8 @@ def scene_generator(token: str, seed: int = 0) -> torch.Generator:
 
 def teacher_rows(
     scores: Union[Float[Tensor, " V"], npt.NDArray[np.floating]],
-    threshold: float = THRESHOLD,
-    cap: int = CAP,
+    threshold: float = TEACHER_THRESHOLD,
+    cap: int = TEACHER_CAP,
     *,
     generator: torch.Generator,
 ) -> Int[Tensor, " M"]:
@@ -59,7 +58,7 @@ def teacher_rows(
     return rows
 
 
-def pad_rows(rows: Int[Tensor, " M"], cap: int = CAP) -> Int[Tensor, " cap"]:
+def pad_rows(rows: Int[Tensor, " M"], cap: int = TEACHER_CAP) -> Int[Tensor, " cap"]:
     """The rows with -1 behind them, so that scenes stack; raises LabelError where there are more than ``cap``."""
     if len(rows) > cap:
         raise LabelError(f"{len(rows)} teachers are given, but cap={cap}; draw them with teacher_rows(cap={cap})")

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from navsim_agents.common.conventions import FRONT_CAMERA, NUM_HISTORY_FRAMES
+from navsim_agents.data.resize import Image, resize_bilinear
 from navsim_agents.devkit.bases import AbstractFeatureBuilder
 from navsim_agents.drive_jepa.checks import checked_command, checked_image, checked_vector
 from navsim_agents.drive_jepa.config import ImageConfig
-from navsim_agents.drive_jepa.resize import Image, resize_bilinear
 from navsim_agents.models.picture_backbone import CROPPED_ROWS
 
 FRAMES_FROM_NOW = {-2: "the frame 0.5 s ago", -1: "the current frame"}

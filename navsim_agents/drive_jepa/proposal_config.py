@@ -17,6 +17,8 @@ from navsim_agents.common.conventions import (
     NUM_POSES,
     NUM_STEPS,
     PDMS_NAME,
+    TEACHER_CAP,
+    TEACHER_THRESHOLD,
 )
 from navsim_agents.common.settings import SEED, at_least
 from navsim_agents.drive_jepa.config import (
@@ -99,8 +101,8 @@ class TeachersConfig:
 
     label_store: Optional[str] = None  # of drive-jepa score-vocabulary; null: no distillation
     vocabulary: Optional[str] = None  # the .npy that was labelled
-    threshold: float = 0.95  # paper and released code: teachers score at least this
-    cap: int = field(default=256, metadata=at_least(1))  # released code: teachers kept of a scene
+    threshold: float = TEACHER_THRESHOLD  # paper and released code: teachers score at least this
+    cap: int = field(default=TEACHER_CAP, metadata=at_least(1))  # released code: teachers kept of a scene
     number: int = field(default=4, metadata=at_least(1))  # drawn of them each time; released code: 4 for ViT-L
     draw: str = PER_STAGE  # released code: anew for every stage; or per_step, the same for all stages
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from navsim_agents.data.resize import resize_bilinear
 from navsim_agents.data.types import AgentInput
 from navsim_agents.devkit.bases import AbstractFeatureBuilder
 from navsim_agents.drive_jepa.cameras import camera_from_ego
 from navsim_agents.drive_jepa.checks import checked_command, checked_image, checked_vector
 from navsim_agents.drive_jepa.config import ImageConfig
-from navsim_agents.drive_jepa.resize import resize_bilinear
 from navsim_agents.poses import poses_to_local
 
 EGO = "ego"

@@ -149,7 +149,7 @@ COMMANDS = {
         ),
         Command(
             "training.probe",
-            "training.probe:ProbeConfig",
+            "training.probe_config:ProbeConfig",
             {
                 "data.root": "{world}",
                 "data.split": "trainval",

@@ -19,10 +19,18 @@ from typing import Any
 import pytest
 
 from navsim_agents.common import files
-from navsim_agents.common.files import is_there, remove_leftovers, whole_file, whole_folder, write_bytes, write_text
+from navsim_agents.common.files import (
+    is_there,
+    remove_leftovers,
+    remove_leftovers_of_the_dead,
+    whole_file,
+    whole_folder,
+    write_bytes,
+    write_text,
+)
 from navsim_agents.data.logs import find_logs
 from navsim_agents.scoring import SceneStoreWriter
-from training.video.layouts import VideoFiles, picture_names
+from navsim_agents.video.layouts import VideoFiles, picture_names
 
 ROOT = Path(__file__).resolve().parents[2]
 SEARCHED = ("navsim_agents", "cache_tools", "training", "benchmarks", "hydra_plugins")
@@ -152,6 +160,24 @@ def test_a_killed_writer_leaves_the_old_and_what_it_left_can_go(way: str, tmp_pa
     assert sorted(tmp_path.iterdir()) == sorted([path, others[1]])
 
 
+def test_what_the_dead_left_goes_and_what_others_write_stays(way: str, tmp_path: Path) -> None:
+    path, living = tmp_path / "thing", os.getppid()
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED.format(way=f"whole_{way}", path=str(path))], cwd=ROOT, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    machine, process, number = re.fullmatch(r"\.([0-9a-f]{8})([0-9a-f]{8})([0-9a-f]{8})\.thing", left.name).groups()
+    elsewhere = f"{int(machine, 16) ^ 1:08x}"
+    kept = [f".{machine}{living:08x}{number}.thing", f".{elsewhere}{process}{number}.thing", ".0123abcd.thing", ".mine"]
+    for name in kept:
+        (tmp_path / name).write_text("of another")
+    (tmp_path / f".{machine}{os.getpid():08x}{number}.thing").write_text("of one that had this process's number")
+    remove_leftovers_of_the_dead(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    remove_leftovers_of_the_dead(tmp_path / "none")
+
+
 def test_a_full_disk_leaves_the_old(way: str, tmp_path: Path) -> None:
     """A limit on the size of files, which the system reports as it reports a full disk."""
     path = tmp_path / "thing"
@@ -192,7 +218,7 @@ def kinds_forced(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
 
     def fsync(number: int) -> None:
         path = Path(os.readlink(f"/proc/self/fd/{number}")).relative_to(folder)
-        forced.append(re.sub(r"\.[0-9a-f]{8}\.", "~", str(path)) + ("+" if (folder / "thing").exists() else ""))
+        forced.append(re.sub(r"\.[0-9a-f]{24}\.", "~", str(path)) + ("+" if (folder / "thing").exists() else ""))
 
     monkeypatch.setattr(os, "fsync", fsync)
     return forced

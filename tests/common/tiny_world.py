@@ -8,8 +8,8 @@ import numpy as np
 
 from navsim_agents.distillation import save_vocabulary
 from navsim_agents.scoring import SceneStore
+from tests.cache_tools.tools import make_vocabulary
 from tests.common.commands import COMMANDS, places
-from tests.labels.tools import make_vocabulary
 from tests.video.videos import write_video
 
 WORLD = ("logs=2", "seed=3", "duration_s=7.5", "splits.train=0", "splits.val=0", "cameras=[cam_f0]")

@@ -18,9 +18,9 @@ from navsim_agents.data.names import is_text, quote_hint, read_names
 from navsim_agents.data.scene_filter import read_scene_filter
 from navsim_agents.devkit.splits import FILTER_FOLDER, SPLIT_FOLDER, find_split
 from navsim_agents.errors import InputError, VideoError
+from navsim_agents.video.guard import read_forbidden_logs
 from tests.data.awkward import AWKWARD
 from training.report.results import read_scenes
-from training.video.guard import read_forbidden_logs
 
 STYLES: dict[str, Callable[[str, tuple[str, ...]], str]] = {
     "block": lambda key, names: f"{key}:\n" + "".join(f"  - {name}\n" for name in names),

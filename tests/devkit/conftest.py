@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from navsim_agents.devkit.variant import Host, Variant, detect_host
-from tests.devkit.scripts import CPU_TRAINER, RAY, SEQUENTIAL, TEST_SPLIT, Devkit
-
-AGENT = "agent=drive_jepa_perception_free_small"
+from tests.devkit.scripts import AGENT, CPU_TRAINER, RAY, SEQUENTIAL, TEST_SPLIT, Devkit
 
 
 @pytest.fixture(scope="session")

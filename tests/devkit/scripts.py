@@ -16,6 +16,7 @@ import pandas as pd
 from navsim_agents.devkit.variant import Variant
 
 ROOT = Path(__file__).resolve().parents[2]
+AGENT = "agent=drive_jepa_perception_free_small"
 # Scenes start at every frame: v2.2's one-stage script needs neighbours 0.5 s apart.
 EVERY_FRAME = "train_test_split.scene_filter.frame_interval=1"
 TEST_SPLIT = ("train_test_split=test", EVERY_FRAME)

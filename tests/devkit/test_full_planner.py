@@ -15,8 +15,8 @@ from cache_tools.score_vocabulary import ScoreVocabularyConfig, label_scenes
 from navsim_agents.data.logs import SceneLoader
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.distillation import save_vocabulary
+from tests.cache_tools.tools import make_vocabulary
 from tests.devkit.scripts import CPU_TRAINER, RAY, SEQUENTIAL, SUBMITTER, TEST_SPLIT, Devkit
-from tests.labels.tools import make_vocabulary
 from training.report.results import read_scenes
 
 AGENT = "agent=drive_jepa_small"

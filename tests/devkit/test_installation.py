@@ -6,8 +6,7 @@ import os
 from importlib import metadata
 from pathlib import Path
 
-from tests.devkit.conftest import AGENT
-from tests.devkit.scripts import CPU_TRAINER, Devkit
+from tests.devkit.scripts import AGENT, CPU_TRAINER, Devkit
 
 
 def test_package_is_installed_and_on_no_path(devkit: Devkit) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache_tools.trajectory_sources import futures_of_devkit, futures_of_logs
 from navsim_agents.devkit.scoring import METRIC
 from navsim_agents.distillation import LabelStore, load_vocabulary
+from navsim_agents.distillation.human_futures import futures_of_devkit, futures_of_logs
 from tests.devkit.scripts import SEQUENTIAL, Devkit
 
 NUM_TRAJECTORIES = 11

@@ -12,8 +12,7 @@ import pytest
 from navsim_agents.data.logs import SceneLoader
 from navsim_agents.data.submission import ExpectedTokens, check_submission, load_submission
 from navsim_agents.devkit.variant import Variant
-from tests.devkit.conftest import AGENT
-from tests.devkit.scripts import RAY, SEQUENTIAL, SUBMITTER, TEST_SPLIT, Devkit
+from tests.devkit.scripts import AGENT, RAY, SEQUENTIAL, SUBMITTER, TEST_SPLIT, Devkit
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 
 from navsim_agents.data.logs import SceneLoader
-from tests.devkit.conftest import AGENT
-from tests.devkit.scripts import CPU_TRAINER, Devkit
+from tests.devkit.scripts import AGENT, CPU_TRAINER, Devkit
 
 MAX_FEATURE_BYTES = 800_000
 

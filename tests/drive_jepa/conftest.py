@@ -14,9 +14,9 @@ from navsim_agents.common.settings import changed
 from navsim_agents.distillation import save_vocabulary
 from navsim_agents.drive_jepa import PerceptionFreeAgent, ProposalAgent
 from navsim_agents.scoring import SceneStoreWriter, ScoringScene
+from tests.cache_tools.tools import make_vocabulary
 from tests.drive_jepa.planner_scenes import TINY_PLANNER, Drive
 from tests.drive_jepa.scenes import TINY
-from tests.labels.tools import make_vocabulary
 from tests.scoring.tiny import arrays, track
 
 

@@ -98,3 +98,8 @@ def with_status(agent_input: AgentInput, **changes: Any) -> AgentInput:
     """The input with another ego status now."""
     statuses = [*agent_input.ego_statuses[:-1], replace(agent_input.ego_statuses[-1], **changes)]
     return AgentInput(statuses, agent_input.cameras)
+
+
+def merged(parts: Any) -> dict[str, Any]:
+    """The targets of all builders of a scene."""
+    return {name: value for part in parts for name, value in part.items()}

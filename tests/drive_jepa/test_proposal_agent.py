@@ -25,10 +25,6 @@ FOUR_CAMERAS: dict[str, Any] = {
 }
 
 
-def merged(parts: Any) -> dict[str, torch.Tensor]:
-    return {name: value for part in parts for name, value in part.items()}
-
-
 @pytest.fixture
 def agent(make_planner: MakePlanner, scene_store: Path, labels: dict[str, Any]) -> ProposalAgent:
     return make_planner(scenes=str(scene_store), **labels)

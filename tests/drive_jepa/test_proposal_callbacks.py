@@ -14,9 +14,8 @@ from navsim_agents.common.settings import changed
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.label_source import LabelSource
 from navsim_agents.scoring.diversity import diversity
-from tests.drive_jepa.planner_scenes import Drive
-from tests.drive_jepa.test_callbacks import Module
-from tests.drive_jepa.test_proposal_agent import merged
+from tests.drive_jepa.lightning import Module
+from tests.drive_jepa.planner_scenes import Drive, merged
 
 MakePlanner = Callable[..., ProposalAgent]
 TRAIN, VAL = ((0, 4), (1, 5), (0, 6), (1, 3)), ((1, 4), (0, 5), (1, 6))

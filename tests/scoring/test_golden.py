@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +12,12 @@ import torch
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring import ScoringScene, epdms, extended_comfort, plan_difference, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS
+from tests.scoring.golden_scenes import CONTINUOUS, FULL, METRIC, SCENES, TRIMMED
 
-TRIMMED = Path(__file__).parent / "golden"
-FULL = Path(__file__).resolve().parents[3] / "shared" / "data" / "golden"
-METRIC = {"v1.1": "pdms", "v2.2": "epdms"}
-SCENES = sorted(TRIMMED.glob("v*/scene_*.npz"))
 PAIRS = sorted(TRIMMED.glob("v2.2/ec_*.npz"))
 ALL_SCENES = SCENES + [pytest.param(path, marks=pytest.mark.slow) for path in sorted(FULL.glob("v*/scene_*.npz"))]
 ALL_PAIRS = PAIRS + [pytest.param(path, marks=pytest.mark.slow) for path in sorted(FULL.glob("v2.2/ec_*.npz"))]
 EXACT_M = 1e-6
-CONTINUOUS = ("ego_progress", "score", "pdm_score")
 
 
 def label(path):

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from navsim_agents.scoring import ScoringScene, pack_scene, score_batch, score_scenes, unpack_scenes
-from tests.scoring.test_golden import CONTINUOUS, METRIC, SCENES
-from tests.scoring.test_packed import BYTES
+from tests.scoring.golden_scenes import BYTES, CONTINUOUS, METRIC, SCENES
 
 pytestmark = [
     pytest.mark.gpu,

@@ -22,11 +22,9 @@ from navsim_agents.scoring.aggregate import COLUMNS
 from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.packed_layout import ALIGNMENT
 from navsim_agents.scoring.scene_batch import collate_scenes
-from tests.scoring.test_golden import SCENES
-from tests.scoring.test_score import busy, some_plans
+from tests.scoring.busy_road import busy, some_plans
+from tests.scoring.golden_scenes import BYTES, SCENES
 from tests.scoring.tiny import light, rectangle, scene, straight, track
-
-BYTES = 640 * 1024
 
 
 def different_scenes():

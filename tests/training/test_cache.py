@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import pickle
+import signal
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from navsim_agents.common.files import write_json
 from navsim_agents.errors import InputError
 from navsim_agents.scoring import PackedText
 from tests.training.fakes import LOGS, SCENES_PER_LOG, FakeSource, GreyFeatures, PoseTargets
@@ -60,6 +64,32 @@ def test_interrupted_log_leaves_nothing_that_counts(tmp_path: Path, monkeypatch:
             build_cache(tmp_path, FakeSource(), BUILDERS, LOGS[:1], workers=0)
     assert not (tmp_path / LOGS[0]).exists()
     assert build_cache(tmp_path, FakeSource(), BUILDERS, LOGS[:1], workers=0)[0].num_cached == SCENES_PER_LOG
+
+
+class KillingTargets(PoseTargets):
+    """Its process is killed in the middle of the second log."""
+
+    def compute_targets(self, scene: Any) -> dict[str, torch.Tensor]:
+        if scene.scene_metadata.initial_token == f"{LOGS[1]}_2":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().compute_targets(scene)
+
+
+def build_and_be_killed(folder: str) -> None:
+    build_cache(Path(folder), FakeSource(), Builders([GreyFeatures()], [KillingTargets()]), LOGS, workers=0)
+
+
+def test_what_a_killed_run_left_goes_with_the_next_run(tmp_path: Path) -> None:
+    killed = multiprocessing.get_context("spawn").Process(target=build_and_be_killed, args=(str(tmp_path),))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    (left,) = tmp_path.glob(".*")
+    assert left.name.endswith(f".{LOGS[1]}")
+    assert list(left.iterdir())
+    write_json(tmp_path / "stamp.json", BUILDERS.stamp())  # as if the builder had killed nobody
+    build_cache(tmp_path, FakeSource(), BUILDERS, LOGS, workers=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*LOGS, "stamp.json"]
 
 
 def test_changed_log_is_cached_anew(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ import pytest
 
 from navsim_agents.data.logs import sensors_of
 from navsim_agents.errors import InputError
+from navsim_agents.evaluation.planning import choose_scenes
+from navsim_agents.evaluation.table import summary_table
 from tests.training.fakes import LOGS, SCENES_PER_LOG, FakeSource, TinyAgent
 from training.config import EvaluateConfig
-from training.evaluate import choose_scenes, evaluate
-from training.table import summary_table
+from training.evaluate import evaluate
 
 AGENT = {"_target_": "tests.training.fakes.TinyAgent"}
 
@@ -82,11 +83,11 @@ def test_a_torn_scene_costs_one_scene(tmp_path: Path) -> None:
     assert [failure["token"] for failure in summary["scenes"]["failures"]] == ["log_c_0"]
 
 
-def test_scenes_are_evenly_spaced_or_of_the_logs_named(tmp_path: Path) -> None:
-    chosen = choose_scenes(config(tmp_path, max_scenes=5), FakeSource())
+def test_scenes_are_evenly_spaced_or_of_the_logs_named() -> None:
+    chosen = choose_scenes(FakeSource(), max_scenes=5)
     tokens = [token for tokens in chosen.values() for token in tokens]
     assert (tokens[0], tokens[-1], len(tokens)) == ("log_a_0", "log_e_5", 5)
-    chosen = choose_scenes(config(tmp_path, log_names=["log_d"]), FakeSource())
+    chosen = choose_scenes(FakeSource(), ["log_d"])
     assert {name: len(tokens) for name, tokens in chosen.items()} == {"log_d": SCENES_PER_LOG}
 
 

@@ -14,11 +14,12 @@ from torch import nn
 from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.common.files import read_json
 from navsim_agents.common.settings import read_settings
+from navsim_agents.drive_jepa.runs import last_checkpoint
 from navsim_agents.errors import InputError
 from tests.training.fakes import FakeSource, TinyAgent
 from training.config import CacheConfig, DataConfig, ParamsConfig
-from training.probe import ProbeConfig, TestConfig, probe, probe_table, run_config
-from training.train import last_checkpoint
+from training.probe_config import ProbeConfig, TestConfig
+from training.probing import probe, probe_table, run_config
 
 TRAINER = {
     "accelerator": "cpu",

@@ -14,12 +14,12 @@ from omegaconf import OmegaConf
 from navsim_agents.common.errors import SettingError
 from navsim_agents.common.files import read_json, write_json
 from navsim_agents.common.settings import read_settings
-from navsim_agents.drive_jepa.runs import load_agent
+from navsim_agents.drive_jepa.runs import last_checkpoint, load_agent
 from navsim_agents.errors import InputError
+from navsim_agents.sources import split_logs
 from tests.training.fakes import LOGS, FakeSource
 from training.config import CacheConfig, DataConfig, ParamsConfig, TrainConfig
-from training.sources import split_logs
-from training.train import last_checkpoint, train
+from training.train import train
 
 AGENT = {"_target_": "tests.training.fakes.TinyAgent", "lr": 0.05}
 TRAINER = {

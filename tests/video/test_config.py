@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from navsim_agents.common.errors import SettingError
-from training.video.config import ClipDataConfig, DataSetConfig
+from navsim_agents.video.config import ClipDataConfig, DataSetConfig
 
 
 def test_settings_fill_in_for_defaults() -> None:

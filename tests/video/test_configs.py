@@ -14,8 +14,8 @@ from cache_tools.index_videos import IndexVideosConfig
 from cache_tools.resize_videos import ResizeVideosConfig
 from navsim_agents.common.errors import SettingError
 from navsim_agents.common.settings import read_settings
+from navsim_agents.video.config import ClipDataConfig
 from training.feature_pca import FeaturePcaConfig
-from training.video.config import ClipDataConfig
 
 COMMANDS = {
     "index_videos": ("cache_tools.conf", IndexVideosConfig, {"layout": "covla", "root": "r", "output": "o"}),

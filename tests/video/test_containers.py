@@ -13,6 +13,12 @@ import pytest
 
 from cache_tools.index_videos import IndexVideosConfig, index_videos
 from navsim_agents.errors import VideoError
+from navsim_agents.video.clip import read_pictures
+from navsim_agents.video.clock import COUNT, DECODING, PRESENTATION, decode_packets
+from navsim_agents.video.config import ClipDataConfig, DataSetConfig
+from navsim_agents.video.layouts import VideoFiles
+from navsim_agents.video.loader import build_clip_loader
+from navsim_agents.video.manifest import Video
 from tests.video.containers import (
     CENTRAL,
     COMBINATIONS,
@@ -26,12 +32,6 @@ from tests.video.containers import (
     write_combination,
 )
 from tests.video.videos import HEIGHT, WIDTH, number_of, numbers_in
-from training.video.clip import read_pictures
-from training.video.clock import COUNT, DECODING, PRESENTATION, decode_packets
-from training.video.config import ClipDataConfig, DataSetConfig
-from training.video.layouts import VideoFiles
-from training.video.loader import build_clip_loader
-from training.video.manifest import Video
 
 UNWRITABLE = (ValueError, LookupError, av.FFmpegError)
 CLIP = (0, 3, 6)
@@ -201,7 +201,7 @@ def test_no_more_than_a_group_is_decoded(
             decoded.append(frame.pts)
             yield frame
 
-    monkeypatch.setattr("training.video.clock.decode_packets", counting)
+    monkeypatch.setattr("navsim_agents.video.clock.decode_packets", counting)
     for frame in range(NUM_FRAMES):
         decoded.clear()
         assert numbers_at(path, video, [frame]) == [frame]

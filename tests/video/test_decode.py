@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from navsim_agents.errors import VideoError
+from navsim_agents.video.clip import fit_picture
+from navsim_agents.video.decode import open_video
+from navsim_agents.video.probe_file import probe_file
 from tests.video.videos import frames_at, number_of, write_video
-from training.video.clip import fit_picture
-from training.video.decode import open_video
-from training.video.probe_file import probe_file
 
 NTSC = Fraction(30000, 1001)
 FILM = Fraction(24000, 1001)
@@ -128,7 +128,7 @@ def test_a_torn_last_frame_is_found(tmp_path: Path) -> None:
 
 def test_files_without_a_frame_that_can_be_decoded_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", 15)
-    monkeypatch.setattr("training.video.probe_file.decode_packets", lambda *_: iter(()))
+    monkeypatch.setattr("navsim_agents.video.probe_file.decode_packets", lambda *_: iter(()))
     with pytest.raises(VideoError, match=r"no frame of .*a.mp4 can be decoded"):
         probe_file(path)
 

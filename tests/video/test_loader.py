@@ -13,6 +13,13 @@ import torch
 
 from cache_tools.resize_videos import ResizeVideosConfig, resize_videos
 from navsim_agents.errors import VideoError
+from navsim_agents.video import clip as clip_reading
+from navsim_agents.video.config import ClipDataConfig, DataSetConfig
+from navsim_agents.video.layouts import VideoFiles
+from navsim_agents.video.loader import ClipLoader, build_clip_loader
+from navsim_agents.video.manifest import Unreadable, Video, read_rows, write_rows
+from navsim_agents.video.mixing import plan_epoch, shares
+from navsim_agents.video.slots import clip_times, cut_slots, nearest_frame, read_slots
 from tests.video.videos import (
     damaged,
     numbers_in,
@@ -22,13 +29,6 @@ from tests.video.videos import (
     with_clips,
     write_video,
 )
-from training.video import clip as clip_reading
-from training.video.config import ClipDataConfig, DataSetConfig
-from training.video.layouts import VideoFiles
-from training.video.loader import ClipLoader, build_clip_loader
-from training.video.manifest import Unreadable, Video, read_rows, write_rows
-from training.video.mixing import plan_epoch, shares
-from training.video.slots import clip_times, cut_slots, nearest_frame, read_slots
 
 
 @pytest.fixture

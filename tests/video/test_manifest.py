@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from cache_tools.index_videos import IndexVideosConfig, describe, index_videos, probe_source
+from cache_tools.index_videos import IndexVideosConfig, index_videos
 from navsim_agents.errors import VideoError
+from navsim_agents.video.guard import check_path, check_split, read_forbidden_logs
+from navsim_agents.video.indexing import describe, probe_source
+from navsim_agents.video.manifest import Unreadable, Video, read_rows, write_rows
 from navsim_agents.world.writers.pickles import dump_portable
 from tests.video.videos import lines_of, sequence_row, write_pictures, write_video
-from training.video.guard import check_path, check_split, read_forbidden_logs
-from training.video.manifest import Unreadable, Video, read_rows, write_rows
 
 
 def settings(folder: Path, layout: str, **changes: Any) -> IndexVideosConfig:
@@ -123,7 +124,7 @@ def test_only_new_and_changed_sources_are_probed_again(tmp_path: Path, monkeypat
     write_pictures(tmp_path / "c", 2)
     write_pictures(tmp_path / "a", 5)
     probed = []
-    monkeypatch.setattr("cache_tools.index_videos.probe_source", recording(probed))
+    monkeypatch.setattr("navsim_agents.video.indexing.probe_source", recording(probed))
     rows = index_videos(settings(tmp_path, "folders", fps=4.0))
     assert probed == ["a", "c"]
     assert [row.num_frames for row in rows if isinstance(row, Video)] == [5, 3, 2]
@@ -140,7 +141,7 @@ def test_what_could_not_be_read_is_tried_again(tmp_path: Path, monkeypatch: pyte
         return (source, broken) if source == "b" else probe_source(layout, source)
 
     with monkeypatch.context() as patch:
-        patch.setattr("cache_tools.index_videos.probe_source", fail_at_b)
+        patch.setattr("navsim_agents.video.indexing.probe_source", fail_at_b)
         assert isinstance(index_videos(settings(tmp_path, "folders", fps=4.0))[1], Unreadable)
     rows = index_videos(settings(tmp_path, "folders", fps=4.0))
     assert [type(row) for row in rows] == [Video, Video]
@@ -179,14 +180,14 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: p
         return recording(probed)(layout, source)
 
     with monkeypatch.context() as patch:
-        patch.setattr("cache_tools.index_videos.probe_source", stop_at_c)
+        patch.setattr("navsim_agents.video.indexing.probe_source", stop_at_c)
         with pytest.raises(KeyboardInterrupt):
             index_videos(settings(tmp_path, "folders", fps=4.0))
     assert not (tmp_path / "m.jsonl").exists()
     with (tmp_path / "m.jsonl.partial").open("a") as file:
         file.write('{"data_set": "fol')  # torn while it was written
     probed.clear()
-    monkeypatch.setattr("cache_tools.index_videos.probe_source", recording(probed))
+    monkeypatch.setattr("navsim_agents.video.indexing.probe_source", recording(probed))
     assert index_videos(settings(tmp_path, "folders", fps=4.0)) == whole
     assert probed == ["b", "c"]  # b's rows were the last ones: they might not have been all
     assert not (tmp_path / "m.jsonl.partial").exists()

@@ -13,10 +13,10 @@ import av
 import numpy as np
 from PIL import Image
 
-from training.video.config import ClipDataConfig, DataSetConfig
-from training.video.decode import Picture, read_frames
-from training.video.manifest import IMAGE_SEQUENCE, Video, write_rows
-from training.video.probe_file import probe_file
+from navsim_agents.video.config import ClipDataConfig, DataSetConfig
+from navsim_agents.video.decode import Picture, read_frames
+from navsim_agents.video.manifest import IMAGE_SEQUENCE, Video, write_rows
+from navsim_agents.video.probe_file import probe_file
 
 BITS = 8
 WIDTH, HEIGHT = 64, 48

@@ -7,6 +7,7 @@ import pytest
 from navsim_agents.world.drive import DriveConfig, simulate_drive
 from navsim_agents.world.towns import TOWN_LOCATIONS, build_town
 from navsim_agents.world.types import Drive, Town
+from tests.world.driven import Driven, drive_through
 
 DRIVES = ((0, 4), (0, 16), (1, 1), (2, 10), (3, 3), (3, 11))  # town, log
 SEED = 1
@@ -26,3 +27,8 @@ def town(request, towns) -> Town:
 def drives(towns) -> list[Drive]:
     config = DriveConfig(duration_s=24.5)
     return [simulate_drive(towns[TOWN_LOCATIONS[number]], log, SEED, config) for number, log in DRIVES]
+
+
+@pytest.fixture(scope="session")
+def driven() -> Driven:
+    return drive_through()

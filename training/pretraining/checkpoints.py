@@ -1,4 +1,4 @@
-"""Checkpoints in the layout of V-JEPA 2's training code, with one more entry that lets a run go on exactly."""
+"""Checkpoints in the layout of V-JEPA 2's training code, with one more entry from which a run resumes exactly."""
 
 from __future__ import annotations
 
@@ -96,14 +96,14 @@ def keep_newest(folder: Path, count: int) -> None:
 
 
 def set_aside_newer(folder: Path, step: int) -> None:
-    """Rename checkpoints beyond ``step``, so that they do not count as the newest."""
+    """Rename checkpoints beyond ``step``, so that they are not taken for the newest."""
     for path in checkpoints_in(folder):
         if path > checkpoint_path(folder, step):
             path.replace(path.with_name(f"{path.name}{UNREADABLE_SUFFIX}"))
 
 
 def read_newest(folder: Path) -> Optional[tuple[Path, Mapping[str, Any]]]:
-    """The newest checkpoint that can be read, and what it holds; says aloud which could not; None where none is.
+    """The newest readable checkpoint and its contents; prints which could not be read; None if there are none.
 
     Raises:
         CheckpointError: there are checkpoints, but none of them can be read.
@@ -125,7 +125,7 @@ def load_checkpoint(path: Path, jepa: VideoJepa, optimiser: Optimizer) -> Progre
     """Networks and optimiser as they were saved in ``path``.
 
     Raises:
-        CheckpointError: the file cannot be read, was not written here, or is of other sizes; says a way out.
+        CheckpointError: it cannot be read, was not written here, or is of other sizes; the message says what to do.
     """
     return restore(path, read_checkpoint(path), jepa, optimiser)
 
@@ -134,7 +134,7 @@ def restore(path: Path, contents: Mapping[str, Any], jepa: VideoJepa, optimiser:
     """Networks and optimiser from the ``contents`` of ``path``.
 
     Raises:
-        CheckpointError: the file was not written here, or is of other sizes; says a way out.
+        CheckpointError: the file was not written here, or is of other sizes; the message says what to do.
     """
     if PROGRESS not in contents:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""Options of ``drive-jepa pretrain``; defaults and their sources stand in ``training/conf/pretrain.yaml``."""
+"""Options of ``drive-jepa pretrain``; ``training/conf/pretrain.yaml`` gives the source of each default."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MasksConfig:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """AdamW beside the scheduled rates."""
+    """AdamW's settings that are not scheduled."""
 
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     eps: float = 1e-8
@@ -81,7 +81,7 @@ class OptimiserConfig:
 
 @dataclass(frozen=True)
 class HealthConfig:
-    """What is watched, and when it raises an alarm."""
+    """What is monitored, and when an alarm is raised."""
 
     every: int = field(default=50, metadata=at_least(1))  # steps between two measurements of the features
     max_tokens: int = field(default=2048, metadata=at_least(2))  # of this process that are measured
@@ -105,7 +105,7 @@ class SavingConfig:
 
 @dataclass(frozen=True)
 class ProcessConfig:
-    """This process among all; ``torchrun`` says the numbers."""
+    """This process among all processes; ``torchrun`` sets the numbers."""
 
     rank: int = 0
     local_rank: int = 0  # on its machine
@@ -126,7 +126,7 @@ class PretrainConfig:
     """Configuration of ``drive-jepa pretrain``."""
 
     output: str = field(metadata=WRITES_FOLDER)
-    data: Any  # for training.video.loader
+    data: Any  # for navsim_agents.video.loader
     masks: MasksConfig
     batch_size: int = field(default=64, metadata=at_least(1))  # clips a process and step
     workers: int = field(default=8, metadata=at_least(0))  # processes that read clips, for each training process
@@ -145,7 +145,7 @@ class PretrainConfig:
             raise InputError(f"precision={self.precision!r}, but must be one of {', '.join(PRECISIONS)}")
 
     def identity(self) -> dict[str, Any]:
-        """What a run must keep to where it goes on, beside what shapes of weights and the loader's state tell."""
+        """Settings that a resumed run must share, besides those that its weights and the loader's state fix."""
         found = {"masks": asdict(self.masks)}
         if isinstance(self.data, Mapping):
             found["data"] = {key: self.data[key] for key in ("height", "width") if key in self.data}

@@ -1,4 +1,4 @@
-"""Is the run well? Features that still differ, numbers that are finite, and what a step costs."""
+"""Health of a run: features that still differ, finite numbers, and the cost of a step."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def measure_features(targets: Tensor, max_tokens: int) -> FeatureHealth:
 
 
 class CollapseAlarm:
-    """Goes off when features no longer tell tokens apart, once for each time that they stop doing so."""
+    """Sounds when features no longer tell tokens apart, once per collapse."""
 
     def __init__(self, config: HealthConfig) -> None:
         self.config = config
         self.is_on = False
 
     def check(self, health: FeatureHealth, step: int) -> Optional[str]:
-        """What is wrong, when it begins to be; else None."""
+        """A description of the collapse when it begins; otherwise None."""
         limits = FeatureHealth(self.config.min_feature_std, self.config.min_effective_rank)
         low = [
             f"{name}={value:.3g} is below {limit:g}"
@@ -88,7 +88,7 @@ class FiniteGuard:
         if self.in_a_row > self.max_skipped:
             raise TrainingError(
                 f"step {step}: losses {list(losses)}, gradient norm {grad_norm}: not finite for {self.in_a_row} steps "
-                "in a row; lower schedule.lr, or try precision=float32, and go on from the last checkpoint"
+                "in a row; lower schedule.lr, or try precision=float32, and resume from the last checkpoint"
             )
         return False
 
@@ -102,7 +102,7 @@ class Stopwatch:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """What runs inside counts as waiting."""
+        """Time spent inside this context counts as waiting."""
         start = time.monotonic()
         yield
         self._waited += time.monotonic() - start

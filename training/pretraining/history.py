@@ -31,9 +31,9 @@ COLUMNS = (
 
 
 class History:
-    """Appends to ``path``; a run that goes on first drops the rows of the steps that it will do again.
+    """Appends to ``path``; a resumed run first drops the rows of the steps that it will repeat.
 
-    What it finds may have other columns: those that it lacks are left empty, those that are no more are dropped.
+    An existing file may have other columns: missing ones are left empty, obsolete ones are dropped.
     """
 
     def __init__(self, path: Path, families: Sequence[str], steps_done: int) -> None:
@@ -44,7 +44,7 @@ class History:
         write_text(path, self._text([self.columns, *kept]))
 
     def add(self, row: Mapping[str, object]) -> None:
-        """One step; columns that it lacks stay empty, others than ours are an error of the caller."""
+        """Add one step; columns without a value stay empty, unknown columns are an error of the caller."""
         assert not set(row) - set(self.columns), set(row) - set(self.columns)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(self._text([self._cells(row)]))

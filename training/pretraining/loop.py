@@ -39,7 +39,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ClipLoader(Protocol):
-    """Clips of this process, as ``training.video.loader`` gives them."""
+    """Clips of this process, as ``navsim_agents.video.loader`` gives them."""
 
     def __iter__(self) -> Iterator[Tensor]:
         """RGB uint8 clips [B, 3, T, H, W], by epoch or without end."""
@@ -50,7 +50,7 @@ class ClipLoader(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on behind the clips that were handed out by then."""
+        """Continue after the clips that had been handed out."""
         ...
 
     def report(self) -> dict[str, str]:
@@ -59,7 +59,7 @@ class ClipLoader(Protocol):
 
 
 class Pretrainer:
-    """A run at some step. ``run`` takes it to its end, or to the end of the step in which Ctrl-C was pressed."""
+    """A run at some step. ``run`` continues to the end, or to the end of the step during which Ctrl-C was pressed."""
 
     def __init__(self, config: PretrainConfig, loader: ClipLoader, processes: Processes) -> None:
         self.config = config
@@ -71,7 +71,7 @@ class Pretrainer:
         self.guard = FiniteGuard(config.health.max_skipped_steps)
         self.step = 0
         self.epoch_losses: list[float] = []
-        self.unreadable: dict[str, str] = {}  # files that gave no clip before this run went on, and why
+        self.unreadable: dict[str, str] = {}  # files that gave no clip before this run was resumed, and why
         self.received_signal: Optional[int] = None  # by this process, at any time
         self.agreed_signal: Optional[int] = None  # by all, at the end of a step
         found = checkpoints.read_newest(self.folder) if config.resume else None
@@ -112,7 +112,7 @@ class Pretrainer:
         """Loss, gradient and update for this process's clips [B, 3, T, H, W] uint8.
 
         Raises:
-            TrainingError: one step too many was not finite.
+            TrainingError: too many steps in a row were not finite.
             InputError: there are not ``batch_size`` clips.
         """
         if len(clip) != self.config.batch_size:
@@ -176,9 +176,9 @@ class Pretrainer:
                 self.save()
 
     def _recorder(self) -> Optional[Recorder]:
-        """Of the first process; files of an earlier run that is not continued are replaced.
+        """The first process's recorder; it replaces files of an earlier run that is not resumed.
 
-        Where it goes on, checkpoints beyond its step are those that cannot be read.
+        In a resumed run, checkpoints beyond its step are unreadable ones.
         """
         if not self.processes.is_first:
             return None
@@ -210,7 +210,7 @@ class Pretrainer:
             self.unreadable.update(read_json(unreadable))
 
     def _check_all_are_at_one_step(self) -> None:
-        """A process that does not see the checkpoints would start anew beside others that go on."""
+        """Refuse to start if some processes see no checkpoints: they would start anew while others resume."""
         most, least = self.processes.maximum(self.step), -self.processes.maximum(-self.step)
         if most != least:
             raise CheckpointError(
@@ -244,9 +244,9 @@ class Pretrainer:
 
     @contextmanager
     def _signals_noted(self) -> Iterator[None]:
-        """Inside, a signal is noted, for the end of the step, instead of ending the process.
+        """Within this context a signal does not end the process; it is noted, and obeyed at the end of the step.
 
-        The processes that read clips see to themselves: ``training.video.loader.outlive_first_signal``.
+        Processes that read clips handle signals on their own: ``navsim_agents.video.loader.outlive_first_signal``.
         """
 
         def note(number: int, _frame: Optional[FrameType]) -> None:
@@ -274,8 +274,8 @@ def build_model(config: ModelConfig, seed: int) -> VideoJepa:
 
 
 def _endless(loader: ClipLoader) -> Iterator[Tensor]:
-    """Clips, one epoch of the loader after the other."""
-    empty_passes = 0  # one is right: a run may go on at the very end of an epoch
+    """Clips of one epoch of the loader after another, without end."""
+    empty_passes = 0  # one empty pass is fine: a run may be resumed at the very end of an epoch
     while True:
         empty_passes += 1
         for clip in loader:

@@ -1,4 +1,4 @@
-"""AdamW over V-JEPA 2's four groups of parameters, in its order, so that either code reads the other's state."""
+"""AdamW over V-JEPA 2's four groups of parameters, in its order, so that both read each other's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This training process among the others: its device, its share of a batch, and what all of them agree on."""
+"""This training process among the others: its device, its share of a batch, and values exchanged between all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Processes:
 
     @classmethod
     def join(cls, config: ProcessConfig) -> Processes:
-        """Meet the other processes, where there are any."""
+        """Join the other processes, if there are any."""
         if config.threads:
             torch.set_num_threads(config.threads)
         device = torch.device(_device_name(config))
@@ -50,7 +50,7 @@ class Processes:
         """``module`` with gradients averaged over the processes."""
         if self.world_size == 1:
             return module
-        # The graph is the same at every step; being told so, DDP accepts mask tokens that no clip length uses.
+        # The graph is the same at every step; with static_graph DDP accepts mask tokens that no clip length uses.
         return DistributedDataParallel(module, broadcast_buffers=False, static_graph=True)
 
     def mean(self, values: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class Processes:
         return values
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes have arrived."""
         if self.world_size > 1:
             distributed.barrier()
 

@@ -37,7 +37,7 @@ class StepResult(NamedTuple):
 
 
 class Recorder:
-    """Follows a run from the step that it starts at."""
+    """Records a run from its first step on."""
 
     def __init__(self, config: PretrainConfig, jepa: VideoJepa, steps_done: int, num_processes: int) -> None:
         self.config = config
@@ -50,10 +50,10 @@ class Recorder:
         self._bar = tqdm(total=config.schedule.total_steps, initial=steps_done, desc="pretraining", unit="step")
 
     def record(self, step: int, result: StepResult) -> None:
-        """Add a row, move the bar, and say aloud what is wrong.
+        """Add a row, advance the progress bar, and print what is wrong.
 
         Raises:
-            TrainingError: the features collapsed, and that should stop the run.
+            TrainingError: the features collapsed, and health.on_collapse is stop.
         """
         row: dict[str, Any] = {"step": step, "epoch": (step - 1) // self.config.schedule.iterations_per_epoch}
         row.update(settings_at(self.config.schedule, step)._asdict(), **self._speed(result))

@@ -1,4 +1,4 @@
-"""Learning rate, weight decay and averaging momentum as functions of the step: nothing to save, nothing to drift."""
+"""Learning rate, weight decay and averaging momentum as functions of the step, so that no state has to be saved."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from training.config import ReportConfig
 @command(ReportConfig, "training.conf.report")
 def main(config: ReportConfig) -> None:
     """Write the page and say where it is."""
-    from training.report.page import write_report  # needs the extra report, whose lack is told in one line
+    from training.report.page import write_report  # needs the extra report; a missing package is reported in one line
 
     print(f"report: {write_report(config)}")
 

@@ -1,4 +1,4 @@
-"""Which scenes the report shows: chosen by rule, so that nobody picks the flattering ones."""
+"""Which scenes the report shows: chosen by fixed rules, not by hand."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ code {{ font-size: 0.92em; }}
 
 
 def page(name: str, body: Iterable[str]) -> str:
-    """A whole page that asks for nothing from outside."""
+    """A whole page that loads nothing from elsewhere."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

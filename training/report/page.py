@@ -11,6 +11,7 @@ from typing import Optional
 from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.common.files import write_text
 from navsim_agents.errors import InputError
+from navsim_agents.sources import LoggedScenes
 from training.config import ReportConfig
 from training.report import html
 from training.report.curves_section import pretraining, trainings
@@ -21,7 +22,6 @@ from training.report.scenes_section import ReadView, failures, gallery
 from training.report.style import figure_style
 from training.report.teachers import SceneTeachers
 from training.report.views import NOW, open_world, view_scene
-from training.sources import LoggedScenes
 
 
 def write_report(config: ReportConfig, read_view: Optional[ReadView] = None) -> Path:

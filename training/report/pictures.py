@@ -10,7 +10,8 @@ from matplotlib.patches import Polygon
 
 from navsim_agents.common.conventions import EGO_HEIGHT_M, EGO_LENGTH_M, EGO_REAR_AXLE_TO_CENTER_M, EGO_WIDTH_M
 from navsim_agents.poses import FloatArray
-from navsim_agents.world.boxes import corners
+from navsim_agents.scoring.axes import POSITION
+from navsim_agents.world.boxes import box_outline as ground_outline
 from training.report.fan import draw_fan_from_above, draw_fan_on_camera
 from training.report.style import agent_style, new_figure
 from training.report.views import Road, SceneView, project_ground, ribbon, smooth_path, upwards
@@ -74,11 +75,12 @@ def bev_picture(view: SceneView) -> Figure:
 
 def box_outline(box: FloatArray) -> FloatArray:
     """Corners [4, 2] of a box (x, y, z, length, width, height, heading), clockwise from front left."""
-    return corners(box[[0, 1, 6, 3, 4]])[FRONT_FIRST]
+    x, y, _, length_m, width_m, _, heading = box
+    return ground_outline(np.array([x, y]), heading, length_m, width_m)[FRONT_FIRST]
 
 
 def _draw_on_road(axes: Axes, view: SceneView, name: str, poses: FloatArray) -> None:
-    if not np.isfinite(poses).all() or np.linalg.norm(poses[-1, :2]) < SHORTEST_PATH_M:
+    if not np.isfinite(poses).all() or np.linalg.norm(poses[-1, POSITION]) < SHORTEST_PATH_M:
         return
     style = agent_style(name)
     edges = [project_ground(view, edge) for edge in ribbon(smooth_path(poses), style.band_m)]
@@ -87,8 +89,8 @@ def _draw_on_road(axes: Axes, view: SceneView, name: str, poses: FloatArray) -> 
         outline = np.concatenate((edges[0][shown], edges[1][shown][::-1]))
         axes.add_patch(Polygon(outline, facecolor=style.color, edgecolor="none", alpha=0.62))
         axes.add_patch(Polygon(outline, facecolor="none", edgecolor=style.color, linewidth=1.0))
-    dots = project_ground(view, poses[:, :2])
-    axes.scatter(dots[:, 0], dots[:, 1], s=16, color=style.color, edgecolors="white", linewidths=0.8, zorder=5)
+    right, down = project_ground(view, poses[:, POSITION]).T
+    axes.scatter(right, down, s=16, color=style.color, edgecolors="white", linewidths=0.8, zorder=5)
 
 
 def _draw_road(axes: Axes, road: Road) -> None:
@@ -132,10 +134,10 @@ def _draw_plan(axes: Axes, name: str, poses: FloatArray) -> None:
         return
     style = agent_style(name)
     path = upwards(smooth_path(poses))
-    axes.plot(path[:, 0], path[:, 1], color="white", linewidth=style.line_pt + 1.6, zorder=5, solid_capstyle="round")
-    axes.plot(path[:, 0], path[:, 1], color=style.color, linewidth=style.line_pt, zorder=6, linestyle=style.linestyle)
-    dots = upwards(poses[:, :2])
-    axes.scatter(dots[:, 0], dots[:, 1], s=13, color=style.color, edgecolors="white", linewidths=0.6, zorder=7)
+    axes.plot(*path.T, color="white", linewidth=style.line_pt + 1.6, zorder=5, solid_capstyle="round")
+    axes.plot(*path.T, color=style.color, linewidth=style.line_pt, zorder=6, linestyle=style.linestyle)
+    right, up = upwards(poses[:, POSITION]).T
+    axes.scatter(right, up, s=13, color=style.color, edgecolors="white", linewidths=0.6, zorder=7)
 
 
 def _draw_scale(axes: Axes) -> None:

@@ -1,4 +1,4 @@
-"""What somebody needs to repeat a run: versions, machine, revision."""
+"""What is needed to repeat a run: versions, machine, revision."""
 
 from __future__ import annotations
 

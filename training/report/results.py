@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from navsim_agents.common.files import read_json, reading
+from navsim_agents.drive_jepa.runs import RESULT_FILE
 from navsim_agents.errors import InputError
-from training.evaluate import PLANS_FILE, SUMMARY_FILE
-from training.train import RESULT_FILE
+from navsim_agents.evaluation.files import PLANS_FILE, SUMMARY_FILE
 
 HISTORY_FILE = "history.csv"  # of trainings and of pretraining alike
 
@@ -85,13 +85,13 @@ def _scene_table(path: Path, summary: Mapping[str, Any]) -> pd.DataFrame:
     if lacking or len(table) != summary["scenes"]["num_scenes"]:
         raise InputError(
             f"{path} has {len(table)} rows and lacks {sorted(lacking) or 'no column'}, but {SUMMARY_FILE} counts "
-            f"{summary['scenes']['num_scenes']} scenes; run training.evaluate again"
+            f"{summary['scenes']['num_scenes']} scenes; run drive-jepa evaluate again"
         )
     return table
 
 
 def read_scenes(path: Path) -> pd.DataFrame:
-    """Table of ``training.evaluate`` with a row a scene; names stay text, also those like ``0123`` or ``null``."""
+    """An agent's table of ``drive-jepa evaluate``, a row a scene; names stay text, also ``0123`` or ``null``."""
     empty = {name: [""] for name in pd.read_csv(path, nrows=0).columns if name not in NAME_COLUMNS}
     return pd.read_csv(path, dtype=dict.fromkeys(NAME_COLUMNS, str), keep_default_na=False, na_values=empty)
 

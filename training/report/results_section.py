@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
+from navsim_agents.evaluation.table import metric_names, sub_score_names
 from training.config import ReportConfig
 from training.report import html
 from training.report.charts import error_charts
 from training.report.gallery import share_better
 from training.report.results import Results
 from training.report.style import INK, OURS, agent_style, as_data_url
-from training.table import metric_names, sub_score_names
 
 BASELINE = "constant_velocity"
 METRIC_LABELS = {

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from navsim_agents.poses import FloatArray
+from navsim_agents.scoring.axes import POSITION, State
 from training.config import ReportConfig
 from training.report import html
 from training.report.fan import TEACHER_COLOR, score_colors
@@ -118,8 +119,8 @@ def failures(config: ReportConfig, results: Results) -> Iterator[str]:
 def _kind_of_error(planned: FloatArray, human: Optional[FloatArray], index: int) -> str:
     if human is None:
         return "–"
-    error = planned[-1, :2] - human[index, -1, :2]
-    heading = human[index, -1, 2]
+    error = (planned[-1] - human[index, -1])[POSITION]
+    heading = human[index, -1, State.HEADING]
     along = float(error @ (np.cos(heading), np.sin(heading)))
     aside = float(error @ (-np.sin(heading), np.cos(heading)))
     if abs(along) >= abs(aside):

@@ -52,7 +52,7 @@ def agent_style(name: str, index: int = 0) -> AgentStyle:
 
 
 def figure_style() -> AbstractContextManager[None]:
-    """Matplotlib's settings for all figures of the page, as long as the context lasts."""
+    """Matplotlib's settings for all figures of the page, within this context."""
     settings: dict[Any, Any] = {
         "font.size": 9.0,
         "font.family": "DejaVu Sans",
@@ -75,7 +75,7 @@ def figure_style() -> AbstractContextManager[None]:
 
 
 def new_figure(width_px: int, height_px: int, dpi: int = PICTURE_DPI) -> Figure:
-    """An empty figure of the given size; pyplot does not know it, so nobody has to close it."""
+    """An empty figure of the given size; pyplot does not keep it, so it need not be closed."""
     return Figure(figsize=(width_px / dpi, height_px / dpi), dpi=dpi, facecolor=PAPER)
 
 

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from navsim_agents.common.conventions import FRONT_CAMERA, NUM_HISTORY_FRAMES
 from navsim_agents.errors import NavsimDriveJepaError
 from navsim_agents.poses import FloatArray, points_to_local
+from navsim_agents.scoring.axes import POSITION, State
+from navsim_agents.sources import LoggedScenes
 from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.load import World, load_world
 from navsim_agents.world.types import Town
 from training.report.teachers import SceneTeachers
-from training.sources import LoggedScenes
 
 NOW = NUM_HISTORY_FRAMES - 1  # index of the current frame in NAVSIM's four history frames
 VIEW_RADIUS_M = 90.0
@@ -56,7 +57,7 @@ class SceneView:
 
 
 def open_world(root: Path) -> Optional[World]:
-    """The built-in world at ``root``, or None where the data is somebody else's."""
+    """The built-in world at ``root``, or None if the data is not of a built-in world."""
     try:
         return load_world(root)
     except NavsimDriveJepaError:
@@ -96,7 +97,7 @@ def view_road(town: Town, pose: FloatArray, red_connectors: set[str]) -> Road:
     """What of ``town`` lies within ``VIEW_RADIUS_M`` of the global ``pose`` [3]."""
 
     def near(shapes: list[FloatArray]) -> list[FloatArray]:
-        local = [points_to_local(shape[:, :2], pose) for shape in shapes]
+        local = [points_to_local(shape[:, POSITION], pose) for shape in shapes]
         return [shape for shape in local if np.linalg.norm(shape, axis=1).min() < VIEW_RADIUS_M]
 
     lanes = town.lanes.values()
@@ -115,7 +116,7 @@ def view_road(town: Town, pose: FloatArray, red_connectors: set[str]) -> Road:
 
 def upwards(points: FloatArray) -> FloatArray:
     """Ego-frame points [..., 2] (x ahead, y left) as paper points (right, up)."""
-    return np.stack((-points[..., 1], points[..., 0]), axis=-1)
+    return np.stack((-points[..., State.Y], points[..., State.X]), axis=-1)
 
 
 def project_ground(view: SceneView, points: FloatArray) -> FloatArray:
@@ -128,14 +129,15 @@ def project_ground(view: SceneView, points: FloatArray) -> FloatArray:
 def smooth_path(poses: FloatArray) -> FloatArray:
     """Positions [., 2] along planned ``poses`` [T, 3], from the ego on, by cubic Hermite pieces that keep headings."""
     poses = np.concatenate((np.zeros((1, 3)), poses))
-    steps = np.linalg.norm(np.diff(poses[:, :2], axis=0), axis=1, keepdims=True)
-    ahead = np.stack((np.cos(poses[:, 2]), np.sin(poses[:, 2])), axis=-1)
+    positions = poses[:, POSITION]
+    steps = np.linalg.norm(np.diff(positions, axis=0), axis=1, keepdims=True)
+    ahead = np.stack((np.cos(poses[:, State.HEADING]), np.sin(poses[:, State.HEADING])), axis=-1)
     share = np.linspace(0.0, 1.0, PIECES_PER_POSE, endpoint=False)[:, None]
     pieces = [
-        _hermite(share, poses[i, :2], poses[i + 1, :2], ahead[i] * steps[i], ahead[i + 1] * steps[i])
+        _hermite(share, positions[i], positions[i + 1], ahead[i] * steps[i], ahead[i + 1] * steps[i])
         for i in range(len(steps))
     ]
-    return np.concatenate([*pieces, poses[-1:, :2]])
+    return np.concatenate([*pieces, positions[-1:]])
 
 
 def _hermite(
@@ -155,5 +157,5 @@ def ribbon(path: FloatArray, width_m: float) -> tuple[FloatArray, FloatArray]:
     """Left and right edge [., 2] of a band of ``width_m`` along ``path`` [., 2]."""
     ahead = np.gradient(path, axis=0)
     ahead = ahead / np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
-    left = np.stack((-ahead[:, 1], ahead[:, 0]), axis=-1) * (width_m / 2.0)
+    left = np.stack((-ahead[:, State.Y], ahead[:, State.X]), axis=-1) * (width_m / 2.0)
     return path + left, path - left

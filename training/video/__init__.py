@@ -1,1 +1,1 @@
-"""Clips of driving videos for pretraining: manifests, decoders, a weighted and resumable loader."""
+"""The earlier place of ``navsim_agents.video``."""

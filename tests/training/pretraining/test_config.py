@@ -15,11 +15,11 @@ from navsim_agents.common.settings import read_settings
 from navsim_agents.errors import InputError
 from navsim_agents.models.masks import sample_masks
 from navsim_agents.models.transformer import TokenGrid
+from navsim_agents.video.config import ClipDataConfig
 from tests.training.pretraining.tiny_runs import Bars, tiny_config
 from training.pretrain import pretrain
 from training.pretraining.config import PretrainConfig
 from training.pretraining.schedules import ScheduleConfig
-from training.video.config import ClipDataConfig
 
 MANIFESTS = [
     f"data.data_sets.{name}.{key}=x" for name in ("openscene", "covla", "drivingdojo") for key in ("manifest", "root")

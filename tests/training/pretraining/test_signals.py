@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from navsim_agents.common.files import read_json
+from navsim_agents.video.loader import build_clip_loader
 from tests.training.pretraining.tiny_runs import pretrainer, tiny_config
 from tests.video.videos import picture_data, small_clips
 from training.pretraining.schedules import ScheduleConfig
-from training.video.loader import build_clip_loader
 
 ROOT = Path(__file__).resolve().parents[3]
 BOTH_READERS_RUN = 5  # rows of the history: readers take turns, and the first batches are ready before

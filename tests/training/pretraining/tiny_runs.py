@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -92,3 +93,8 @@ def tiny_config(folder: Path, **changes: Any) -> PretrainConfig:
 def pretrainer(config: PretrainConfig, loader: Any = None) -> Pretrainer:
     """A run of one process."""
     return Pretrainer(config, loader or Bars(config.batch_size), Processes.join(config.processes))
+
+
+def history(folder: Path) -> pd.DataFrame:
+    """What a run wrote of its steps."""
+    return pd.read_csv(folder / "history.csv")

@@ -1,0 +1,71 @@
+"""The agents of an evaluation: baselines, trained runs, and one that is composed from its config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from navsim_agents.drive_jepa.runs import BEST, LAST, build_agent, load_agent
+from navsim_agents.drive_jepa.sequential import SequentialAgent
+from navsim_agents.errors import InputError
+from navsim_agents.evaluation.baselines import BASELINES
+
+
+@dataclass(frozen=True)
+class Contestants:
+    """Which agents to evaluate, by their names in the table."""
+
+    baselines: Sequence[str] = ()  # of BASELINES
+    runs: Mapping[str, str] = field(default_factory=dict)  # name -> folder that drive-jepa train wrote
+    run_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of a run: agent's config keys
+    weights: str = BEST  # of the runs: best or last
+    sequential: Sequence[str] = ()  # runs whose momentum continues from what was really planned
+    agent: Any = None  # one more, as composed from navsim_configs
+    agent_name: str = "agent"
+
+    def check(self) -> None:
+        """Raises InputError if a name is unknown or used twice, or if there is no agent at all."""
+        unknown = sorted(set(self.baselines) - set(BASELINES))
+        if unknown:
+            raise InputError(f"baselines {unknown} are unknown; choose from {sorted(BASELINES)}")
+        strange = sorted(set(self.run_settings) - set(self.runs))
+        if strange:
+            raise InputError(
+                f"run_settings are given for {strange}, but runs holds {sorted(self.runs)}; name one of them"
+            )
+        others = {*self.baselines, *([self.agent_name] if self.agent is not None else [])}
+        taken = sorted(others & set(self.runs))
+        if taken:
+            raise InputError(f"runs are called {taken}, as are baselines or the agent; give each row a name of its own")
+        if self.weights not in (BEST, LAST):
+            raise InputError(f"weights={self.weights!r}, but must be {BEST} or {LAST}")
+        if not others and not self.runs:
+            raise InputError("nothing to evaluate; name baselines, runs or an agent")
+
+
+def load_agents(wanted: Contestants) -> dict[str, Any]:
+    """All agents, ready to plan, by name.
+
+    Raises:
+        InputError: a name breaks a rule, a run cannot be loaded, or ``sequential`` names an agent without momentum.
+        CheckpointError: weights are damaged, or not of their agent.
+    """
+    wanted.check()
+    agents: dict[str, Any] = {name: BASELINES[name]() for name in wanted.baselines}
+    for name, run in wanted.runs.items():
+        agents[name] = load_agent(run, settings=wanted.run_settings.get(name), weights=wanted.weights)
+    if wanted.agent is not None:
+        agents[wanted.agent_name] = build_agent(wanted.agent)
+    unfit = [name for name in wanted.sequential if not _has_momentum(agents.get(name))]
+    if unfit:
+        raise InputError(
+            f"sequential={unfit}: only agents with proposals and momentum continue from an earlier plan; name some of "
+            f"{[name for name, agent in agents.items() if _has_momentum(agent)]}, or switch it on: "
+            "+run_settings.<name>.momentum.mode=on"
+        )
+    return {name: SequentialAgent(agent) if name in wanted.sequential else agent for name, agent in agents.items()}
+
+
+def _has_momentum(agent: Any) -> bool:
+    return hasattr(agent, "propose") and bool(agent.config.momentum.is_on)
