@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Int64
 from tqdm import tqdm
 
 from navsim_agents.common.command import command
@@ -38,9 +38,9 @@ class LabelStatisticsConfig:
 class LabelStatistics:
     """Counts over all labelled scenes."""
 
-    teachers: npt.NDArray[np.int64]  # [scenes] teachers of each
-    uses: npt.NDArray[np.int64]  # [V] scenes in which each trajectory is a teacher
-    histogram: npt.NDArray[np.int64]  # [bins] scores from 0 to 1
+    teachers: Int64[np.ndarray, " scenes"]  # teachers of each
+    uses: Int64[np.ndarray, " V"]  # scenes in which each trajectory is a teacher
+    histogram: Int64[np.ndarray, " bins"]  # scores from 0 to 1
     means: dict[str, float]  # of each column over scenes and trajectories
     threshold: float
     metric: str

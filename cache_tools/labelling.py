@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Optional, Protocol
+from typing import Any, Optional, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,7 @@ class ShardResult:
     num_mismatches: int
 
 
+@runtime_checkable
 class TrajectoryScorer(Protocol):
     """Scores the vocabulary, or some rows of it, on a scene."""
 

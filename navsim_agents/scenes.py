@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Optional, Protocol
+from typing import Optional, Protocol, runtime_checkable
 
 from navsim_agents.devkit.cache_files import CacheEntry, holds_metric_cache, list_metric_cache
 from navsim_agents.errors import InputError
@@ -24,6 +24,7 @@ KINDS = (
 )
 
 
+@runtime_checkable
 class Scenes(Protocol):
     """Scoring scenes by token."""
 

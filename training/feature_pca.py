@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -129,13 +129,13 @@ def principal_colours(tokens: Float[Tensor, "*grid D"]) -> npt.NDArray[np.uint8]
     return colours.reshape(*tokens.shape[:-1], NUM_COLOURS)
 
 
-def enlarge(picture: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
-    """``picture`` [rows, columns, 3] as blocks that fill [``height``, ``width``, 3]."""
+def enlarge(picture: UInt8[np.ndarray, "rows columns 3"], width: int, height: int) -> npt.NDArray[np.uint8]:
+    """``picture`` as blocks that fill [``height``, ``width``, 3]."""
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST))
 
 
-def montage(rows: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-    """Rows of pictures [n, H, W, 3] on white."""
+def montage(rows: Sequence[UInt8[np.ndarray, "_ _ _ 3"]]) -> UInt8[np.ndarray, "H W 3"]:
+    """Rows of pictures, [n, h, w, 3] each, on white."""
     _, height, width, channels = rows[0].shape
     columns = max(map(len, rows))
     shape = (len(rows) * (height + GAP_PX) - GAP_PX, columns * (width + GAP_PX) - GAP_PX, channels)

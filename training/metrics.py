@@ -13,6 +13,7 @@ from typing import Callable, Optional
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
 from navsim_agents.errors import InputError
@@ -31,12 +32,14 @@ class PlannedScenes:
 
     tokens: Sequence[str]
     log_names: Sequence[str]
-    planned: FloatArray  # [B, T, 3] m, m, rad
-    human: FloatArray  # [B, T, 3]
+    planned: Float64[np.ndarray, "B T 3"]  # m, m, rad
+    human: Float64[np.ndarray, "B T 3"]
     source: SceneSource  # for groups that need more of the scene than this
     agent: str = ""  # its name in the table
     scorer: Optional[PlanScorer] = None  # of all agents' plans, for pdms and epdms
-    proposals: Optional[FloatArray] = None  # [B, N, T, 3] what the plans were chosen from, of agents that propose
+    proposals: Optional[Float64[np.ndarray, "B N T 3"]] = (
+        None  # what plans were chosen from, of agents that propose
+    )
 
 
 Columns = Mapping[str, FloatArray]
@@ -105,18 +108,18 @@ def _scored(scenes: PlannedScenes, metric: str) -> Columns:
     return dict(sorted(found.items(), key=lambda item: is_sub_score(item[0])))  # scores first
 
 
-def average_displacement(planned: FloatArray, human: FloatArray) -> FloatArray:
-    """Mean distance [...] in m between the planned and driven positions of poses [..., T, 3]."""
+def average_displacement(planned: FloatArray, human: FloatArray) -> Float64[np.ndarray, "*batch"]:
+    """Mean distance in m between the planned and driven positions of poses [..., T, 3]."""
     return _distances(planned, human).mean(-1)
 
 
-def final_displacement(planned: FloatArray, human: FloatArray) -> FloatArray:
-    """Distance [...] in m between the last positions of poses [..., T, 3]."""
+def final_displacement(planned: FloatArray, human: FloatArray) -> Float64[np.ndarray, "*batch"]:
+    """Distance in m between the last positions of poses [..., T, 3]."""
     return _distances(planned, human)[..., -1]
 
 
-def heading_error(planned: FloatArray, human: FloatArray) -> FloatArray:
-    """Mean absolute difference [...] in rad between headings of poses [..., T, 3], over the shorter way round."""
+def heading_error(planned: FloatArray, human: FloatArray) -> Float64[np.ndarray, "*batch"]:
+    """Mean absolute difference in rad between headings of poses [..., T, 3], over the shorter way round."""
     return np.abs(wrap_angle((planned - human)[..., State.HEADING])).mean(-1)
 
 

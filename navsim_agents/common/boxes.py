@@ -20,7 +20,7 @@ def box_corners(
 
 def corner_coordinates(
     x: Tensor, y: Tensor, cos: Tensor, sin: Tensor, half_length: Tensor, half_width: Tensor
-) -> tuple[Float[Tensor, "4 *batch"], Float[Tensor, "4 *batch"]]:
+) -> tuple[Float[Tensor, "4 ..."], Float[Tensor, "4 ..."]]:
     """As :func:`box_corners`, of coordinates that lie apart and broadcast: x and y of the four corners [m]."""
     along_x, along_y = half_length * cos, half_length * sin
     left_x, left_y = -half_width * sin, half_width * cos

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import os
 import re
 import sys
@@ -57,8 +58,9 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
                     check_outputs(settings)
                     work(settings)
 
-            # Hydra 1.2 looks for the settings beside the module that the function says it is of.
-            job.__module__, job.__name__ = f"{home}.{name}", name
+            # Hydra 1.2 looks for the settings beside the module that the function says it is of, unwrapped.
+            bare: Any = inspect.unwrap(job)
+            bare.__module__, bare.__name__ = f"{home}.{name}", name
             with ends_in_one_line(), _hydra_raises(users), _hydra_reads(name, arguments), _old_names_refused(kind):
                 entry: Any = hydra.main(version_base="1.2", config_path=folder, config_name=name)(job)
                 try:

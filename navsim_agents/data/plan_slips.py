@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float, Float64
 
-from navsim_agents.poses import FloatArray, wrap_angle
+from navsim_agents.poses import wrap_angle
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -44,12 +45,12 @@ MIN_TURNING_SHARE = 0.03  # of the moving plans: fewer turns are noise on straig
 class Motion:
     """What tells slips, a row a plan; NaN where a plan does not move enough to tell."""
 
-    first_direction: FloatArray  # [N] of the first moving step [rad]
-    speed: FloatArray  # [N] mean [m/s]
-    path_turn: FloatArray  # [N] from the first half to the second [rad]
-    heading_turn: FloatArray  # [N] that of the mean headings of the halves [rad]
-    offset: FloatArray  # [N] headings less directions of motion, mean [rad]
-    first_ratio: FloatArray  # [N] length of the first step over that of the second
+    first_direction: Float64[np.ndarray, " N"]  # of the first moving step [rad]
+    speed: Float64[np.ndarray, " N"]  # mean [m/s]
+    path_turn: Float64[np.ndarray, " N"]  # from the first half to the second [rad]
+    heading_turn: Float64[np.ndarray, " N"]  # that of the mean headings of the halves [rad]
+    offset: Float64[np.ndarray, " N"]  # headings less directions of motion, mean [rad]
+    first_ratio: Float64[np.ndarray, " N"]  # length of the first step over that of the second
 
 
 def likely_slips(plans: Sequence[npt.NDArray[np.floating]], intervals_s: Sequence[float]) -> list[str]:
@@ -63,8 +64,8 @@ def likely_slips(plans: Sequence[npt.NDArray[np.floating]], intervals_s: Sequenc
     return [*_repeated(plans), *_frame_slips(motion), *_first_step(motion)]
 
 
-def motion_of(plans: npt.NDArray[np.floating], interval_s: float) -> Motion:
-    """Features of ``plans`` [N, P, 3] with the same interval."""
+def motion_of(plans: Float[np.ndarray, "N P 3"], interval_s: float) -> Motion:
+    """Features of ``plans`` with the same interval."""
     every = max(1, round(STRIDE_S / interval_s))
     own = _steps(plans.astype(np.float64))
     poses = plans[:, every - 1 :: every].astype(np.float64)
@@ -101,17 +102,17 @@ def _joined(parts: Sequence[Motion]) -> Motion:
     return Motion(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def _steps(poses: FloatArray) -> FloatArray:
-    """Displacements [N, T, 2]; the first from the origin."""
+def _steps(poses: Float64[np.ndarray, "N T C"]) -> Float64[np.ndarray, "N T 2"]:
+    """Displacements; the first from the origin."""
     return np.diff(poses[..., :2], axis=1, prepend=0.0)
 
 
-def _middles(headings: FloatArray) -> FloatArray:
-    """Headings [N, T - 1] halfway between poses: on an arc that is the direction of the step."""
+def _middles(headings: Float64[np.ndarray, "N T"]) -> Float64[np.ndarray, "N gaps"]:
+    """Headings halfway between poses: on an arc that is the direction of the step."""
     return headings[:, :-1] + wrap_angle(np.diff(headings, axis=1)) / 2.0
 
 
-def _turns(poses: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _turns(poses: Float64[np.ndarray, "N T 3"]) -> tuple[Float64[np.ndarray, " N"], Float64[np.ndarray, " N"]]:
     """Turns [N] from the first half to the second: of the path, NaN where a half is short, and of the headings."""
     middle = poses.shape[1] // 2
     if not middle:
@@ -124,22 +125,24 @@ def _turns(poses: FloatArray) -> tuple[FloatArray, FloatArray]:
     return path, headings[:, middle:].mean(axis=1) - headings[:, :middle].mean(axis=1)
 
 
-def _first_direction(directions: FloatArray, moving: BoolArray) -> FloatArray:
-    """Direction [N] of the first moving step; NaN where there is none."""
+def _first_direction(
+    directions: Float64[np.ndarray, "N Q"], moving: Bool[np.ndarray, "N T"]
+) -> Float64[np.ndarray, " N"]:
+    """Direction of the first moving step; NaN where there is none."""
     first = directions[np.arange(len(directions)), moving.argmax(axis=1)]
     return np.where(moving.any(axis=1), first, np.nan)
 
 
-def _circular_mean(angles: FloatArray, is_valid: BoolArray) -> FloatArray:
-    """Mean direction [N] of the valid ones of ``angles`` [N, T]; NaN without any, or where they disagree."""
+def _circular_mean(angles: Float64[np.ndarray, "N T"], is_valid: Bool[np.ndarray, "N T"]) -> Float64[np.ndarray, " N"]:
+    """Mean direction of the valid ones of ``angles``; NaN without any, or where they disagree."""
     phasors = np.where(is_valid, np.exp(1j * angles), 0.0).sum(axis=1)
     count = is_valid.sum(axis=1)
     agrees = (count > 0) & (np.abs(phasors) > ALIKE * count)
     return np.where(agrees, np.angle(phasors), np.nan)
 
 
-def _first_ratio(lengths: FloatArray, interval_s: float) -> FloatArray:
-    """First step over second [N]; NaN where the second is too slow to tell."""
+def _first_ratio(lengths: Float64[np.ndarray, "N T"], interval_s: float) -> Float64[np.ndarray, " N"]:
+    """First step over second; NaN where the second is too slow to tell."""
     if lengths.shape[1] < 2:
         return np.full(len(lengths), np.nan)
     is_fast = lengths[:, 1] > FIRST_STEP_MPS * interval_s

@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, UInt8
 from PIL import Image
 
 from navsim_agents.data.types import (
@@ -26,7 +27,7 @@ from navsim_agents.data.types import (
     Trajectory,
 )
 from navsim_agents.errors import InputError, WorldDataError
-from navsim_agents.poses import FloatArray, poses_to_local
+from navsim_agents.poses import poses_to_local
 
 LogFrame = dict[str, Any]
 
@@ -35,9 +36,9 @@ LogFrame = dict[str, Any]
 class Annotations:
     """Boxes of one frame, in the ego frame of that frame."""
 
-    boxes: npt.NDArray[np.float64]  # [K, 7] centre x, y, z, length, width, height [m], heading [rad]
+    boxes: Float64[np.ndarray, "K 7"]  # centre x, y, z, length, width, height [m], heading [rad]
     names: list[str]
-    velocity_3d: npt.NDArray[np.float64]  # [K, 3] m/s over ground, ego axes
+    velocity_3d: Float64[np.ndarray, "K 3"]  # m/s over ground, ego axes
     instance_tokens: list[str]  # one per box and frame
     track_tokens: list[str]  # the same in every frame that shows the object
 
@@ -60,8 +61,8 @@ def quaternion_yaw(quaternion: npt.ArrayLike) -> float:
     return float(np.arctan2(2.0 * (w * z - x * y), 1.0 - 2.0 * (y * y + z * z)))
 
 
-def global_ego_pose(frame: LogFrame) -> FloatArray:
-    """Rear axle's (x, y, heading) [3] on the map."""
+def global_ego_pose(frame: LogFrame) -> Float64[np.ndarray, "3"]:
+    """Rear axle's (x, y, heading) on the map."""
     x, y = frame["ego2global_translation"][:2]
     return np.array([x, y, quaternion_yaw(frame["ego2global_rotation"])], dtype=np.float64)
 
@@ -90,8 +91,8 @@ def read_annotations(frame: LogFrame) -> Optional[Annotations]:
     )
 
 
-def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """RGB image [H, W, 3].
+def read_image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """RGB image.
 
     :raises WorldDataError: there is no such file, or it is no complete image.
     """
@@ -138,7 +139,7 @@ class Scene:
     sensors: Mapping[str, tuple[int, ...]]  # camera -> indices of the history frames that show it
 
     @cached_property
-    def _global_poses(self) -> FloatArray:
+    def _global_poses(self) -> Float64[np.ndarray, "F 3"]:
         return np.stack([global_ego_pose(frame) for frame in self.log_frames])  # [F, 3]
 
     def __post_init__(self) -> None:
@@ -150,8 +151,8 @@ class Scene:
                 )
 
     @property
-    def current_pose(self) -> FloatArray:
-        """Rear axle's (x, y, heading) [3] now, on the map."""
+    def current_pose(self) -> Float64[np.ndarray, "3"]:
+        """Rear axle's (x, y, heading) now, on the map."""
         return self._global_poses[self.scene_metadata.num_history_frames - 1]
 
     @cached_property

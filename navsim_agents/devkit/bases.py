@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float32
 
 from navsim_agents.devkit.variant import SENSORS, Variant, detect_host
 
@@ -45,8 +45,8 @@ def trajectory_sampling(num_poses: int, interval_s: float) -> Any:
     return TrajectorySampling(num_poses=num_poses, interval_length=interval_s)
 
 
-def make_trajectory(poses: npt.NDArray[np.float32], interval_s: float) -> Trajectory:
-    """The host's trajectory of ``poses`` [T, 3] in the ego frame of now, the first one ``interval_s`` after it."""
+def make_trajectory(poses: Float32[np.ndarray, "T 3"], interval_s: float) -> Trajectory:
+    """The host's trajectory of ``poses`` in the ego frame of now, the first one ``interval_s`` after it."""
     is_hosted = VARIANT is not Variant.NONE
     return Trajectory(poses, trajectory_sampling(len(poses), interval_s) if is_hosted else interval_s)
 

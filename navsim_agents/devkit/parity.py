@@ -8,6 +8,7 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Bool
 
 from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.devkit.metric_cache import cache_variant, scoring_scene_of
@@ -134,8 +135,8 @@ def are_consecutive(now: ScoringScene, previous: ScoringScene) -> bool:
     return now.log_name == previous.log_name and 0.0 < gap_s <= MAX_GAP_S
 
 
-def _devkit_extended_comfort(now: FloatArray, previous: FloatArray, interval_s: float) -> npt.NDArray[np.bool_]:
-    """The devkit's answer [N] from simulated states [N, 41, 11] of both frames, on the overlap of the two."""
+def _devkit_extended_comfort(now: FloatArray, previous: FloatArray, interval_s: float) -> Bool[np.ndarray, " N"]:
+    """The devkit's answer from simulated states [N, 41, 11] of both frames, on the overlap of the two."""
     from navsim.planning.simulation.planner.pdm_planner.scoring.pdm_comfort_metrics import (
         ego_is_two_frame_extended_comfort,
     )

@@ -12,6 +12,7 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 import shapely
+from jaxtyping import Float64
 from nuplan.common.actor_state.agent import Agent
 from nuplan.common.actor_state.tracked_objects_types import AGENT_TYPES
 
@@ -22,7 +23,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 BOX_CORNERS = 4
 
 
-def drivable_arrays(drivable_map: Any, route_lane_ids: Iterable[str], origin: FloatArray) -> Arrays:
+def drivable_arrays(drivable_map: Any, route_lane_ids: Iterable[str], origin: Float64[np.ndarray, "3"]) -> Arrays:
     """Rings and layers of the drivable polygons, in the order of the devkit's map.
 
     Polygons without area hold no point, so they are left out.
@@ -44,7 +45,7 @@ def drivable_arrays(drivable_map: Any, route_lane_ids: Iterable[str], origin: Fl
     }
 
 
-def track_arrays(observation: Any, ignored_box: Optional[Any], origin: FloatArray) -> Arrays:
+def track_arrays(observation: Any, ignored_box: Optional[Any], origin: Float64[np.ndarray, "3"]) -> Arrays:
     """Every track with its pose in each column, its size, and speed and heading of its first appearance.
 
     Args:
@@ -73,7 +74,7 @@ def track_arrays(observation: Any, ignored_box: Optional[Any], origin: FloatArra
     }
 
 
-def red_light_arrays(observation: Any, origin: FloatArray) -> Arrays:
+def red_light_arrays(observation: Any, origin: Float64[np.ndarray, "3"]) -> Arrays:
     """Red connectors of the route, and when they are red; v1.1's caches have none."""
     steps = getattr(observation, "_occupancy_maps_tl", None) or []
     shapes = {token: shape for tokens, polygons in steps for token, shape in zip(tokens, polygons)}
@@ -106,7 +107,7 @@ def _rings(shapes: list[Any]) -> tuple[list[FloatArray], list[int], list[bool]]:
     return rings, owners, holes
 
 
-def _ring_arrays(name: str, rings: list[FloatArray], origin: FloatArray) -> Arrays:
+def _ring_arrays(name: str, rings: list[FloatArray], origin: Float64[np.ndarray, "3"]) -> Arrays:
     """Vertices of all rings in the frame of ``origin``, and where each ring begins."""
     vertices = np.concatenate(rings) if rings else np.zeros((0, 2))
     offsets = np.cumsum([0, *(len(ring) for ring in rings)])
@@ -118,8 +119,8 @@ def _intersecting(occupancy: Any, box: Any) -> set[str]:
     return {token for token, shape in zip(occupancy.tokens, occupancy._geometries) if shape.intersects(box)}
 
 
-def _box_poses(boxes: list[Any], origin: FloatArray) -> FloatArray:
-    """Poses [N, 3] of box polygons, in the frame of ``origin``."""
+def _box_poses(boxes: list[Any], origin: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "N 3"]:
+    """Poses of box polygons, in the frame of ``origin``."""
     corners = shapely.get_coordinates(boxes).reshape(len(boxes), BOX_CORNERS + 1, 2)[:, :BOX_CORNERS]
     local = points_to_local(corners, origin)
     ahead = local[:, 0] - local[:, 1]

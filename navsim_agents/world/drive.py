@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import WORLD_STEP_S
 from navsim_agents.errors import InputError
-from navsim_agents.world.curves import FloatArray, interpolate_curve
+from navsim_agents.world.curves import interpolate_curve
 from navsim_agents.world.expert import Expert, ExpertRule
 from navsim_agents.world.fleet import EGO
 from navsim_agents.world.following import FollowRule
@@ -94,8 +95,8 @@ def _prepare(
     return Simulation(fleet, expert, ways, people, still, config.following), signals, movers
 
 
-def _route_points(graph: LaneGraph, route: list[str]) -> FloatArray:
-    """Points [M, 2] along the roadblocks that a drive can reach; traffic starts near them."""
+def _route_points(graph: LaneGraph, route: list[str]) -> Float64[np.ndarray, "M 2"]:
+    """Points along the roadblocks that a drive can reach; traffic starts near them."""
     lanes = [graph.town.roadblocks[block].lane_ids[0] for block in route[:_NEAR_BLOCKS]]
     return np.concatenate([graph.town.lanes[lane].centerline[:, :2] for lane in lanes])
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curve, offset_curve
 from navsim_agents.world.fleet import EGO, Fleet
@@ -83,7 +84,9 @@ class Expert:
             return NO_LEAD_M
         return float(fleet.path_length[EGO] - fleet.station[EGO] - fleet.front[EGO])
 
-    def update(self, fleet: Fleet, poses: FloatArray, lead: Lead, ways: RightOfWay, step_s: float) -> None:
+    def update(
+        self, fleet: Fleet, poses: Float64[np.ndarray, "K 4"], lead: Lead, ways: RightOfWay, step_s: float
+    ) -> None:
         """Change lanes, take another way or plan on, where that is called for."""
         index, span, at = self._span(fleet)
         self._watch_lead(fleet, lead, step_s)
@@ -125,7 +128,7 @@ class Expert:
 
     def _is_blocked(self, lane_id: str, station: float, within_m: float) -> bool:
         begin, end = self._still.closed_lanes.get(lane_id, (np.inf, -np.inf))
-        return end + 6.0 > station > begin - within_m
+        return bool(end + 6.0 > station > begin - within_m)
 
     def _wanted_lane(
         self, index: int, lane_id: str, station: float, left_m: float, fleet: Fleet, lead: Lead
@@ -149,7 +152,13 @@ class Expert:
         return float(np.clip(3.4 * max(speed, 3.0) + 6.0, 18.0, 48.0))
 
     def _has_room(
-        self, fleet: Fleet, poses: FloatArray, target: str, station: float, left_m: float, ways: RightOfWay
+        self,
+        fleet: Fleet,
+        poses: Float64[np.ndarray, "K 4"],
+        target: str,
+        station: float,
+        left_m: float,
+        ways: RightOfWay,
     ) -> bool:
         """Whether the lane change fits before the junction and between the vehicles in the other lane."""
         speed = float(fleet.speed[EGO])
@@ -178,14 +187,18 @@ class Expert:
         following = lanes[connector.successors[0]].roadblock_id
         self.route = self._draw_route([*self.route[: block + 1], connector.roadblock_id, following], self._rng)
 
-    def _replan(self, fleet: Fleet, poses: FloatArray, ways: RightOfWay, lane_id: str, target: Optional[str]) -> None:
+    def _replan(
+        self, fleet: Fleet, poses: Float64[np.ndarray, "K 4"], ways: RightOfWay, lane_id: str, target: Optional[str]
+    ) -> None:
         index, _, _ = self._span(fleet)
         self._first_block += self._blocks[index]
         self._driven_m += float(fleet.station[EGO])
         self._plan(fleet, poses[EGO, :3], float(poses[EGO, 3]), lane_id, target)
         ways.follow_new_plan(EGO, fleet.gates[EGO])
 
-    def _plan(self, fleet: Fleet, pose: FloatArray, curvature: float, lane_id: str, target: Optional[str]) -> None:
+    def _plan(
+        self, fleet: Fleet, pose: Float64[np.ndarray, "3"], curvature: float, lane_id: str, target: Optional[str]
+    ) -> None:
         """Build reference and path from ``pose`` in ``lane_id`` on, by way of the lane ``target`` if given."""
         station = self._station(lane_id, pose)
         change_m = self._change_length(float(fleet.speed[EGO]))
@@ -248,7 +261,7 @@ class Expert:
 
         return min(options, key=cost)
 
-    def _wander(self, curve: FloatArray) -> FloatArray:
+    def _wander(self, curve: Float64[np.ndarray, "M 3"]) -> Float64[np.ndarray, "M 3"]:
         """People do not drive on the centreline: slow waves beside it."""
         driven = self._driven_m + arc_lengths(curve)
         waves = np.sin(driven / 13.0 + self._phases[0]) + np.sin(driven / 29.0 + self._phases[1])

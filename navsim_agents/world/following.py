@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
-from navsim_agents.world.curves import FloatArray, dot, unit
+from navsim_agents.world.curves import dot, unit
 from navsim_agents.world.fleet import BoolArray, Fleet
 
 # Points ahead of the front bumper: closer together where it matters.
@@ -21,19 +22,19 @@ NO_LEAD_M = 1e3
 class Obstacles:
     """Boxes in the way: centres [O, 3], sizes [O, 2], velocities [O, 2]."""
 
-    centers: FloatArray
-    sizes: FloatArray
-    velocities: FloatArray
+    centers: Float64[np.ndarray, "O 3"]
+    sizes: Float64[np.ndarray, "O 2"]
+    velocities: Float64[np.ndarray, "O 2"]
 
 
 @dataclass(frozen=True)
 class Lead:
     """Nearest thing ahead of every vehicle [K]; gap is ``NO_LEAD_M`` without one."""
 
-    gap_m: FloatArray
-    speed_mps: FloatArray
-    obstacle: np.ndarray  # index, -1 without one
-    interaction: FloatArray  # squared ratio of wanted to actual gap, the largest over obstacles
+    gap_m: Float64[np.ndarray, " K"]
+    speed_mps: Float64[np.ndarray, " K"]
+    obstacle: Int64[np.ndarray, " K"]  # index, -1 without one
+    interaction: Float64[np.ndarray, " K"]  # squared ratio of wanted to actual gap, the largest over obstacles
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class FollowRule:
     emergency_jerk_mps3: float = 15.0
 
 
-def find_leads(fleet: Fleet, poses: FloatArray, obstacles: Obstacles, rule: FollowRule) -> Lead:
+def find_leads(fleet: Fleet, poses: Float64[np.ndarray, "K 4"], obstacles: Obstacles, rule: FollowRule) -> Lead:
     """For every active vehicle the boxes that its own path runs into within its look-ahead.
 
     The first K obstacles must be the vehicles themselves.
@@ -80,7 +81,9 @@ def find_leads(fleet: Fleet, poses: FloatArray, obstacles: Obstacles, rule: Foll
     return _reduce(fleet, rows, columns, np.maximum(gap, 0.05), ahead, rule)
 
 
-def _near_pairs(fleet: Fleet, poses: FloatArray, obstacles: Obstacles) -> tuple[np.ndarray, np.ndarray]:
+def _near_pairs(
+    fleet: Fleet, poses: Float64[np.ndarray, "K 4"], obstacles: Obstacles
+) -> tuple[Int64[np.ndarray, " Q"], Int64[np.ndarray, " Q"]]:
     dx = obstacles.centers[None, :, 0] - poses[:, 0, None]
     dy = obstacles.centers[None, :, 1] - poses[:, 1, None]
     along = dx * np.cos(poses[:, 2])[:, None] + dy * np.sin(poses[:, 2])[:, None]
@@ -91,8 +94,10 @@ def _near_pairs(fleet: Fleet, poses: FloatArray, obstacles: Obstacles) -> tuple[
     return rows, columns
 
 
-def _box_distance(points: FloatArray, obstacles: Obstacles, columns: np.ndarray) -> FloatArray:
-    """Distance [Q, J] of ``points`` [Q, J, 2] from the boxes ``columns`` [Q]."""
+def _box_distance(
+    points: Float64[np.ndarray, "Q J 2"], obstacles: Obstacles, columns: Int64[np.ndarray, " Q"]
+) -> Float64[np.ndarray, "Q J"]:
+    """Distance of ``points`` from the boxes ``columns`` [Q]."""
     centers, sizes = obstacles.centers[columns], obstacles.sizes[columns]
     dx, dy = points[..., 0] - centers[:, :1], points[..., 1] - centers[:, 1:2]
     cos, sin = np.cos(centers[:, 2:]), np.sin(centers[:, 2:])
@@ -101,8 +106,10 @@ def _box_distance(points: FloatArray, obstacles: Obstacles, columns: np.ndarray)
     return np.hypot(np.maximum(along, 0.0), np.maximum(across, 0.0))
 
 
-def _along_distance(at: FloatArray, obstacles: Obstacles, columns: np.ndarray) -> FloatArray:
-    """Distance [Q] from the points ``at`` [Q, 4] along their headings to the near side of the boxes."""
+def _along_distance(
+    at: Float64[np.ndarray, "Q 4"], obstacles: Obstacles, columns: Int64[np.ndarray, " Q"]
+) -> Float64[np.ndarray, " Q"]:
+    """Distance from the points ``at`` along their headings to the near side of the boxes."""
     centers, sizes = obstacles.centers[columns], obstacles.sizes[columns]
     turn = centers[:, 2] - at[:, 2]
     half = (np.abs(np.cos(turn)) * sizes[:, 0] + np.abs(np.sin(turn)) * sizes[:, 1]) / 2
@@ -110,7 +117,12 @@ def _along_distance(at: FloatArray, obstacles: Obstacles, columns: np.ndarray) -
 
 
 def _reduce(
-    fleet: Fleet, rows: np.ndarray, columns: np.ndarray, gap: FloatArray, ahead: FloatArray, rule: FollowRule
+    fleet: Fleet,
+    rows: Int64[np.ndarray, " Q"],
+    columns: Int64[np.ndarray, " Q"],
+    gap: Float64[np.ndarray, " Q"],
+    ahead: Float64[np.ndarray, " Q"],
+    rule: FollowRule,
 ) -> Lead:
     """Nearest obstacle and strongest interaction per vehicle."""
     count = len(fleet)
@@ -127,8 +139,10 @@ def _reduce(
     return Lead(nearest, speed, index, interaction)
 
 
-def wanted_accel(fleet: Fleet, lead: Lead, wall_m: FloatArray, rule: FollowRule) -> FloatArray:
-    """Acceleration [K] that comfort asks for, given leads and walls ``wall_m`` [K] ahead of the front bumpers."""
+def wanted_accel(
+    fleet: Fleet, lead: Lead, wall_m: Float64[np.ndarray, " K"], rule: FollowRule
+) -> Float64[np.ndarray, " K"]:
+    """Acceleration that comfort asks for, given leads and walls ``wall_m`` ahead of the front bumpers."""
     speed = fleet.speed
     target = fleet.profile_at(fleet.station + 0.7 * speed + 0.3)
     free = np.clip(1.1 * (target - speed), -rule.free_decel_mps2, rule.accel_mps2)
@@ -140,9 +154,14 @@ def wanted_accel(fleet: Fleet, lead: Lead, wall_m: FloatArray, rule: FollowRule)
 
 
 def limit_accel(
-    fleet: Fleet, wanted: FloatArray, lead: Lead, wall_m: FloatArray, rule: FollowRule, step_s: float
-) -> FloatArray:
-    """Next acceleration [K]: ``wanted`` with bounded jerk, a soft halt, and hard braking only where it is needed."""
+    fleet: Fleet,
+    wanted: Float64[np.ndarray, " K"],
+    lead: Lead,
+    wall_m: Float64[np.ndarray, " K"],
+    rule: FollowRule,
+    step_s: float,
+) -> Float64[np.ndarray, " K"]:
+    """Next acceleration: ``wanted`` with bounded jerk, a soft halt, and hard braking only where it is needed."""
     speed = fleet.speed
     room = np.maximum(np.minimum(lead.gap_m - 0.8, wall_m - 0.1), 0.05)
     closing = np.where(lead.gap_m < wall_m, np.maximum(speed - np.maximum(lead.speed_mps, 0.0), 0.0), speed)

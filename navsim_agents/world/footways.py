@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.world.curves import FloatArray, arc_lengths, offset_curve
 from navsim_agents.world.lane_graph import LaneGraph
@@ -51,13 +52,15 @@ def road_stations(graph: LaneGraph, crosswalk_id: str, kerb_m: float) -> tuple[f
     return kerb_m + _KERB_M, kerb_m + _KERB_M + graph.axes[crosswalk_id].length_m
 
 
-def _onward(point: FloatArray, ways: list[FloatArray], rng: np.random.Generator) -> FloatArray:
+def _onward(
+    point: Float64[np.ndarray, "2"], ways: list[FloatArray], rng: np.random.Generator
+) -> Float64[np.ndarray, "M 2"]:
     """A walkway that begins near ``point``; none is an empty way."""
     near = [way for way in ways if np.hypot(*(way[0] - point)) < _JOIN_M]
     return near[int(rng.integers(len(near)))] if near else np.zeros((0, 2))
 
 
-def _shorten(way: FloatArray, length_m: float) -> FloatArray:
+def _shorten(way: Float64[np.ndarray, "M 2"], length_m: float) -> Float64[np.ndarray, "V 2"]:
     if len(way) < 2:
         return way
     return way[: max(1, int(np.searchsorted(arc_lengths(way), length_m)))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from jaxtyping import Float64
 from shapely.geometry import LineString, Polygon
 
 from navsim_agents.world.curves import FloatArray, arc_lengths
@@ -30,8 +31,8 @@ class Crossing:
 class CrosswalkAxis:
     """The line that pedestrians follow over a crosswalk, from kerb to kerb."""
 
-    start: FloatArray  # [2]
-    end: FloatArray  # [2]
+    start: Float64[np.ndarray, "2"]
+    end: Float64[np.ndarray, "2"]
 
     @property
     def length_m(self) -> float:
@@ -39,8 +40,8 @@ class CrosswalkAxis:
         return float(np.hypot(*(self.end - self.start)))
 
     @property
-    def direction(self) -> FloatArray:
-        """Unit vector [2] from start to end."""
+    def direction(self) -> Float64[np.ndarray, "2"]:
+        """Unit vector from start to end."""
         return (self.end - self.start) / self.length_m
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world.curves import FloatArray, arc_lengths, connect_poses, cut_curve, interpolate_curve
@@ -52,7 +53,7 @@ class RoadPlan:
 
     start: int
     end: int
-    center: FloatArray
+    center: Float64[np.ndarray, "M 3"]
     num_lanes: int
     speed_limit_mps: float
 
@@ -61,7 +62,7 @@ class RoadPlan:
 class StreetPlan:
     """Nodes [N, 2] with their kinds, and roads between them."""
 
-    positions: FloatArray
+    positions: Float64[np.ndarray, "... 2"]
     kinds: tuple[NodeKind, ...]
     roads: tuple[RoadPlan, ...]
 
@@ -93,8 +94,8 @@ def _kind(degree: int) -> NodeKind:
     return {2: NodeKind.BEND, 3: NodeKind.YIELD, 4: NodeKind.SIGNAL}[degree]
 
 
-def _grid_positions(style: TownStyle, rng: np.random.Generator) -> FloatArray:
-    """Node positions [rows, columns, 2]."""
+def _grid_positions(style: TownStyle, rng: np.random.Generator) -> Float64[np.ndarray, "rows columns 2"]:
+    """Node positions."""
     x, y = np.meshgrid(np.arange(style.columns) * style.spacing_x_m, np.arange(style.rows) * style.spacing_y_m)
     grid = np.stack((x + style.skew * y, y), axis=-1) + rng.uniform(-1.0, 1.0, (*x.shape, 2)) * style.jitter_m
     cos, sin = np.cos(style.rotation), np.sin(style.rotation)
@@ -147,7 +148,7 @@ def _inward_heading(
     return float(bounded if sign > 0 else bounded + np.pi)
 
 
-def _heading(start: FloatArray, end: FloatArray) -> float:
+def _heading(start: Float64[np.ndarray, "2"], end: Float64[np.ndarray, "2"]) -> float:
     return float(np.arctan2(end[1] - start[1], end[0] - start[0]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Int64
 
 from navsim_agents.common.conventions import DRIVING_COMMANDS, EGO_WHEEL_BASE_M
 from navsim_agents.poses import wrap_angle
@@ -27,8 +27,8 @@ def ego_states(graph: LaneGraph, record: Record, route: list[str]) -> EgoStates:
     )
 
 
-def driving_commands(graph: LaneGraph, record: Record, route: list[str]) -> npt.NDArray[np.int64]:
-    """Index into DRIVING_COMMANDS per step [S]: the turn that the route takes now or within the look-ahead."""
+def driving_commands(graph: LaneGraph, record: Record, route: list[str]) -> Int64[np.ndarray, " S"]:
+    """Index into DRIVING_COMMANDS per step: the turn that the route takes now or within the look-ahead."""
     names = [
         _command(graph, route, where.route_index, where.lane_id, ego)
         for where, ego in zip(record.whereabouts, record.ego)

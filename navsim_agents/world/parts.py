@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import UInt8
 
 from navsim_agents.data.scene import LogFrame
 from navsim_agents.scoring.scene import ScoringScene
@@ -23,11 +23,12 @@ from navsim_agents.world.towns import build_town
 from navsim_agents.world.types import Drive, Town
 
 
+@runtime_checkable
 class Painter(Protocol):
     """Whoever makes the pictures of drives through one town."""
 
-    def render(self, drive: Drive, step: int, camera: CameraModel) -> npt.NDArray[np.uint8]:
-        """Picture [H, W, 3], RGB, of ``camera`` at ``step`` of ``drive``."""
+    def render(self, drive: Drive, step: int, camera: CameraModel) -> UInt8[np.ndarray, "H W 3"]:
+        """Picture, RGB, of ``camera`` at ``step`` of ``drive``."""
 
 
 def write_geopackages(town_of: Callable[[str], Town], maps_root: Path) -> None:

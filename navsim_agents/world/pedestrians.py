@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float64
 
 from navsim_agents.world.curves import FloatArray, arc_lengths
 from navsim_agents.world.fleet import Fleet
@@ -25,7 +25,7 @@ _DRIVER_LOOK_M = 45.0
 class Crosser:
     """Somebody whose way [P, 2] leads over a crosswalk, between two stations of that way."""
 
-    way: FloatArray
+    way: Float64[np.ndarray, "M 2"]
     speed_mps: float
     crosswalk_id: str
     kerb_m: float  # station of the kerb where one waits
@@ -104,12 +104,12 @@ class People:
                         walls[vehicle] = min(walls[vehicle], max(room, 0.05))
         return walls, {int(vehicle) for vehicle in np.nonzero(walls < NO_LEAD_M)[0]}
 
-    def on_road(self) -> npt.NDArray[np.bool_]:
-        """Who has left the kerb and not reached the other one [M]."""
+    def on_road(self) -> Bool[np.ndarray, " M"]:
+        """Who has left the kerb and not reached the other one."""
         return np.array([person.kerb_m < person.station_m < person.road_end_m for person in self.crossers], dtype=bool)
 
-    def poses(self) -> FloatArray:
-        """Positions, headings and speeds [M, 4] of everybody."""
+    def poses(self) -> Float64[np.ndarray, "M 4"]:
+        """Positions, headings and speeds of everybody."""
         if not self.crossers:
             return np.zeros((0, 4))
         everyone = np.arange(len(self.crossers))
@@ -167,6 +167,6 @@ def place_crosser(
     return Crosser(way, speed_mps, crosswalk_id, kerb, start, end, origin, -1 if is_reversed else 1)
 
 
-def place_walker(way: FloatArray, speed_mps: float, station_m: float) -> Crosser:
+def place_walker(way: Float64[np.ndarray, "M 2"], speed_mps: float, station_m: float) -> Crosser:
     """Somebody who only walks along a walkway."""
     return Crosser(way, speed_mps, "", 0.0, 0.0, 0.0, 0.0, 1, station_m, has_set_out=True)

@@ -199,4 +199,4 @@ class RightOfWay:
         return float(max(speeding_up, distance / max(self._rule.crossing_speed_mps, speed)))
 
     def _is_stopping(self, connector: str, step: int) -> bool:
-        return connector in self._codes and self._codes[connector][step] != GREEN
+        return connector in self._codes and bool(self._codes[connector][step] != GREEN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Float64
 from shapely.geometry import Polygon
 from shapely.ops import unary_union
 from shapely.prepared import prep
@@ -66,8 +67,8 @@ def build_carparks(builder: NetworkBuilder, surface: Polygon, count: int) -> dic
     return found
 
 
-def _carpark_outline(pose: FloatArray) -> FloatArray:
-    """A lot behind the walkway to the right of ``pose`` on the road's edge, and its throat [8, 2]."""
+def _carpark_outline(pose: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "8 2"]:
+    """A lot behind the walkway to the right of ``pose`` on the road's edge, and its throat."""
     throat, depth, half = _CARPARK["throat"] / 2, _CARPARK["depth"], _CARPARK["half_length"]
     near, far = -(WALKWAY_EDGE_M + 0.5), -(WALKWAY_EDGE_M + 0.5 + depth)
     local = [(throat, 0.5), (-throat, 0.5), (-throat, near), (-half, near), (-half, far), (half, far), (half, near)]
@@ -101,7 +102,7 @@ def build_buildings(
     return found
 
 
-def _building_outlines(edge: FloatArray, rng: np.random.Generator) -> Iterator[FloatArray]:
+def _building_outlines(edge: Float64[np.ndarray, "M 3"], rng: np.random.Generator) -> Iterator[FloatArray]:
     station, end = 0.0, float(arc_lengths(edge)[-1])
     while station < end:
         width, depth = rng.uniform(11.0, 24.0), rng.uniform(9.0, 16.0)

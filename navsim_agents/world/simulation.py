@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Bool, Float64
 
 from navsim_agents.common.conventions import WORLD_STEP_S
 from navsim_agents.world.curves import FloatArray, unit
@@ -74,7 +75,7 @@ class Simulation:
         fleet.advance(accel, WORLD_STEP_S)
         self.people.step(fleet, step, WORLD_STEP_S)
 
-    def _awake(self, poses: FloatArray) -> BoolArray:
+    def _awake(self, poses: Float64[np.ndarray, "K 4"]) -> Bool[np.ndarray, " K"]:
         distance = np.hypot(*(poses[:, :2] - poses[EGO, :2]).T)
         has_arrived = self.fleet.station > self.fleet.path_length - 12.0
         is_awake = (distance < _AWAKE_M) & ~has_arrived
@@ -84,7 +85,7 @@ class Simulation:
                 self.ways.forget(int(vehicle))
         return is_awake
 
-    def _obstacles(self, poses: FloatArray) -> Obstacles:
+    def _obstacles(self, poses: Float64[np.ndarray, "K 4"]) -> Obstacles:
         fleet = self.fleet
         centers, people = fleet.centers(poses), self.people.poses()[self.people.on_road()]
         sizes = np.column_stack((fleet.length, fleet.width))
@@ -98,7 +99,7 @@ class Simulation:
             np.concatenate((velocities, walking, still)),
         )
 
-    def _remember(self, poses: FloatArray, accel: FloatArray) -> None:
+    def _remember(self, poses: Float64[np.ndarray, "K 4"], accel: Float64[np.ndarray, " K"]) -> None:
         fleet, record = self.fleet, self.record
         record.centers.append(fleet.centers(poses))
         record.speeds.append(fleet.speed.copy())
@@ -121,7 +122,7 @@ class Simulation:
                 self.record.events.setdefault(name, []).append(step)
 
 
-def _is_in_lane(pose: FloatArray, still: StillScene, expert: Expert) -> bool:
+def _is_in_lane(pose: Float64[np.ndarray, "3"], still: StillScene, expert: Expert) -> bool:
     """Whether something still stands in a lane's middle, so that it must not be passed within that lane."""
     lanes = expert.graph.town.lanes
     curves = [lanes[lane_id].centerline for lane_id in still.closed_lanes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curve, left_normal
 from navsim_agents.world.lane_graph import LaneGraph
@@ -26,8 +27,8 @@ class StillObject:
     """Something that stands: box centre and heading [3], size [3]."""
 
     agent_type: AgentType
-    pose: FloatArray
-    size: FloatArray
+    pose: Float64[np.ndarray, "3"]
+    size: Float64[np.ndarray, "3"]
     color: tuple[int, int, int]
 
 
@@ -84,8 +85,8 @@ def random_car(rng: np.random.Generator) -> tuple[FloatArray, tuple[int, int, in
     return size, VEHICLE_COLORS[int(rng.integers(len(VEHICLE_COLORS)))]
 
 
-def _edge_pose(lane: Lane, station_m: float, right_of_edge_m: float) -> FloatArray:
-    """Pose [3] to the right of a lane's right edge, heading along the lane."""
+def _edge_pose(lane: Lane, station_m: float, right_of_edge_m: float) -> Float64[np.ndarray, "3"]:
+    """Pose to the right of a lane's right edge, heading along the lane."""
     edge = np.column_stack((lane.right_boundary, lane.centerline[:, 2]))
     scale = arc_lengths(edge)[-1] / arc_lengths(lane.centerline)[-1]
     pose = interpolate_curve(edge, np.array([station_m * scale]))[0]

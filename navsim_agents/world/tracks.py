@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float64
 
 from navsim_agents.world.boxes import overlaps
-from navsim_agents.world.curves import FloatArray, unit
-from navsim_agents.world.fleet import EGO_BODY, BoolArray
+from navsim_agents.world.curves import unit
+from navsim_agents.world.fleet import EGO_BODY
 from navsim_agents.world.pedestrians import PEDESTRIAN_SIZE
 from navsim_agents.world.simulation import Record
 from navsim_agents.world.still_objects import StillScene
@@ -59,7 +59,7 @@ def _still_tracks(num_steps: int, still: StillScene, rng: np.random.Generator) -
         yield Track(_token(rng), item.agent_type, item.size, poses, np.zeros((num_steps, 2)), valid, item.color)
 
 
-def _limit_view(track: Track, ego: FloatArray, view_m: float) -> Track:
+def _limit_view(track: Track, ego: Float64[np.ndarray, "S 3"], view_m: float) -> Track:
     """Keep the longest stay in view: it begins within ``view_m`` and ends a little beyond."""
     distance = np.hypot(*(track.poses[:, :2] - ego[:, :2]).T)
     enters, stays = track.valid & (distance < view_m), track.valid & (distance < view_m + _HYSTERESIS_M)
@@ -73,31 +73,31 @@ def _limit_view(track: Track, ego: FloatArray, view_m: float) -> Track:
     return _with_valid(track, valid)
 
 
-def _with_valid(track: Track, valid: BoolArray) -> Track:
+def _with_valid(track: Track, valid: Bool[np.ndarray, " S"]) -> Track:
     poses = track.poses.copy()
     poses[:, 2] = np.mod(poses[:, 2] + np.pi, 2.0 * np.pi) - np.pi
     return Track(track.track_token, track.agent_type, track.size, poses, track.velocities, valid, track.color)
 
 
-def _runs(mask: BoolArray) -> list[tuple[int, int]]:
+def _runs(mask: Bool[np.ndarray, " S"]) -> list[tuple[int, int]]:
     """Start and end of every stretch of True."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
-def _ego_boxes(ego: FloatArray) -> FloatArray:
-    """Centre, heading, length and width [S, 5]."""
+def _ego_boxes(ego: Float64[np.ndarray, "S 3"]) -> Float64[np.ndarray, "S 5"]:
+    """Centre, heading, length and width."""
     center = ego[:, :2] + EGO_BODY.center_m * unit(ego[:, 2])
     size = np.tile([EGO_BODY.length_m, EGO_BODY.width_m], (len(ego), 1))
     return np.column_stack((center, ego[:, 2], size))
 
 
-def track_boxes(track: Track) -> FloatArray:
-    """Centre, heading, length and width [S, 5]."""
+def track_boxes(track: Track) -> Float64[np.ndarray, "S 5"]:
+    """Centre, heading, length and width."""
     return np.column_stack((track.poses, np.tile(track.size[:2], (len(track.poses), 1))))
 
 
-def _drop_overlapping(tracks: list[Track], ego: FloatArray) -> list[Track]:
+def _drop_overlapping(tracks: list[Track], ego: Float64[np.ndarray, "S 5"]) -> list[Track]:
     """Take out whoever drives through the expert or through somebody else: the simulator's last resort.
 
     Of two, the one that can be spared goes: things first, then people, cyclists, vehicles.
@@ -125,7 +125,10 @@ _RANK = [
 
 
 def _ever_overlaps(
-    first: FloatArray, first_valid: BoolArray, second: FloatArray, second_valid: npt.NDArray[np.bool_]
+    first: Float64[np.ndarray, "S 5"],
+    first_valid: Bool[np.ndarray, " S"],
+    second: Float64[np.ndarray, "S 5"],
+    second_valid: Bool[np.ndarray, " S"],
 ) -> bool:
     both = first_valid & second_valid
     if not both.any():

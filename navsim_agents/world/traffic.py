@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
-from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curve, offset_curve
+from navsim_agents.world.curves import arc_lengths, interpolate_curve, offset_curve
 from navsim_agents.world.fleet import EGO_BODY, Body, Fleet
 from navsim_agents.world.footways import footways
 from navsim_agents.world.lane_graph import LaneGraph
@@ -49,13 +50,13 @@ class Mover:
 def place_movers(
     graph: LaneGraph,
     still: StillScene,
-    ego: FloatArray,
-    route: FloatArray,
+    ego: Float64[np.ndarray, "3"],
+    route: Float64[np.ndarray, "M 2"],
     reach_m: float,
     config: TrafficConfig,
     rng: np.random.Generator,
 ) -> list[Mover]:
-    """Vehicles and cyclists on lanes near the ``route`` [M, 2], with ways of ``reach_m``, clear of the pose ``ego``."""
+    """Vehicles and cyclists on lanes near the ``route``, with ways of ``reach_m``, clear of the pose ``ego``."""
     slots = _free_slots(graph, still, ego, route, rng)[: config.num_vehicles + config.num_cyclists]
     movers = []
     closed = frozenset(still.closed_lanes)
@@ -93,7 +94,11 @@ def _cyclist(rng: np.random.Generator) -> tuple[Body, tuple[int, int, int], Spee
 
 
 def _free_slots(
-    graph: LaneGraph, still: StillScene, ego: FloatArray, route: FloatArray, rng: np.random.Generator
+    graph: LaneGraph,
+    still: StillScene,
+    ego: Float64[np.ndarray, "3"],
+    route: Float64[np.ndarray, "M 2"],
+    rng: np.random.Generator,
 ) -> list[tuple[str, float]]:
     """Places (lane, station) near the route in random order, none in closed lanes or close to the expert."""
     slots = []
@@ -109,9 +114,13 @@ def _free_slots(
 
 
 def place_people(
-    graph: LaneGraph, route: FloatArray, duration_s: float, config: TrafficConfig, rng: np.random.Generator
+    graph: LaneGraph,
+    route: Float64[np.ndarray, "M 2"],
+    duration_s: float,
+    config: TrafficConfig,
+    rng: np.random.Generator,
 ) -> list[Crosser]:
-    """Crossers at crosswalks near the ``route`` [M, 2] and walkers along the walkways."""
+    """Crossers at crosswalks near the ``route`` and walkers along the walkways."""
     crosswalks = [i for i, axis in graph.axes.items() if _is_near(axis.start, route)]
     ways = footways(graph)
     people = []
@@ -130,5 +139,5 @@ def place_people(
     return people
 
 
-def _is_near(point: FloatArray, route: FloatArray) -> bool:
+def _is_near(point: Float64[np.ndarray, "2"], route: Float64[np.ndarray, "M 2"]) -> bool:
     return bool(np.abs(route[::20] - point).max(axis=-1).min() < _NEAR_ROUTE_M)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
@@ -72,8 +73,8 @@ def bev_picture(view: SceneView) -> Figure:
     return figure
 
 
-def box_outline(box: FloatArray) -> FloatArray:
-    """Corners [4, 2] of a box (x, y, z, length, width, height, heading), clockwise from front left."""
+def box_outline(box: FloatArray) -> Float64[np.ndarray, "4 2"]:
+    """Corners of a box (x, y, z, length, width, height, heading), clockwise from front left."""
     return corners(box[[0, 1, 6, 3, 4]])[FRONT_FIRST]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.world.camera.mesh import Colour, MeshBuilder
-from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.shadows import Caster
 from navsim_agents.world.camera.solids import Solid
 from navsim_agents.world.types import Area
@@ -41,8 +41,8 @@ def building_solid(area: Area) -> Solid:
     return Solid(builder.build(), ring, Caster(ring, 0.0, height))
 
 
-def counter_clockwise(ring: FloatArray) -> FloatArray:
-    """``ring`` [K, 2], reversed if it runs clockwise."""
+def counter_clockwise(ring: Float64[np.ndarray, "K 2"]) -> Float64[np.ndarray, "K 2"]:
+    """``ring``, reversed if it runs clockwise."""
     following = np.roll(ring, -1, axis=0)
     area = np.sum((ring[:, 0] - ring[0, 0]) * (following[:, 1] - ring[0, 1]))
     area -= np.sum((following[:, 0] - ring[0, 0]) * (ring[:, 1] - ring[0, 1]))
@@ -51,14 +51,14 @@ def counter_clockwise(ring: FloatArray) -> FloatArray:
 
 def _facade(
     builder: MeshBuilder,
-    start: FloatArray,
-    end: FloatArray,
+    start: Float64[np.ndarray, "2"],
+    end: Float64[np.ndarray, "2"],
     height: float,
     wall: Colour,
     window: tuple[float, float],
     rng: np.random.Generator,
 ) -> None:
-    """Plinth, cornice and a grid of windows on the wall from ``start`` to ``end`` [2]."""
+    """Plinth, cornice and a grid of windows on the wall from ``start`` to ``end``."""
     length = float(np.linalg.norm(end - start))
     if length < 1.0:
         return

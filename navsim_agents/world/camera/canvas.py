@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Int64, UInt8
 from PIL import Image, ImageDraw
 
 from navsim_agents.world.camera.model import FloatArray
-from navsim_agents.world.camera.packed import ByteArray
 from navsim_agents.world.camera.polygons import Polygons, clip_near
 from navsim_agents.world.camera.view import View
 
@@ -44,8 +44,8 @@ class Canvas:
         """The part of the sheet that the rows of this picture take."""
         return (0, 0, self._image.width, math.ceil((self.height - self._first_row) * self.samples))
 
-    def paint(self, view: View, polygons: Polygons, colours: ByteArray) -> None:
-        """Paint global ``polygons`` in order with ``colours`` [F, 4]; what lies behind the camera is cut off."""
+    def paint(self, view: View, polygons: Polygons, colours: UInt8[np.ndarray, "F 4"]) -> None:
+        """Paint global ``polygons`` in order with ``colours``; what lies behind the camera is cut off."""
         if not len(polygons):
             return
         in_camera = view.to_camera(polygons.vertices)
@@ -64,18 +64,18 @@ class Canvas:
                 points = flat[starts[index] : starts[index + 1]]
             self._draw.polygon(points, fill=tuple(inks[index]))
 
-    def _touches(self, sheet: npt.NDArray[np.int64], polygons: Polygons) -> npt.NDArray[np.bool_]:
-        """Whether each polygon's bounding box meets the sheet [F]."""
+    def _touches(self, sheet: npt.NDArray[np.int64], polygons: Polygons) -> Bool[np.ndarray, " F"]:
+        """Whether each polygon's bounding box meets the sheet."""
         low = np.minimum.reduceat(sheet, polygons.starts[:-1], axis=0)
         high = np.maximum.reduceat(sheet, polygons.starts[:-1], axis=0)
         return np.asarray((high >= 0).all(axis=1) & (low < np.array(self._used()[2:])).all(axis=1))
 
-    def _sheet_coordinates(self, pixels: FloatArray) -> npt.NDArray[np.int64]:
-        """Nearest sample [., 2] of each pixel coordinate [., 2]; both count centres."""
+    def _sheet_coordinates(self, pixels: FloatArray) -> Int64[np.ndarray, "_ 2"]:
+        """Nearest sample of each pixel coordinate [., 2]; both count centres."""
         sheet = (pixels - np.array([0.0, self._first_row])) * self.samples + 0.5 * (self.samples - 1.0)
         return np.rint(np.clip(sheet, -1e6, 1e6)).astype(np.int64)
 
-    def samples_of_rows(self) -> ByteArray:
+    def samples_of_rows(self) -> UInt8[np.ndarray, "rows columns 4"]:
         """The sheet itself, as far as this picture's rows take it [rows * samples, width * samples, 4]."""
         return self._sheet[: self._used()[3]]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.world.camera.mesh import Colour, Mesh, MeshBuilder, rectangle, regular_ring
-from navsim_agents.world.camera.model import FloatArray
 
 SKIN: Colour = (206.0, 164.0, 136.0)
 HAIR: Colour = (66.0, 52.0, 44.0)
@@ -21,8 +21,8 @@ HEAD_M = 0.24
 STRIPE_M = 0.4
 
 
-def pedestrian(size: FloatArray, colour: Colour, stride: float) -> Mesh:
-    """A walker of ``size`` [3]; ``stride`` in [-1, 1] swings the legs."""
+def pedestrian(size: Float64[np.ndarray, "3"], colour: Colour, stride: float) -> Mesh:
+    """A walker of ``size``; ``stride`` in [-1, 1] swings the legs."""
     builder = MeshBuilder()
     width, height = min(float(size[1]), 0.6), float(size[2])
     swing = 0.2 * stride
@@ -35,8 +35,8 @@ def pedestrian(size: FloatArray, colour: Colour, stride: float) -> Mesh:
     return builder.build()
 
 
-def cyclist(size: FloatArray, colour: Colour, turn: float) -> Mesh:
-    """A rider on a bicycle of ``size`` [3]; ``turn`` [rad] is the cranks' angle."""
+def cyclist(size: Float64[np.ndarray, "3"], colour: Colour, turn: float) -> Mesh:
+    """A rider on a bicycle of ``size``; ``turn`` [rad] is the cranks' angle."""
     builder = MeshBuilder()
     length, height = float(size[0]), max(float(size[2]), 1.3)
     radius = min(0.34, 0.2 * length)
@@ -57,7 +57,7 @@ def cyclist(size: FloatArray, colour: Colour, turn: float) -> Mesh:
     return builder.build()
 
 
-def cone(size: FloatArray) -> Mesh:
+def cone(size: Float64[np.ndarray, "3"]) -> Mesh:
     """An orange traffic cone with a white collar."""
     builder = MeshBuilder()
     base, height = 0.5 * float(min(size[0], size[1])), float(size[2])
@@ -70,7 +70,7 @@ def cone(size: FloatArray) -> Mesh:
     return builder.build()
 
 
-def barrier(size: FloatArray) -> Mesh:
+def barrier(size: Float64[np.ndarray, "3"]) -> Mesh:
     """A white board with slanted red stripes along its longer sides."""
     builder = MeshBuilder()
     length, width, height = (float(side) for side in size)
@@ -88,7 +88,7 @@ def barrier(size: FloatArray) -> Mesh:
     return builder.build()
 
 
-def work_sign(size: FloatArray) -> Mesh:
+def work_sign(size: Float64[np.ndarray, "3"]) -> Mesh:
     """An orange lozenge on a post, as road works show."""
     builder = MeshBuilder()
     height = max(float(size[2]), 0.8)
@@ -102,7 +102,7 @@ def work_sign(size: FloatArray) -> Mesh:
     return builder.build()
 
 
-def plain_box(size: FloatArray, colour: Colour) -> Mesh:
+def plain_box(size: Float64[np.ndarray, "3"], colour: Colour) -> Mesh:
     """The bounding box itself."""
     builder = MeshBuilder()
     ring = rectangle(float(size[0]), float(size[1]))

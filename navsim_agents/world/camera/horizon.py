@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool
 
 from navsim_agents.world.camera.view import View
 
@@ -16,7 +16,7 @@ class Horizon:
 
     num_sky_rows: int
     first_ground_row: int
-    is_ground: npt.NDArray[np.bool_]  # [num_sky_rows - first_ground_row, width], of the rows that hold both
+    is_ground: Bool[np.ndarray, "rows W"]  # [num_sky_rows - first_ground_row, width], of the rows that hold both
 
 
 def find_horizon(view: View) -> Horizon:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.regions import inside
@@ -42,7 +43,7 @@ class Material(IntEnum):
 class GroundPatch:
     """One flat polygon [., 2] in global metres."""
 
-    outline: FloatArray
+    outline: Float64[np.ndarray, "M 2"]
     material: Material
 
 
@@ -100,8 +101,8 @@ def _outer_lanes(town: Town) -> Iterator[Lane]:
     return (lane for lane in town.lanes.values() if not lane.is_connector and lane.right_neighbor is None)
 
 
-def _cut(curve: FloatArray) -> list[FloatArray]:
-    """``curve`` [M, 2] in pieces of about PIECE_M, each with few points."""
+def _cut(curve: Float64[np.ndarray, "M 2"]) -> list[FloatArray]:
+    """``curve`` in pieces of about PIECE_M, each with few points."""
     count = max(1, round(float(arc_length(curve)[-1]) / PIECE_M))
     bounds = np.linspace(0, len(curve) - 1, count + 1).round().astype(int)
     return [simplify(curve[start : end + 1]) for start, end in zip(bounds[:-1], bounds[1:])]
@@ -158,7 +159,7 @@ def stall_lines(carpark: Area) -> Iterator[FloatArray]:
             yield _line(opposite, opposite - STALL_DEPTH_M * inward)
 
 
-def _line(start: FloatArray, end: FloatArray) -> FloatArray:
+def _line(start: Float64[np.ndarray, "2"], end: Float64[np.ndarray, "2"]) -> FloatArray:
     return strip(np.array([start, end]), LINE_WIDTH_M / 2, LINE_WIDTH_M / 2)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX
 from navsim_agents.errors import InputError
@@ -43,15 +44,15 @@ class CameraModel:
             homogeneous = (in_camera / np.where(depth > 0.0, depth, np.nan)[..., None]) @ self.intrinsics.T
         return homogeneous[..., :2], depth
 
-    def rays(self, pixels: npt.ArrayLike) -> FloatArray:
-        """Directions [..., 3] in the lidar frame, of unit depth (not of unit length), through ``pixels`` [..., 2]."""
+    def rays(self, pixels: npt.ArrayLike) -> Float64[np.ndarray, "*batch 3"]:
+        """Directions in the lidar frame, of unit depth (not of unit length), through ``pixels`` [..., 2]."""
         uv = np.asarray(pixels, dtype=np.float64)
         homogeneous = np.concatenate((uv, np.ones_like(uv[..., :1])), axis=-1)
         in_camera: FloatArray = homogeneous @ np.linalg.inv(self.intrinsics).T
         return np.asarray(in_camera @ self.sensor2lidar_rotation.T, dtype=np.float64)
 
-    def pixels_to_ground(self, pixels: npt.ArrayLike, ground_z: float = 0.0) -> FloatArray:
-        """Points [..., 3] of the plane z = ``ground_z`` (lidar frame) seen at ``pixels``; NaN above the horizon."""
+    def pixels_to_ground(self, pixels: npt.ArrayLike, ground_z: float = 0.0) -> Float64[np.ndarray, "*batch 3"]:
+        """Points of the plane z = ``ground_z`` (lidar frame) seen at ``pixels``; NaN above the horizon."""
         rays = self.rays(pixels)
         with np.errstate(divide="ignore", invalid="ignore"):
             depth = (ground_z - self.sensor2lidar_translation[2]) / rays[..., 2]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64
 
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.polygons import IntArray
@@ -13,8 +14,8 @@ from navsim_agents.world.camera.polygons import IntArray
 TOUCH_M = 0.02  # footprints that overlap by less count as apart
 
 
-def painting_order(footprints: Sequence[FloatArray], eye: FloatArray) -> IntArray:
-    """Indices [N] from first to last painted of solids on convex, counter-clockwise ``footprints`` ([K, 2] each).
+def painting_order(footprints: Sequence[FloatArray], eye: FloatArray) -> Int64[np.ndarray, " N"]:
+    """Indices from first to last painted of solids on convex, counter-clockwise ``footprints`` ([K, 2] each).
 
     Two solids that some edge's line separates are ordered exactly: what lies on the eye's side of that line may cover
     the other, never the other way. Where that leaves a choice, the farther solid comes first.
@@ -26,14 +27,14 @@ def painting_order(footprints: Sequence[FloatArray], eye: FloatArray) -> IntArra
     return _sorted(_must_precede(corners, eye), distance)
 
 
-def _padded(footprints: Sequence[FloatArray]) -> FloatArray:
-    """Corners [N, K, 2]; short footprints repeat their last corner."""
+def _padded(footprints: Sequence[FloatArray]) -> Float64[np.ndarray, "N K 2"]:
+    """Corners; short footprints repeat their last corner."""
     most = max(len(footprint) for footprint in footprints)
     return np.stack([np.concatenate((f, np.repeat(f[-1:], most - len(f), axis=0))) for f in footprints])
 
 
-def _must_precede(corners: FloatArray, eye: FloatArray) -> npt.NDArray[np.bool_]:
-    """[N, N]: whether solid i has to be painted before solid j."""
+def _must_precede(corners: FloatArray, eye: FloatArray) -> Bool[np.ndarray, "N N"]:
+    """: whether solid i has to be painted before solid j."""
     edges = np.roll(corners, -1, axis=1) - corners  # [N, K, 2]
     length = np.linalg.norm(edges, axis=-1)
     outward = np.stack((edges[..., 1], -edges[..., 0]), axis=-1) / np.maximum(length, 1e-9)[..., None]

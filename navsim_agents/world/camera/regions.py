@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float64
 
 from navsim_agents.world.camera.model import FloatArray
 
@@ -18,8 +19,8 @@ class Regions:
     def __init__(self, rings: Sequence[FloatArray]) -> None:
         self._rings = rings
 
-    def clear_of(self, points: FloatArray, margin_m: float) -> BoolArray:
-        """Whether each point [N, 2] lies outside all polygons and farther than ``margin_m`` from their sides."""
+    def clear_of(self, points: Float64[np.ndarray, "N 2"], margin_m: float) -> Bool[np.ndarray, " N"]:
+        """Whether each point lies outside all polygons and farther than ``margin_m`` from their sides."""
         is_clear = np.ones(len(points), dtype=bool)
         for ring in self._rings:
             low, high = ring.min(axis=0) - margin_m, ring.max(axis=0) + margin_m
@@ -30,8 +31,8 @@ class Regions:
         return is_clear
 
 
-def inside(points: FloatArray, ring: FloatArray) -> BoolArray:
-    """Whether each point [N, 2] lies within ``ring`` [M, 2] (crossing number)."""
+def inside(points: Float64[np.ndarray, "N 2"], ring: Float64[np.ndarray, "M 2"]) -> Bool[np.ndarray, " N"]:
+    """Whether each point lies within ``ring`` (crossing number)."""
     following = np.roll(ring, -1, axis=0)
     x, y = points[:, :1], points[:, 1:]
     spans = (ring[:, 1] > y) != (following[:, 1] > y)
@@ -40,8 +41,10 @@ def inside(points: FloatArray, ring: FloatArray) -> BoolArray:
     return np.asarray((spans & (x < crossing_x)).sum(axis=1) % 2 == 1)
 
 
-def distance_to_sides(points: FloatArray, ring: FloatArray) -> FloatArray:
-    """Distance [N] of each point [N, 2] from the outline of ``ring`` [M, 2]."""
+def distance_to_sides(
+    points: Float64[np.ndarray, "N 2"], ring: Float64[np.ndarray, "M 2"]
+) -> Float64[np.ndarray, " N"]:
+    """Distance of each point [N, 2] from the outline of ``ring``."""
     sides = np.roll(ring, -1, axis=0) - ring
     offsets = points[:, None] - ring
     share = (offsets * sides).sum(-1) / np.maximum((sides**2).sum(-1), 1e-12)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import UInt8, UInt32
 from PIL import Image, ImageFilter
 
 from navsim_agents.world.camera.canvas import SHADOW_SAMPLES, SUPERSAMPLING, Canvas
 from navsim_agents.world.camera.lighting import Lighting
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.noise import tileable_noise
-from navsim_agents.world.camera.packed import PACKED, ByteArray, PackedArray, halved, pack, unpack
+from navsim_agents.world.camera.packed import PACKED, ByteArray, halved, pack, unpack
 from navsim_agents.world.camera.shadows import Shadows
 from navsim_agents.world.camera.view import View
 
@@ -94,9 +95,13 @@ def shadow_image(canvas: Canvas, shadows: Shadows, view: View, first_row: int) -
 
 
 def finish_ground(
-    samples: ByteArray, rays: GroundRays, grain: FloatImage, light: ByteArray, lighting: Lighting
-) -> PackedArray:
-    """Ground [H, W] from its painted ``samples`` [2H, 2W, 4], whose last channel is coarseness.
+    samples: UInt8[np.ndarray, "rows columns 4"],
+    rays: GroundRays,
+    grain: FloatImage,
+    light: ByteArray,
+    lighting: Lighting,
+) -> UInt32[np.ndarray, "H W"]:
+    """Ground from its painted ``samples``, whose last channel is coarseness.
 
     ``grain`` and ``light`` [H / REDUCTION, W / REDUCTION] brighten and darken it; haze covers the far rows.
     """
@@ -114,8 +119,8 @@ def finish_ground(
     return finished
 
 
-def _light_slab(colours: ByteArray, factor: ShareArray, haze: ShareArray, horizon: FloatArray) -> None:
-    """Brighten ``colours`` [h, w, 4] by ``factor`` [h, w]; cover the first rows with ``haze`` [<= h, w]; in place."""
+def _light_slab(colours: UInt8[np.ndarray, "h w 4"], factor: ShareArray, haze: ShareArray, horizon: FloatArray) -> None:
+    """Brighten ``colours`` by ``factor`` [h, w]; cover the first rows with ``haze`` [<= h, w]; in place."""
     for channel in range(3):  # one by one: NumPy is slow over an axis of four
         lit = colours[..., channel] * factor
         lit >>= NEUTRAL_BITS

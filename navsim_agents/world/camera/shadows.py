@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.world.camera.lighting import Lighting
 from navsim_agents.world.camera.mesh import at_height
@@ -21,7 +22,7 @@ CONTACT_GROWTH = 1.05
 class Caster:
     """An upright prism that takes light away from the ground."""
 
-    ring: FloatArray  # [K, 2] convex, counter-clockwise, global
+    ring: Float64[np.ndarray, "K 2"]  # convex, counter-clockwise, global
     low_m: float
     high_m: float
     has_contact: bool = False  # darkens the ground right beneath it, whatever the weather
@@ -35,8 +36,8 @@ class Shadows:
     light: FloatArray
 
 
-def sun_shift(lighting: Lighting) -> FloatArray:
-    """Displacement [2] of the shadow of a point 1 m above the ground."""
+def sun_shift(lighting: Lighting) -> Float64[np.ndarray, "2"]:
+    """Displacement of the shadow of a point 1 m above the ground."""
     flat = -lighting.sun[:2] / max(float(lighting.sun[2]), 1e-3)
     return np.asarray(flat * min(1.0, MAX_SHADOW_PER_M / max(float(np.linalg.norm(flat)), 1e-9)))
 
@@ -51,8 +52,8 @@ def cast_shadows(casters: Sequence[Caster], lighting: Lighting) -> Shadows:
     return Shadows(make_polygons([at_height(ring, 0.0) for ring in (*cast, *contacts)]), light)
 
 
-def swept(ring: FloatArray, shift: FloatArray) -> FloatArray:
-    """Hull [., 2] of a convex counter-clockwise ``ring`` [K, 2] and the same ring moved by ``shift`` [2]."""
+def swept(ring: Float64[np.ndarray, "K 2"], shift: Float64[np.ndarray, "2"]) -> Float64[np.ndarray, "_ 2"]:
+    """Hull of a convex counter-clockwise ``ring`` and the same ring moved by ``shift``."""
     sides = np.roll(ring, -1, axis=0) - ring
     leads = sides[:, 1] * shift[0] - sides[:, 0] * shift[1] > 0.0  # the side after corner i faces along the shift
     hull: list[FloatArray] = []
@@ -64,6 +65,6 @@ def swept(ring: FloatArray, shift: FloatArray) -> FloatArray:
     return np.array(hull)
 
 
-def _grown(ring: FloatArray) -> FloatArray:
+def _grown(ring: Float64[np.ndarray, "K 2"]) -> Float64[np.ndarray, "M 2"]:
     centre = ring.mean(axis=0)
     return np.asarray(centre + CONTACT_GROWTH * (ring - centre))

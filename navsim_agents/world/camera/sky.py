@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 from PIL import Image
 
 from navsim_agents.world.camera.lighting import Lighting
@@ -46,8 +47,10 @@ def _directions(view: View, u: FloatArray, v: FloatArray) -> FloatArray:
     return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
 
 
-def _colours(directions: FloatArray, lighting: Lighting, clouds: npt.NDArray[np.float32]) -> FloatArray:
-    """Sky colours [H, W, 3] towards ``directions`` [H, W, 3]."""
+def _colours(
+    directions: Float64[np.ndarray, "H W 3"], lighting: Lighting, clouds: npt.NDArray[np.float32]
+) -> Float64[np.ndarray, "H W 3"]:
+    """Sky colours towards ``directions``."""
     height = np.clip(directions[..., 2], 0.0, 1.0)
     clear = lighting.horizon + (lighting.zenith - lighting.horizon) * ((1.0 - (1.0 - height) ** 4.5)[..., None])
     towards_sun = np.clip(directions @ lighting.sun, 0.0, 1.0)
@@ -59,8 +62,8 @@ def _colours(directions: FloatArray, lighting: Lighting, clouds: npt.NDArray[np.
 
 def _cloud_cover(
     directions: FloatArray, height: FloatArray, lighting: Lighting, clouds: npt.NDArray[np.float32]
-) -> FloatArray:
-    """Opacity [H, W] of a flat layer of clouds that thins out towards the horizon."""
+) -> Float64[np.ndarray, "H W"]:
+    """Opacity of a flat layer of clouds that thins out towards the horizon."""
     rise = np.maximum(height, 0.02)
     offset = np.array([lighting.sky_seed % 251, lighting.sky_seed % 239])
     place = directions[..., :2] / rise[..., None] * CLOUD_SCALE + offset
@@ -70,8 +73,8 @@ def _cloud_cover(
     return np.asarray(opacity * np.clip((height - 0.02) / 0.12, 0.0, 1.0) * 0.85)
 
 
-def _sample(tile: npt.NDArray[np.float32], place: FloatArray) -> npt.NDArray[np.float32]:
-    """Bilinear samples of a repeating ``tile`` at ``place`` [..., 2] (column, row)."""
+def _sample(tile: npt.NDArray[np.float32], place: Float64[np.ndarray, "*batch 2"]) -> npt.NDArray[np.float32]:
+    """Bilinear samples of a repeating ``tile`` at ``place`` (column, row)."""
     size = len(tile)
     corner = np.floor(place).astype(np.int64)
     share = (place - corner).astype(np.float32)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64
 
-from navsim_agents.poses import FloatArray
 from navsim_agents.scoring.axes import State, Vehicle
 from navsim_agents.scoring.config import HORIZON_S, NUM_STATES, STEP_S
 from navsim_agents.scoring.scene import ScoringScene
@@ -20,19 +19,21 @@ from navsim_agents.world.reference_driver.rule import DriverRule
 class Path:
     """Part of a scene's centreline around the ego, in its frame."""
 
-    points: FloatArray  # [M, 2] m
-    headings: FloatArray  # [M] rad, unwrapped
-    stations: FloatArray  # [M] m from the first point
+    points: Float64[np.ndarray, "M 2"]  # m
+    headings: Float64[np.ndarray, " M"]  # rad, unwrapped
+    stations: Float64[np.ndarray, " M"]  # m from the first point
     ego_station: float  # of the rear axle
 
-    def poses(self, stations: FloatArray, offset_m: float) -> FloatArray:
-        """Poses [..., 3] at ``stations`` [...], ``offset_m`` to the left of the path."""
+    def poses(self, stations: Float64[np.ndarray, "*batch"], offset_m: float) -> Float64[np.ndarray, "*batch 3"]:
+        """Poses at ``stations``, ``offset_m`` to the left of the path."""
         shifted = self.points + offset_m * left_normal(self.headings)
         columns = (shifted[:, 0], shifted[:, 1], self.headings)
         return np.stack([np.interp(stations, self.stations, column) for column in columns], axis=-1)
 
-    def project(self, points: FloatArray) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
-        """Station [...], lateral position [...] (left is positive) and nearest vertex [...] of ``points`` [..., 2]."""
+    def project(
+        self, points: Float64[np.ndarray, "*batch 2"]
+    ) -> tuple[Float64[np.ndarray, "*batch"], Float64[np.ndarray, "*batch"], Int64[np.ndarray, "*batch"]]:
+        """Station [...], lateral position [...] (left is positive) and nearest vertex [...] of ``points``."""
         flat = points.reshape(-1, 2)
         distance = (self.points**2).sum(-1) - 2.0 * flat @ self.points.T
         nearest = distance.argmin(-1).reshape(points.shape[:-1])
@@ -45,11 +46,11 @@ class Path:
 class Obstacles:
     """J things that may stand in the way, at U moments ``lead_stride`` steps apart."""
 
-    rear: FloatArray  # [J, U] station of the nearest corner
-    center: FloatArray  # [J, U] station of the middle
-    right: FloatArray  # [J, U] lateral extent
-    left: FloatArray  # [J, U]
-    speed: FloatArray  # [J, U] m/s along the path
+    rear: Float64[np.ndarray, "J U"]  # station of the nearest corner
+    center: Float64[np.ndarray, "J U"]  # station of the middle
+    right: Float64[np.ndarray, "J U"]  # lateral extent
+    left: Float64[np.ndarray, "J U"]
+    speed: Float64[np.ndarray, "J U"]  # m/s along the path
 
 
 def scene_path(scene: ScoringScene, top_speed_mps: float, rule: DriverRule) -> Path:
@@ -68,7 +69,7 @@ def scene_path(scene: ScoringScene, top_speed_mps: float, rule: DriverRule) -> P
     return Path(path.points, path.headings, path.stations, float(station[0]))
 
 
-def forecast_tracks(scene: ScoringScene) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+def forecast_tracks(scene: ScoringScene) -> tuple[Float64[np.ndarray, "K S 3"], Bool[np.ndarray, " K"]]:
     """Poses [K, S, 3] of the tracks seen now, each straight on at its present speed; and which ones are seen [K]."""
     now, seen = scene.track_poses[:, 0].numpy(), scene.track_valid[:, 0].numpy()
     way = scene.track_speed.numpy()[:, None] * STEP_S * np.arange(NUM_STATES)

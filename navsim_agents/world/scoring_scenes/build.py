@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from navsim_agents.common.conventions import (
@@ -112,7 +113,7 @@ def _offsets(rings: Sequence[FloatArray]) -> Tensor:
     return torch.from_numpy(np.cumsum([0, *(len(ring) for ring in rings)], dtype=np.int64))
 
 
-def _area_fields(area: DrivableArea, route_lanes: frozenset[str], origin: FloatArray) -> dict:
+def _area_fields(area: DrivableArea, route_lanes: frozenset[str], origin: Float64[np.ndarray, "3"]) -> dict:
     count = len(area.rings)
     return {
         "ring_xy": _tensor(points_to_local(np.concatenate(area.rings), origin)),
@@ -140,7 +141,7 @@ def _track_fields(tracks: SceneTracks) -> dict:
     }
 
 
-def _light_fields(lights: RedLights, town_map: TownMap, origin: FloatArray) -> dict:
+def _light_fields(lights: RedLights, town_map: TownMap, origin: Float64[np.ndarray, "3"]) -> dict:
     rings = [town_map.lane_ring(lane) for lane in lights.lane_ids]
     xy = points_to_local(np.concatenate(rings), origin) if rings else np.zeros((0, 2))
     return {

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import shapely
+from jaxtyping import Float64
 
-from navsim_agents.poses import FloatArray, wrap_angle
+from navsim_agents.poses import wrap_angle
 from navsim_agents.world.boxes import corners
 from navsim_agents.world.fleet import EGO_BODY
 from navsim_agents.world.scoring_scenes.town_map import TownMap
@@ -40,7 +41,7 @@ def lanes_of_route(town_map: TownMap, route: Sequence[str]) -> tuple[str, ...]:
     return tuple(lane for block in route for lane in town_map.lanes_of(block))
 
 
-def starting_lane(town_map: TownMap, lanes: Sequence[str], ego_pose: FloatArray) -> str:
+def starting_lane(town_map: TownMap, lanes: Sequence[str], ego_pose: Float64[np.ndarray, "3"]) -> str:
     """Of the route's lanes under the rear axle the one that runs most along it; else the lane nearest to the ego.
 
     ``ego_pose`` is the rear axle [3] on the map.
@@ -57,15 +58,15 @@ def starting_lane(town_map: TownMap, lanes: Sequence[str], ego_pose: FloatArray)
     return min(lanes, key=lambda lane: town_map.lane_polygon(lane).distance(box))
 
 
-def _heading_error(town_map: TownMap, lane: str, pose: FloatArray) -> float:
+def _heading_error(town_map: TownMap, lane: str, pose: Float64[np.ndarray, "3"]) -> float:
     """Angle [rad] between ``pose`` and the lane's chord at the nearest of its points."""
     chords = town_map.chords(lane)
     nearest = int(np.argmin(np.hypot(*(chords.points - pose[:2]).T)))
     return float(np.abs(wrap_angle(chords.headings[nearest] - pose[2])))
 
 
-def centerline(town_map: TownMap, route: Sequence[str], start: str) -> FloatArray:
-    """Points [M, 2] of the shortest chain of the route's lanes from lane ``start`` to the route's end.
+def centerline(town_map: TownMap, route: Sequence[str], start: str) -> Float64[np.ndarray, "M 2"]:
+    """Points of the shortest chain of the route's lanes from lane ``start`` to the route's end.
 
     Points where two lanes meet appear twice, as in the devkit.
     """

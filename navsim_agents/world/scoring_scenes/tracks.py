@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64
 
 from navsim_agents.common.conventions import FRAME_INTERVAL_S, STEP_S
 from navsim_agents.data.scene import LogFrame, global_ego_pose, read_annotations
@@ -31,9 +32,9 @@ class FrameBoxes:
 
     tokens: tuple[str, ...]
     names: tuple[str, ...]
-    poses: FloatArray  # [K, 3]
-    sizes: FloatArray  # [K, 2] length, width
-    speeds: FloatArray  # [K] m/s; 0 for what is no agent
+    poses: Float64[np.ndarray, "K 3"]
+    sizes: Float64[np.ndarray, "K 2"]  # length, width
+    speeds: Float64[np.ndarray, " K"]  # m/s; 0 for what is no agent
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,11 @@ class SceneTracks:
 
     tokens: tuple[str, ...]
     names: tuple[str, ...]
-    sizes: FloatArray  # [K, 2]
-    speeds: FloatArray  # [K] of the first appearance
-    headings: FloatArray  # [K] of the first appearance
-    poses: FloatArray  # [K, T, 3]
-    valid: BoolArray  # [K, T]
+    sizes: Float64[np.ndarray, "K 2"]
+    speeds: Float64[np.ndarray, " K"]  # of the first appearance
+    headings: Float64[np.ndarray, " K"]  # of the first appearance
+    poses: Float64[np.ndarray, "K T 3"]
+    valid: Bool[np.ndarray, "K T"]
 
 
 def frame_boxes(frame: LogFrame) -> FrameBoxes:
@@ -66,8 +67,8 @@ def frame_boxes(frame: LogFrame) -> FrameBoxes:
     )
 
 
-def scene_tracks(frames: Sequence[FrameBoxes], origin: FloatArray) -> SceneTracks:
-    """Tracks of the frames from now on (11 of them: 5 s), in the frame of the pose ``origin`` [3].
+def scene_tracks(frames: Sequence[FrameBoxes], origin: Float64[np.ndarray, "3"]) -> SceneTracks:
+    """Tracks of the frames from now on (11 of them: 5 s), in the frame of the pose ``origin``.
 
     Columns up to 4 s are v2.2's, which knows the frames up to 4 s: an object annotated once in them stands in all of
     these columns. The later columns, which only v1.1 looks at, follow its rule over all 5 s.
@@ -114,8 +115,10 @@ def _track(frames: Sequence[FrameBoxes], places: list[tuple[int, int]]) -> tuple
     return track, valid
 
 
-def _interpolate(poses: FloatArray, frame_numbers: npt.NDArray[np.int64]) -> tuple[FloatArray, BoolArray]:
-    """Poses [T, 3] between ``poses`` [n, 3] at the frames ``frame_numbers``, and whether each column lies between."""
+def _interpolate(
+    poses: Float64[np.ndarray, "n 3"], frame_numbers: Int64[np.ndarray, " n"]
+) -> tuple[Float64[np.ndarray, "T 3"], Bool[np.ndarray, " T"]]:
+    """Poses [T, 3] between ``poses`` at the frames ``frame_numbers``, and whether each column lies between."""
     times, samples = frame_numbers * FRAME_INTERVAL_S, np.arange(NUM_COLUMNS) * STEP_S
     if len(times) == 1:
         return np.repeat(poses, NUM_COLUMNS, axis=0), np.ones(NUM_COLUMNS, dtype=bool)

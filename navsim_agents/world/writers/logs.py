@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import DRIVING_COMMANDS, FRAME_INTERVAL_S, WORLD_STEP_S
 from navsim_agents.common.files import write_bytes
@@ -50,7 +51,7 @@ def lidar_path(log_name: str, step: int) -> str:
     return f"{log_name}/MergedPointCloud/{frame_token(log_name, step)}.pcd"
 
 
-def _ego_to_global(pose: FloatArray) -> FloatArray:
+def _ego_to_global(pose: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "4 4"]:
     matrix = np.eye(4)
     matrix[:2, 3] = pose[:2]
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
@@ -58,7 +59,7 @@ def _ego_to_global(pose: FloatArray) -> FloatArray:
     return matrix
 
 
-def _lidar_to_ego() -> FloatArray:
+def _lidar_to_ego() -> Float64[np.ndarray, "4 4"]:
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = LIDAR_TO_EGO_ROTATION, LIDAR_TO_EGO_TRANSLATION
     return matrix
