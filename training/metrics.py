@@ -37,9 +37,7 @@ class PlannedScenes:
     source: SceneSource  # for groups that need more of the scene than this
     agent: str = ""  # its name in the table
     scorer: Optional[PlanScorer] = None  # of all agents' plans, for pdms and epdms
-    proposals: Optional[Float64[np.ndarray, "B N T 3"]] = (
-        None  # what plans were chosen from, of agents that propose
-    )
+    proposals: Optional[Float64[np.ndarray, "B N T 3"]] = None  # what plans were chosen from, of agents that propose
 
 
 Columns = Mapping[str, FloatArray]

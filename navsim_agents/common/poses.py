@@ -9,6 +9,10 @@ import numpy.typing as npt
 from jaxtyping import Float64
 
 FloatArray = npt.NDArray[np.float64]
+X, Y, HEADING = 0, 1, 2
+"""Columns of a pose; boxes, paths and states begin with them."""
+XY, POSE = slice(X, Y + 1), slice(X, HEADING + 1)
+"""Columns of a place, and of a pose in what holds more."""
 Numbers = Union[float, FloatArray]
 """One number, or an array of any shape."""
 
@@ -21,7 +25,7 @@ def wrap_angle(angle: Numbers) -> Float64[np.ndarray, "..."]:
 def rotate(points: Float64[np.ndarray, "*batch 2"], angle: Numbers) -> Float64[np.ndarray, "*batch 2"]:
     """Turn ``points`` by ``angle`` [...] about the origin."""
     cos, sin = np.cos(angle), np.sin(angle)
-    x, y = points[..., 0], points[..., 1]
+    x, y = points[..., X], points[..., Y]
     return np.stack((cos * x - sin * y, sin * x + cos * y), axis=-1)
 
 
@@ -29,27 +33,27 @@ def points_to_local(
     points: Float64[np.ndarray, "*batch 2"], origin: Float64[np.ndarray, "3"]
 ) -> Float64[np.ndarray, "*batch 2"]:
     """Global ``points`` in the frame of the pose ``origin``."""
-    return rotate(points - origin[:2], -origin[2])
+    return rotate(points - origin[XY], -origin[HEADING])
 
 
 def points_to_global(
     points: Float64[np.ndarray, "*batch 2"], origin: Float64[np.ndarray, "3"]
 ) -> Float64[np.ndarray, "*batch 2"]:
     """Inverse of :func:`points_to_local`."""
-    return rotate(points, origin[2]) + origin[:2]
+    return rotate(points, origin[HEADING]) + origin[XY]
 
 
 def poses_to_local(
     poses: Float64[np.ndarray, "*batch 3"], origin: Float64[np.ndarray, "3"]
 ) -> Float64[np.ndarray, "*batch 3"]:
     """Global ``poses`` in the frame of the pose ``origin``; headings in [-pi, pi)."""
-    xy = points_to_local(poses[..., :2], origin)
-    return np.concatenate((xy, wrap_angle(poses[..., 2:] - origin[2])), axis=-1)
+    xy = points_to_local(poses[..., XY], origin)
+    return np.concatenate((xy, wrap_angle(poses[..., HEADING, None] - origin[HEADING])), axis=-1)
 
 
 def poses_to_global(
     poses: Float64[np.ndarray, "*batch 3"], origin: Float64[np.ndarray, "3"]
 ) -> Float64[np.ndarray, "*batch 3"]:
     """Inverse of :func:`poses_to_local`."""
-    xy = points_to_global(poses[..., :2], origin)
-    return np.concatenate((xy, wrap_angle(poses[..., 2:] + origin[2])), axis=-1)
+    xy = points_to_global(poses[..., XY], origin)
+    return np.concatenate((xy, wrap_angle(poses[..., HEADING, None] + origin[HEADING])), axis=-1)

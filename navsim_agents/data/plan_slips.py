@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float, Float64
 
+from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.poses import wrap_angle
 
 BoolArray = npt.NDArray[np.bool_]
@@ -71,10 +72,10 @@ def motion_of(plans: Float[np.ndarray, "N P 3"], interval_s: float) -> Motion:
     poses = plans[:, every - 1 :: every].astype(np.float64)
     steps = _steps(poses)
     lengths = np.linalg.norm(steps, axis=-1)  # [N, T]
-    directions = np.arctan2(steps[..., 1], steps[..., 0])
-    travels = np.linalg.norm(poses[:, -1, :2], axis=-1) > TRAVEL_M  # [N]
+    directions = np.arctan2(steps[..., Y], steps[..., X])
+    travels = np.linalg.norm(poses[:, -1, XY], axis=-1) > TRAVEL_M  # [N]
     moving = travels[:, None] & (lengths > MOVING_M * (every * interval_s / STRIDE_S))
-    middles = _middles(poses[..., 2])  # [N, T - 1] heading in the middle of all steps but the first
+    middles = _middles(poses[..., HEADING])  # [N, T - 1] heading in the middle of all steps but the first
     path_turn, heading_turn = _turns(poses)
     return Motion(
         first_direction=_first_direction(directions, moving),
@@ -104,7 +105,7 @@ def _joined(parts: Sequence[Motion]) -> Motion:
 
 def _steps(poses: Float64[np.ndarray, "N T C"]) -> Float64[np.ndarray, "N T 2"]:
     """Displacements; the first from the origin."""
-    return np.diff(poses[..., :2], axis=1, prepend=0.0)
+    return np.diff(poses[..., XY], axis=1, prepend=0.0)
 
 
 def _middles(headings: Float64[np.ndarray, "N T"]) -> Float64[np.ndarray, "N gaps"]:
@@ -117,9 +118,9 @@ def _turns(poses: Float64[np.ndarray, "N T 3"]) -> tuple[Float64[np.ndarray, " N
     middle = poses.shape[1] // 2
     if not middle:
         return np.full(len(poses), np.nan), np.full(len(poses), np.nan)
-    headings = np.unwrap(poses[..., 2], axis=1)
-    halves = np.stack((poses[:, middle - 1, :2], poses[:, -1, :2] - poses[:, middle - 1, :2]), axis=1)  # [N, 2, 2]
-    first, second = np.moveaxis(np.arctan2(halves[..., 1], halves[..., 0]), 1, 0)
+    headings = np.unwrap(poses[..., HEADING], axis=1)
+    halves = np.stack((poses[:, middle - 1, XY], poses[:, -1, XY] - poses[:, middle - 1, XY]), axis=1)  # [N, 2, 2]
+    first, second = np.moveaxis(np.arctan2(halves[..., Y], halves[..., X]), 1, 0)
     is_clear = (np.linalg.norm(halves, axis=-1) > HALF_PATH_M).all(axis=1)
     path = np.where(is_clear, wrap_angle(second - first), np.nan)
     return path, headings[:, middle:].mean(axis=1) - headings[:, :middle].mean(axis=1)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from jaxtyping import Float64, UInt8
 from PIL import Image
 
+from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.data.types import (
     CAMERA_NAMES,
     AgentInput,
@@ -31,12 +32,20 @@ from navsim_agents.poses import poses_to_local
 
 LogFrame = dict[str, Any]
 
+# Columns of a logged box: centre x, y, z, length, width, height [m], heading [rad].
+BOX_Z, BOX_LENGTH, BOX_WIDTH, BOX_HEIGHT, BOX_HEADING = 2, 3, 4, 5, 6
+BOX_POSE = [X, Y, BOX_HEADING]
+BOX_FOOTPRINT = slice(BOX_LENGTH, BOX_WIDTH + 1)
+BOX_SIZE = slice(BOX_LENGTH, BOX_HEIGHT + 1)
+# Of a logged dynamic state: velocity and acceleration ahead and to the left.
+LOGGED_VELOCITY, LOGGED_ACCELERATION = slice(0, 2), slice(2, 4)
+
 
 @dataclass(frozen=True)
 class Annotations:
     """Boxes of one frame, in the ego frame of that frame."""
 
-    boxes: Float64[np.ndarray, "K 7"]  # centre x, y, z, length, width, height [m], heading [rad]
+    boxes: Float64[np.ndarray, "K 7"]  # columns as above
     names: list[str]
     velocity_3d: Float64[np.ndarray, "K 3"]  # m/s over ground, ego axes
     instance_tokens: list[str]  # one per box and frame
@@ -63,7 +72,7 @@ def quaternion_yaw(quaternion: npt.ArrayLike) -> float:
 
 def global_ego_pose(frame: LogFrame) -> Float64[np.ndarray, "3"]:
     """Rear axle's (x, y, heading) on the map."""
-    x, y = frame["ego2global_translation"][:2]
+    x, y = frame["ego2global_translation"][XY]
     return np.array([x, y, quaternion_yaw(frame["ego2global_rotation"])], dtype=np.float64)
 
 
@@ -176,8 +185,8 @@ class Scene:
         dynamic_state = frame["ego_dynamic_state"]
         return EgoStatus(
             ego_pose=pose,
-            ego_velocity=np.array(dynamic_state[:2], dtype=np.float32),
-            ego_acceleration=np.array(dynamic_state[2:], dtype=np.float32),
+            ego_velocity=np.array(dynamic_state[LOGGED_VELOCITY], dtype=np.float32),
+            ego_acceleration=np.array(dynamic_state[LOGGED_ACCELERATION], dtype=np.float32),
             driving_command=np.asarray(frame["driving_command"]),
             in_global_frame=in_global_frame,
         )

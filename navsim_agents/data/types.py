@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 
 from navsim_agents.common.conventions import CAMERA_NAMES as CAMERA_NAMES
 from navsim_agents.common.conventions import DRIVING_COMMANDS as DRIVING_COMMANDS
@@ -30,10 +30,10 @@ class Camera:
     """One picture and its calibration; every field is None for a camera that was not asked for."""
 
     image: Optional[AsLogged] = None  # [H, W, 3] RGB, 8 bits a channel
-    sensor2lidar_rotation: Optional[Float64[np.ndarray, "3 3"]] = None
-    sensor2lidar_translation: Optional[Float64[np.ndarray, "3"]] = None  # m
-    intrinsics: Optional[Float64[np.ndarray, "3 3"]] = None  # pixels
-    distortion: Optional[Float64[np.ndarray, "5"]] = None
+    sensor2lidar_rotation: Optional[AsLogged] = None  # [3, 3]
+    sensor2lidar_translation: Optional[AsLogged] = None  # [3] m
+    intrinsics: Optional[AsLogged] = None  # [3, 3] pixels
+    distortion: Optional[AsLogged] = None  # [5]
     camera_path: Optional[Path] = None
 
 

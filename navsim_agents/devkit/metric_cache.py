@@ -14,6 +14,7 @@ import numpy.typing as npt
 from jaxtyping import Float64
 
 from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, POSE_INTERVAL_S, STEP_S, STEP_US
+from navsim_agents.common.poses import XY
 from navsim_agents.devkit.cache_files import CacheEntry
 from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.logged_future import LoggedFutures
@@ -66,7 +67,7 @@ def scoring_scene_of(metric_cache: Any, futures: Optional[LoggedFutures] = None)
         "history_states": _history_states(metric_cache, origin),
         "human_trajectory": human,
         "pdm_trajectory": _sampled_states(metric_cache.trajectory, time_us, origin),
-        "centerline": points_to_local(np.asarray(metric_cache.centerline.linestring.coords)[:, :2], origin),
+        "centerline": points_to_local(np.asarray(metric_cache.centerline.linestring.coords)[:, XY], origin),
         "model_knots_us": knot_times_us(NUM_POSES, POSE_INTERVAL_S, time_us).numpy(),
         "sample_times_us": sample_times_us(time_us).numpy(),
         **drivable_arrays(metric_cache.drivable_area_map, metric_cache.route_lane_ids, origin),

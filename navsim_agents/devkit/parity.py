@@ -68,7 +68,7 @@ def score_both(
 ) -> tuple[ScoredScene, FloatArray]:
     """Score ``count`` trajectories by both, and return them [N, 8, 3]; ``futures`` gives v1.1 the human."""
     scene = scoring_scene_of(metric_cache, futures)
-    speed = float(scene.ego_state[3])
+    speed = float(scene.ego_state[State.VELOCITY_X])
     plans = parity_plans(scene.human_trajectory.numpy(), speed, count, generator, vocabulary)
     ours = score_scenes([scene], torch.from_numpy(plans)[None], metric=METRIC[cache_variant(metric_cache)])
     return ScoredScene(scene, ours, score_jointly_with_devkit(metric_cache, plans)), plans

@@ -16,6 +16,7 @@ from jaxtyping import Float64
 from nuplan.common.actor_state.agent import Agent
 from nuplan.common.actor_state.tracked_objects_types import AGENT_TYPES
 
+from navsim_agents.common.poses import HEADING, X, Y
 from navsim_agents.poses import FloatArray, points_to_local, wrap_angle
 from navsim_agents.scoring.axes import LANE_LAYERS
 
@@ -68,7 +69,7 @@ def track_arrays(observation: Any, ignored_box: Optional[Any], origin: Float64[n
         "collided_track": np.array([token in observation.collided_track_ids for token in objects], dtype=bool),
         "track_size": np.array([(item.box.length, item.box.width) for item in items], dtype=float).reshape(-1, 2),
         "track_speed": np.array([_speed(item) for item in items], dtype=np.float64),
-        "track_heading": wrap_angle(np.array([item.box.center.heading for item in items]) - origin[2]),
+        "track_heading": wrap_angle(np.array([item.box.center.heading for item in items]) - origin[HEADING]),
         "track_poses": poses,
         "track_valid": np.isfinite(poses).all(-1),
     }
@@ -124,7 +125,7 @@ def _box_poses(boxes: list[Any], origin: Float64[np.ndarray, "3"]) -> Float64[np
     corners = shapely.get_coordinates(boxes).reshape(len(boxes), BOX_CORNERS + 1, 2)[:, :BOX_CORNERS]
     local = points_to_local(corners, origin)
     ahead = local[:, 0] - local[:, 1]
-    return np.column_stack((local.mean(axis=1), np.arctan2(ahead[:, 1], ahead[:, 0])))
+    return np.column_stack((local.mean(axis=1), np.arctan2(ahead[:, Y], ahead[:, X])))
 
 
 def _speed(item: Any) -> float:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.world.curves import left_normal, unit
+
+LENGTH, WIDTH = 3, 4
+SIZE = slice(LENGTH, WIDTH + 1)
+"""Columns of a box behind its pose."""
 
 
 def corners(boxes: Float64[np.ndarray, "*batch 5"]) -> Float64[np.ndarray, "*batch 4 2"]:
     """Corners, counter-clockwise from front left."""
-    along = unit(boxes[..., 2]) * boxes[..., 3:4] / 2
-    across = left_normal(boxes[..., 2]) * boxes[..., 4:5] / 2
+    along = unit(boxes[..., HEADING]) * boxes[..., LENGTH, None] / 2
+    across = left_normal(boxes[..., HEADING]) * boxes[..., WIDTH, None] / 2
     offsets = np.stack((along + across, across - along, -along - across, along - across), axis=-2)
-    return boxes[..., None, :2] + offsets
+    return boxes[..., None, XY] + offsets
 
 
 def box_outline(
@@ -30,7 +35,7 @@ def overlaps(
     points = corners(first), corners(second)
     is_apart = np.zeros(first.shape[:-1], dtype=bool)
     for boxes in (first, second):
-        for axis in (unit(boxes[..., 2]), left_normal(boxes[..., 2])):
+        for axis in (unit(boxes[..., HEADING]), left_normal(boxes[..., HEADING])):
             low, high = ((points_of * axis[..., None, :]).sum(axis=-1) for points_of in points)
             is_apart |= (low.max(-1) < high.min(-1)) | (high.max(-1) < low.min(-1))
     return ~is_apart

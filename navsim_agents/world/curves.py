@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.poses import Numbers, wrap_angle
 
 FloatArray = npt.NDArray[np.float64]
@@ -32,25 +33,25 @@ def dot(
     first: Float64[np.ndarray, "*batch 2"], second: Float64[np.ndarray, "*batch 2"]
 ) -> Float64[np.ndarray, "*batch"]:
     """Scalar products of vectors."""
-    return first[..., 0] * second[..., 0] + first[..., 1] * second[..., 1]
+    return first[..., X] * second[..., X] + first[..., Y] * second[..., Y]
 
 
 def arc_lengths(points: Float64[np.ndarray, "M columns"]) -> Float64[np.ndarray, " M"]:
     """Distance travelled from the first of ``points`` along the polyline."""
-    steps = points[1:, :2] - points[:-1, :2]
-    return np.concatenate(([0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))))
+    steps = points[1:, XY] - points[:-1, XY]
+    return np.concatenate(([0.0], np.cumsum(np.hypot(steps[:, X], steps[:, Y]))))
 
 
 def offset_curve(curve: Float64[np.ndarray, "M 3"], offset: Numbers) -> Float64[np.ndarray, "M 2"]:
     """Points at ``offset`` metres ([M] or one) to the left of ``curve``."""
     distance = np.broadcast_to(np.asarray(offset, dtype=np.float64), curve.shape[:1])
-    return curve[:, :2] + distance[:, None] * left_normal(curve[:, 2])
+    return curve[:, XY] + distance[:, None] * left_normal(curve[:, HEADING])
 
 
 def reverse_curve(curve: Float64[np.ndarray, "M 3"]) -> Float64[np.ndarray, "M 3"]:
     """The same curve driven the other way."""
     turned = curve[::-1].copy()
-    turned[:, 2] = wrap_angle(turned[:, 2] + np.pi)
+    turned[:, HEADING] = wrap_angle(turned[:, HEADING] + np.pi)
     return turned
 
 
@@ -66,7 +67,7 @@ def interpolate_curve(
 ) -> Float64[np.ndarray, "S 3"]:
     """Poses of ``curve`` at arc lengths ``stations``; headings in [-pi, pi)."""
     travelled = arc_lengths(curve)
-    columns = (curve[:, 0], curve[:, 1], np.unwrap(curve[:, 2]))
+    columns = (curve[:, X], curve[:, Y], np.unwrap(curve[:, HEADING]))
     x, y, heading = (np.interp(stations, travelled, column) for column in columns)
     return np.stack((x, y, wrap_angle(heading)), axis=-1)
 
@@ -89,29 +90,29 @@ def connect_poses(
     """
     handles = _arc_handles(start, end) if roundness is None else _corner_handles(start, end, roundness)
     control = np.stack(
-        (start[:2], start[:2] + handles[0] * unit(start[2]), end[:2] - handles[1] * unit(end[2]), end[:2])
+        (start[XY], start[XY] + handles[0] * unit(start[HEADING]), end[XY] - handles[1] * unit(end[HEADING]), end[XY])
     )
     curve = resample_curve(_bezier(control), spacing_m)
     curve[0], curve[-1] = start, end
-    curve[:, 2] = wrap_angle(curve[:, 2])
+    curve[:, HEADING] = wrap_angle(curve[:, HEADING])
     return curve
 
 
 def _arc_handles(start: Float64[np.ndarray, "3"], end: Float64[np.ndarray, "3"]) -> tuple[float, float]:
     """Of a circular arc with turn angle a and chord c: c / (3 cos^2(a / 4))."""
-    turn = float(wrap_angle(end[2] - start[2]))
-    handle = float(np.hypot(*(end[:2] - start[:2]))) / (3.0 * np.cos(turn / 4.0) ** 2)
+    turn = float(wrap_angle(end[HEADING] - start[HEADING]))
+    handle = float(np.hypot(*(end[XY] - start[XY]))) / (3.0 * np.cos(turn / 4.0) ** 2)
     return handle, handle
 
 
 def _corner_handles(
     start: Float64[np.ndarray, "3"], end: Float64[np.ndarray, "3"], roundness: float
 ) -> tuple[float, float]:
-    chord = end[:2] - start[:2]
-    sine = float(np.sin(end[2] - start[2]))
+    chord = end[XY] - start[XY]
+    sine = float(np.sin(end[HEADING] - start[HEADING]))
     if abs(sine) > _MIN_CORNER_SINE:
-        to_corner = float(chord[0] * np.sin(end[2]) - chord[1] * np.cos(end[2])) / sine
-        from_corner = float(np.cos(start[2]) * chord[1] - np.sin(start[2]) * chord[0]) / sine
+        to_corner = float(chord[X] * np.sin(end[HEADING]) - chord[Y] * np.cos(end[HEADING])) / sine
+        from_corner = float(np.cos(start[HEADING]) * chord[Y] - np.sin(start[HEADING]) * chord[X]) / sine
         if min(to_corner, from_corner) > 0.1 * float(np.hypot(*chord)):
             return roundness * to_corner, roundness * from_corner
     return _arc_handles(start, end)
@@ -122,5 +123,5 @@ def _bezier(control: Float64[np.ndarray, "4 2"]) -> Float64[np.ndarray, "M 3"]:
     weights = np.concatenate(((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3), axis=1)
     slopes = np.concatenate(((1 - t) ** 2, 2 * t * (1 - t), t**2), axis=1)
     tangent = slopes @ np.diff(control, axis=0)
-    heading = np.unwrap(np.arctan2(tangent[:, 1], tangent[:, 0]))
+    heading = np.unwrap(np.arctan2(tangent[:, Y], tangent[:, X]))
     return np.column_stack((weights @ control, heading))

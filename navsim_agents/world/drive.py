@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from navsim_agents.common.conventions import WORLD_STEP_S
+from navsim_agents.common.poses import XY
 from navsim_agents.errors import InputError
 from navsim_agents.world.curves import interpolate_curve
 from navsim_agents.world.expert import Expert, ExpertRule
@@ -98,7 +99,7 @@ def _prepare(
 def _route_points(graph: LaneGraph, route: list[str]) -> Float64[np.ndarray, "M 2"]:
     """Points along the roadblocks that a drive can reach; traffic starts near them."""
     lanes = [graph.town.roadblocks[block].lane_ids[0] for block in route[:_NEAR_BLOCKS]]
-    return np.concatenate([graph.town.lanes[lane].centerline[:, :2] for lane in lanes])
+    return np.concatenate([graph.town.lanes[lane].centerline[:, XY] for lane in lanes])
 
 
 def _start(graph: LaneGraph, still: StillScene, rng: np.random.Generator) -> tuple[str, float]:

@@ -8,11 +8,20 @@ from typing import Optional
 import numpy as np
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING, POSE, XY
 from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curve, offset_curve
 from navsim_agents.world.fleet import EGO, Fleet
 from navsim_agents.world.following import NO_LEAD_M, Lead
 from navsim_agents.world.lane_graph import LaneGraph
-from navsim_agents.world.motion import LaneSpan, Reference, SpeedRule, blend_curves, build_reference, lane_curve
+from navsim_agents.world.motion import (
+    CURVATURE,
+    LaneSpan,
+    Reference,
+    SpeedRule,
+    blend_curves,
+    build_reference,
+    lane_curve,
+)
 from navsim_agents.world.right_of_way import RightOfWay
 from navsim_agents.world.routes import lanes_towards, random_block_route
 from navsim_agents.world.steering import SteeringRule, drive_along
@@ -114,7 +123,7 @@ class Expert:
 
     def _station(self, lane_id: str, pose: FloatArray) -> float:
         curve = self.graph.town.lanes[lane_id].centerline
-        return float(arc_lengths(curve)[np.argmin(np.hypot(*(curve[:, :2] - pose[:2]).T))])
+        return float(arc_lengths(curve)[np.argmin(np.hypot(*(curve[:, XY] - pose[XY]).T))])
 
     def _watch_lead(self, fleet: Fleet, lead: Lead, step_s: float) -> None:
         own = float(fleet.profile_at(fleet.station)[EGO])
@@ -165,9 +174,9 @@ class Expert:
         if left_m < self._change_length(speed) + fleet.front[EGO] or ways.is_granted(EGO):
             return False
         curve = self.graph.town.lanes[target].centerline
-        is_near = np.hypot(*(poses[:, :2] - poses[EGO, :2]).T) < 65.0
+        is_near = np.hypot(*(poses[:, XY] - poses[EGO, XY]).T) < 65.0
         distance = np.full((len(fleet), len(curve)), np.inf)
-        distance[is_near] = np.hypot(*(poses[is_near, None, :2] - curve[None, :, :2]).transpose(2, 0, 1))
+        distance[is_near] = np.hypot(*(poses[is_near, None, XY] - curve[None, :, XY]).transpose(2, 0, 1))
         is_there = (distance.min(axis=1) < 2.2) & fleet.is_active
         is_there[EGO] = False
         along = arc_lengths(curve)[distance.argmin(axis=1)] - station
@@ -193,7 +202,7 @@ class Expert:
         index, _, _ = self._span(fleet)
         self._first_block += self._blocks[index]
         self._driven_m += float(fleet.station[EGO])
-        self._plan(fleet, poses[EGO, :3], float(poses[EGO, 3]), lane_id, target)
+        self._plan(fleet, poses[EGO, POSE], float(poses[EGO, CURVATURE]), lane_id, target)
         ways.follow_new_plan(EGO, fleet.gates[EGO])
 
     def _plan(
@@ -265,4 +274,4 @@ class Expert:
         """People do not drive on the centreline: slow waves beside it."""
         driven = self._driven_m + arc_lengths(curve)
         waves = np.sin(driven / 13.0 + self._phases[0]) + np.sin(driven / 29.0 + self._phases[1])
-        return np.column_stack((offset_curve(curve, self.rule.wander_m * waves), curve[:, 2]))
+        return np.column_stack((offset_curve(curve, self.rule.wander_m * waves), curve[:, HEADING]))

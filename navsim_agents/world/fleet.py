@@ -9,6 +9,7 @@ import numpy.typing as npt
 from jaxtyping import Float64, Int64
 
 from navsim_agents.common.conventions import EGO_HEIGHT_M, EGO_LENGTH_M, EGO_REAR_AXLE_TO_CENTER_M, EGO_WIDTH_M
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.world.curves import unit
 from navsim_agents.world.motion import PATH_SPACING_M, MotionPlan, PathCrossing, PathGate
 
@@ -91,7 +92,7 @@ class Fleet:
 
     def centers(self, poses: Float64[np.ndarray, "K 4"]) -> Float64[np.ndarray, "K 3"]:
         """Box centres and headings for reference ``poses``."""
-        return np.column_stack((poses[:, :2] + self.center[:, None] * unit(poses[:, 2]), poses[:, 2]))
+        return np.column_stack((poses[:, XY] + self.center[:, None] * unit(poses[:, HEADING]), poses[:, HEADING]))
 
     def profile_at(self, stations: Float64[np.ndarray, " K"]) -> Float64[np.ndarray, " K"]:
         """Comfortable speed at ``stations``."""

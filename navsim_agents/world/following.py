@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.world.curves import dot, unit
 from navsim_agents.world.fleet import BoolArray, Fleet
+from navsim_agents.world.types import LENGTH, WIDTH
 
 # Points ahead of the front bumper: closer together where it matters.
 _SAMPLES_M = np.concatenate((np.arange(0.0, 24.0, 1.0), np.arange(24.0, 62.0, 2.0)))
@@ -68,25 +70,25 @@ def find_leads(fleet: Fleet, poses: Float64[np.ndarray, "K 4"], obstacles: Obsta
     samples = fleet.path_poses(active, stations)
     beyond_end = stations > fleet.path_length[active, None]
     pair_samples = samples[lookup[rows]]  # [Q, J, 4]
-    is_oncoming = np.cos(obstacles.centers[columns, 2] - poses[rows, 2]) < -0.9
+    is_oncoming = np.cos(obstacles.centers[columns, HEADING] - poses[rows, HEADING]) < -0.9
     reach = fleet.width[rows] / 2 + np.where(is_oncoming, _ONCOMING_MARGIN_M, _SIDE_MARGIN_M)
-    is_hit = _box_distance(pair_samples[..., :2], obstacles, columns) < reach[:, None]
+    is_hit = _box_distance(pair_samples[..., XY], obstacles, columns) < reach[:, None]
     is_hit &= ~beyond_end[lookup[rows]]
     hits = is_hit.any(axis=1)
     first = is_hit.argmax(axis=1)[hits]
     rows, columns = rows[hits], columns[hits]
     at = pair_samples[hits, first]
     gap = _SAMPLES_M[first] + _along_distance(at, obstacles, columns)
-    ahead = dot(obstacles.velocities[columns], unit(at[:, 2]))
+    ahead = dot(obstacles.velocities[columns], unit(at[:, HEADING]))
     return _reduce(fleet, rows, columns, np.maximum(gap, 0.05), ahead, rule)
 
 
 def _near_pairs(
     fleet: Fleet, poses: Float64[np.ndarray, "K 4"], obstacles: Obstacles
 ) -> tuple[Int64[np.ndarray, " Q"], Int64[np.ndarray, " Q"]]:
-    dx = obstacles.centers[None, :, 0] - poses[:, 0, None]
-    dy = obstacles.centers[None, :, 1] - poses[:, 1, None]
-    along = dx * np.cos(poses[:, 2])[:, None] + dy * np.sin(poses[:, 2])[:, None]
+    dx = obstacles.centers[None, :, X] - poses[:, X, None]
+    dy = obstacles.centers[None, :, Y] - poses[:, Y, None]
+    along = dx * np.cos(poses[:, HEADING])[:, None] + dy * np.sin(poses[:, HEADING])[:, None]
     look = _LOOK_M + _LOOK_S * fleet.speed + fleet.front
     near = (dx**2 + dy**2 < look[:, None] ** 2) & (along > -2.0) & fleet.is_active[:, None]
     near[np.arange(len(fleet)), np.arange(len(fleet))] = False
@@ -99,10 +101,10 @@ def _box_distance(
 ) -> Float64[np.ndarray, "Q J"]:
     """Distance of ``points`` from the boxes ``columns`` [Q]."""
     centers, sizes = obstacles.centers[columns], obstacles.sizes[columns]
-    dx, dy = points[..., 0] - centers[:, :1], points[..., 1] - centers[:, 1:2]
-    cos, sin = np.cos(centers[:, 2:]), np.sin(centers[:, 2:])
-    along = np.abs(cos * dx + sin * dy) - sizes[:, :1] / 2
-    across = np.abs(cos * dy - sin * dx) - sizes[:, 1:] / 2
+    dx, dy = points[..., X] - centers[:, X, None], points[..., Y] - centers[:, Y, None]
+    cos, sin = np.cos(centers[:, HEADING, None]), np.sin(centers[:, HEADING, None])
+    along = np.abs(cos * dx + sin * dy) - sizes[:, LENGTH, None] / 2
+    across = np.abs(cos * dy - sin * dx) - sizes[:, WIDTH, None] / 2
     return np.hypot(np.maximum(along, 0.0), np.maximum(across, 0.0))
 
 
@@ -111,9 +113,9 @@ def _along_distance(
 ) -> Float64[np.ndarray, " Q"]:
     """Distance from the points ``at`` along their headings to the near side of the boxes."""
     centers, sizes = obstacles.centers[columns], obstacles.sizes[columns]
-    turn = centers[:, 2] - at[:, 2]
-    half = (np.abs(np.cos(turn)) * sizes[:, 0] + np.abs(np.sin(turn)) * sizes[:, 1]) / 2
-    return dot(centers[:, :2] - at[:, :2], unit(at[:, 2])) - half
+    turn = centers[:, HEADING] - at[:, HEADING]
+    half = (np.abs(np.cos(turn)) * sizes[:, LENGTH] + np.abs(np.sin(turn)) * sizes[:, WIDTH]) / 2
+    return dot(centers[:, XY] - at[:, XY], unit(at[:, HEADING])) - half
 
 
 def _reduce(

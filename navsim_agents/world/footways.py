@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING
 from navsim_agents.world.curves import FloatArray, arc_lengths, offset_curve
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.scenery import VERGE_M, WALKWAY_M
@@ -19,7 +20,7 @@ _EVERY = 8  # road edges are sampled finely
 def footways(graph: LaneGraph) -> list[FloatArray]:
     """Middle lines [P, 2] of the walkways beside roads, each in both directions."""
     outer = [lane for lane in graph.town.lanes.values() if not lane.is_connector and lane.right_neighbor is None]
-    edges = [np.column_stack((lane.right_boundary, lane.centerline[:, 2])) for lane in outer]
+    edges = [np.column_stack((lane.right_boundary, lane.centerline[:, HEADING])) for lane in outer]
     ways = [offset_curve(np.concatenate((edge[:-1:_EVERY], edge[-1:])), -_WALKWAY_MIDDLE_M) for edge in edges]
     return [*ways, *(way[::-1] for way in ways)]
 

@@ -12,6 +12,7 @@ from enum import Enum
 import numpy as np
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world.curves import FloatArray, arc_lengths, connect_poses, cut_curve, interpolate_curve
 
@@ -149,7 +150,7 @@ def _inward_heading(
 
 
 def _heading(start: Float64[np.ndarray, "2"], end: Float64[np.ndarray, "2"]) -> float:
-    return float(np.arctan2(end[1] - start[1], end[0] - start[0]))
+    return float(np.arctan2(end[Y] - start[Y], end[X] - start[X]))
 
 
 def _plan_road(line: _Line, i: int, positions: FloatArray, tangents: dict[tuple[str, int], float]) -> RoadPlan:
@@ -167,7 +168,7 @@ def _cut_crossings(plan: StreetPlan, count: int, rng: np.random.Generator) -> St
         road = roads[i]
         length = float(arc_lengths(road.center)[-1])
         middle = length * float(rng.uniform(0.45, 0.55))
-        positions.append(interpolate_curve(road.center, np.array([middle]))[0, :2])
+        positions.append(interpolate_curve(road.center, np.array([middle]))[0, XY])
         kinds.append(NodeKind.CROSSING)
         node = len(positions) - 1
         roads[i] = replace(road, end=node, center=cut_curve(road.center, 0.0, middle))

@@ -8,10 +8,13 @@ from typing import Optional
 import numpy as np
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.world.curves import FloatArray, arc_lengths, offset_curve
 from navsim_agents.world.lane_graph import LaneGraph
 
 PATH_SPACING_M = 0.5
+CURVATURE = 3
+"""Column of a path's points behind their poses."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def lane_curve(graph: LaneGraph, lane_id: str, nudges: dict[str, tuple[Nudge, ..
     stations = arc_lengths(curve)
     from_end = np.minimum(stations, stations[-1] - stations)
     offsets = nudge_profile(nudges[lane_id], stations) * smoothstep(from_end / _NUDGE_RAMP_M)
-    return np.column_stack((offset_curve(curve, offsets), curve[:, 2]))
+    return np.column_stack((offset_curve(curve, offsets), curve[:, HEADING]))
 
 
 def blend_curves(
@@ -112,7 +115,7 @@ def blend_curves(
 ) -> Float64[np.ndarray, "M 3"]:
     """``curve`` that goes over into its neighbour ``other`` between two stations."""
     share = smoothstep((arc_lengths(curve) - start_m) / (end_m - start_m))[:, None]
-    xy = (1.0 - share) * curve[:, :2] + share * other[:, :2]
+    xy = (1.0 - share) * curve[:, XY] + share * other[:, XY]
     heading = np.unwrap(np.arctan2(*np.gradient(xy, axis=0).T[::-1]))
     return np.column_stack((xy, heading))
 
@@ -177,10 +180,10 @@ def plan_along(reference: Reference, rule: SpeedRule, lateral_offset_m: float = 
     travelled = arc_lengths(curve)
     stations = np.arange(0.0, travelled[-1], PATH_SPACING_M)
     xy = offset_curve(curve, lateral_offset_m)
-    heading = np.interp(stations, travelled, np.unwrap(curve[:, 2]))
+    heading = np.interp(stations, travelled, np.unwrap(curve[:, HEADING]))
     curvature = _smooth(np.gradient(heading, PATH_SPACING_M))
     path = np.column_stack(
-        (np.interp(stations, travelled, xy[:, 0]), np.interp(stations, travelled, xy[:, 1]), heading, curvature)
+        (np.interp(stations, travelled, xy[:, X]), np.interp(stations, travelled, xy[:, Y]), heading, curvature)
     )
     speeds = speed_profile(curvature, np.interp(stations, travelled, reference.limits_mps), rule)
     return MotionPlan(path, speeds, reference.gates, reference.crossings)

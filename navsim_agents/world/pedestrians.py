@@ -15,6 +15,8 @@ from navsim_agents.world.footways import crossing_way, road_stations
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.signals import SignalPlan
 
+WALKING_SPEED = 3
+"""Column of ``People.poses`` behind the poses."""
 PEDESTRIAN_SIZE = np.array([0.6, 0.6, 1.75])
 _WALK_START_S = 3.0  # of the crossing road's green, in which people set out
 _PASSED_M = 2.2  # a car may go once somebody is so far past its path

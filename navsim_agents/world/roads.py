@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world.curves import (
     arc_lengths,
@@ -64,12 +65,12 @@ class Arm:
     @property
     def left_edge(self) -> Float64[np.ndarray, "2"]:
         """Road edge on the left, looking away from the junction (incoming traffic keeps there)."""
-        return self.pose[:2] + self.half_width_m * left_normal(self.pose[2])
+        return self.pose[XY] + self.half_width_m * left_normal(self.pose[HEADING])
 
     @property
     def right_edge(self) -> Float64[np.ndarray, "2"]:
         """Road edge on the right, looking away from the junction."""
-        return self.pose[:2] - self.half_width_m * left_normal(self.pose[2])
+        return self.pose[XY] - self.half_width_m * left_normal(self.pose[HEADING])
 
 
 def build_roads(plan: StreetPlan, builder: NetworkBuilder) -> list[list[Arm]]:
@@ -84,12 +85,12 @@ def build_roads(plan: StreetPlan, builder: NetworkBuilder) -> list[list[Arm]]:
         half_width = road.num_lanes * LANE_WIDTH_M
         arms[road.start].append(_make_arm(center[0], half_width, backward, forward, builder))
         arms[road.end].append(_make_arm(reverse_curve(center)[0], half_width, forward, backward, builder))
-    return [sorted(group, key=lambda arm: float(arm.pose[2])) for group in arms]
+    return [sorted(group, key=lambda arm: float(arm.pose[HEADING])) for group in arms]
 
 
 def parallel_curve(center: Float64[np.ndarray, "M 3"], offset_m: float) -> Float64[np.ndarray, "M 3"]:
     """``center`` moved ``offset_m`` to the left, with its headings."""
-    return np.column_stack((offset_curve(center, offset_m), center[:, 2]))
+    return np.column_stack((offset_curve(center, offset_m), center[:, HEADING]))
 
 
 def _make_arm(
@@ -142,4 +143,4 @@ def _trim(plan: StreetPlan, node: int, road_index: int) -> float:
 
 
 def _outward_heading(road: RoadPlan, node: int) -> float:
-    return float(road.center[0, 2] if road.start == node else road.center[-1, 2] + np.pi)
+    return float(road.center[0, HEADING] if road.start == node else road.center[-1, HEADING] + np.pi)

@@ -11,6 +11,7 @@ from jaxtyping import Float64
 
 from navsim_agents.world.curves import arc_lengths
 from navsim_agents.world.motion import (
+    CURVATURE,
     PATH_SPACING_M,
     MotionPlan,
     PathCrossing,
@@ -48,7 +49,7 @@ def drive_along(
     gates = tuple(_along_path(gate, ("stop_m", "clear_m"), progress) for gate in reference.gates)
     marks_of_crossing = ("wait_m", "start_m", "end_m")
     crossings = tuple(_along_path(crossing, marks_of_crossing, progress) for crossing in reference.crossings)
-    return MotionPlan(path, speed_profile(path[:, 3], limits, speed), gates, crossings), progress
+    return MotionPlan(path, speed_profile(path[:, CURVATURE], limits, speed), gates, crossings), progress
 
 
 def _along_path(item: _Item, names: tuple[str, ...], progress: Float64[np.ndarray, " M"]) -> _Item:

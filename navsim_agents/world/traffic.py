@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import XY
 from navsim_agents.world.curves import arc_lengths, interpolate_curve, offset_curve
 from navsim_agents.world.fleet import EGO_BODY, Body, Fleet
 from navsim_agents.world.footways import footways
@@ -106,9 +107,9 @@ def _free_slots(
         if lane.is_connector or lane.lane_id in still.closed_lanes:
             continue
         places = np.arange(8.0, graph.lengths[lane.lane_id] - 6.0, _SLOT_M)
-        points = interpolate_curve(lane.centerline, places)[:, :2]
+        points = interpolate_curve(lane.centerline, places)[:, XY]
         near = np.abs(points[:, None] - route[None, ::20]).max(axis=-1).min(axis=1) < _NEAR_ROUTE_M
-        is_clear = np.hypot(*(points - ego[:2]).T) > 14.0
+        is_clear = np.hypot(*(points - ego[XY]).T) > 14.0
         slots += [(lane.lane_id, float(place)) for place in places[near & is_clear]]
     return [slots[i] for i in rng.permutation(len(slots))]
 

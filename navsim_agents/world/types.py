@@ -16,6 +16,12 @@ from jaxtyping import Bool, Float64, Int64
 
 FloatArray = npt.NDArray[np.float64]
 
+Z = 2
+"""Column of a point in space behind x and y."""
+LENGTH, WIDTH, HEIGHT = 0, 1, 2
+FOOTPRINT = slice(LENGTH, WIDTH + 1)
+"""Columns of a size."""
+
 
 class Turn(str, Enum):
     """Where a lane connector leads; a plain lane is STRAIGHT."""

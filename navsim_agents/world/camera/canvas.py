@@ -14,7 +14,7 @@ import numpy.typing as npt
 from jaxtyping import Bool, Int64, UInt8
 from PIL import Image, ImageDraw
 
-from navsim_agents.world.camera.model import FloatArray
+from navsim_agents.world.camera.model import DEPTH, FloatArray
 from navsim_agents.world.camera.polygons import Polygons, clip_near
 from navsim_agents.world.camera.view import View
 
@@ -28,9 +28,9 @@ class Canvas:
 
     def __init__(self, width: int, height: int, samples: float = SUPERSAMPLING) -> None:
         self.width, self.height, self.samples = width, height, samples
-        size = (math.ceil(width * samples), math.ceil(height * samples))
-        self._sheet = np.zeros((size[1], size[0], 4), dtype=np.uint8)
-        self._image = Image.frombuffer("CMYK", size, self._sheet, "raw", "CMYK", 0, 1)
+        across, down = math.ceil(width * samples), math.ceil(height * samples)
+        self._sheet = np.zeros((down, across, 4), dtype=np.uint8)
+        self._image = Image.frombuffer("CMYK", (across, down), self._sheet, "raw", "CMYK", 0, 1)
         self._image.readonly = 0  # else Pillow would paint on a copy of the array's memory
         self._draw = ImageDraw.Draw(self._image)
         self._first_row = 0
@@ -49,9 +49,9 @@ class Canvas:
         if not len(polygons):
             return
         in_camera = view.to_camera(polygons.vertices)
-        nearest = np.minimum.reduceat(in_camera[:, 2], polygons.starts[:-1])
-        farthest = np.maximum.reduceat(in_camera[:, 2], polygons.starts[:-1])
-        safe = in_camera[:, 2:3] > NEAR_M
+        nearest = np.minimum.reduceat(in_camera[:, DEPTH], polygons.starts[:-1])
+        farthest = np.maximum.reduceat(in_camera[:, DEPTH], polygons.starts[:-1])
+        safe = in_camera[:, DEPTH, None] > NEAR_M
         sheet = self._sheet_coordinates(view.to_pixels(np.where(safe, in_camera, np.array([0.0, 0.0, 1.0]))))
         is_cut = (nearest <= NEAR_M) & (farthest > NEAR_M)
         is_shown = (nearest > NEAR_M) & self._touches(sheet, polygons)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from navsim_agents.world.camera.view import View
+from navsim_agents.world.types import Z
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ def find_horizon(view: View) -> Horizon:
     """Split the picture of ``view`` where its rays turn from rising to falling."""
     width, height = view.camera.width, view.camera.height
     # A ray's climb is affine in the pixel: per_u * u + per_v * v + constant.
-    per_u, per_v, constant = (view.rotation @ np.linalg.inv(view.camera.intrinsics))[2]
+    per_u, per_v, constant = (view.rotation @ np.linalg.inv(view.camera.intrinsics))[Z]
     if per_v < -1e-9:
         rows = -(per_u * np.array([0.0, width - 1.0]) + constant) / per_v
         first, last = int(np.clip(np.ceil(rows.min()), 0, height)), int(np.clip(np.ceil(rows.max()), 0, height))

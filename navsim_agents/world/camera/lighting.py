@@ -10,6 +10,7 @@ import numpy.typing as npt
 from jaxtyping import Float64
 
 from navsim_agents.world.camera.model import FloatArray
+from navsim_agents.world.types import Z
 
 HAZE_FREE_M = 15.0
 MAX_HAZE = 0.92
@@ -33,7 +34,7 @@ class Lighting:
     def shade(self, colours: FloatArray, normals: Float64[np.ndarray, "#F 3"]) -> Float64[np.ndarray, "F 3"]:
         """Colours of matt faces with unit ``normals``."""
         sunlit = self.sun_strength * np.clip(normals @ self.sun, 0.0, None)
-        skylit = self.ambient * (0.82 + 0.18 * normals[:, 2])
+        skylit = self.ambient * (0.82 + 0.18 * normals[:, Z])
         return colours * self.tint * (sunlit + skylit)[:, None]
 
     def haze(self, distance_m: npt.ArrayLike) -> Float64[np.ndarray, "..."]:

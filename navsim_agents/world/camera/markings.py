@@ -9,6 +9,7 @@ from enum import IntEnum
 import numpy as np
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.regions import inside
 from navsim_agents.world.camera.strips import arc_length, dashes, resample, rim_quads, simplify, strip
@@ -129,7 +130,7 @@ def zebra_bars(crosswalk: Area) -> list[FloatArray]:
     longest = int(np.argmax(np.linalg.norm(sides, axis=1)))
     length = float(np.linalg.norm(sides[longest]))
     along = sides[longest] / length
-    across = np.array([-along[1], along[0]])
+    across = np.array([-along[Y], along[X]])
     reach = (corners - corners[longest]) @ across
     low, high = float(reach.min()), float(reach.max())
     count = max(1, int((length + ZEBRA_GAP_M) // (ZEBRA_BAR_M + ZEBRA_GAP_M)))
@@ -137,7 +138,7 @@ def zebra_bars(crosswalk: Area) -> list[FloatArray]:
     starts = margin + np.arange(count) * (ZEBRA_BAR_M + ZEBRA_GAP_M)
     local = np.array([[0.0, low], [ZEBRA_BAR_M, low], [ZEBRA_BAR_M, high], [0.0, high]])
     bars = local[None] + np.stack((starts, np.zeros(count)), axis=1)[:, None]
-    return list(corners[longest] + bars[..., :1] * along + bars[..., 1:] * across)
+    return list(corners[longest] + bars[..., X, None] * along + bars[..., Y, None] * across)
 
 
 def stall_lines(carpark: Area) -> Iterator[FloatArray]:
@@ -166,15 +167,15 @@ def _line(start: Float64[np.ndarray, "2"], end: Float64[np.ndarray, "2"]) -> Flo
 def _turn_arrows(lane: Lane, town: Town) -> Iterator[GroundPatch]:
     """An arrow for every way on, before signalised junctions."""
     exits = [town.lanes[name] for name in lane.successors if town.lanes[name].signal_group is not None]
-    length = float(arc_length(lane.centerline[:, :2])[-1])
+    length = float(arc_length(lane.centerline[:, XY])[-1])
     if not exits or length < 3 * ARROW_SETBACK_M:
         return
-    foot, tip = resample(lane.centerline[:, :2], np.array([length - ARROW_SETBACK_M, length - ARROW_SETBACK_M + 1.0]))
+    foot, tip = resample(lane.centerline[:, XY], np.array([length - ARROW_SETBACK_M, length - ARROW_SETBACK_M + 1.0]))
     ahead = tip - foot
-    across = np.array([-ahead[1], ahead[0]])
+    across = np.array([-ahead[Y], ahead[X]])
     for turn in sorted({exit_lane.turn for exit_lane in exits}):
         for outline in ARROWS[turn]:
-            yield GroundPatch(foot + outline[:, :1] * ahead + outline[:, 1:] * across, Material.WHITE)
+            yield GroundPatch(foot + outline[:, X, None] * ahead + outline[:, Y, None] * across, Material.WHITE)
 
 
 _SHAFT = np.array([[-2.0, 0.08], [-2.0, -0.08], [0.8, -0.08], [0.8, 0.08]])

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float64, Int64
 
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.polygons import Polygons, join_polygons, make_polygons
 
@@ -31,9 +32,9 @@ class Mesh:
 
     def placed(self, pose: Float64[np.ndarray, "3"]) -> Mesh:
         """The mesh moved from its own frame to the planar ``pose`` (x, y, heading)."""
-        cos, sin = np.cos(pose[2]), np.sin(pose[2])
+        cos, sin = np.cos(pose[HEADING]), np.sin(pose[HEADING])
         turn = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])  # for row vectors
-        vertices = self.polygons.vertices @ turn + np.array([pose[0], pose[1], 0.0])
+        vertices = self.polygons.vertices @ turn + np.array([*pose[XY], 0.0])
         moved = Polygons(vertices, self.polygons.starts)
         return Mesh(moved, self.normals @ turn, self.colours, self.is_glowing, self.is_detail)
 

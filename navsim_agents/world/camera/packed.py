@@ -12,6 +12,8 @@ EVEN = np.uint32(0x00FF00FF)  # first and third channel
 ODD = np.uint32(0xFF00FF00)
 ONE, BYTE, LAST = np.uint32(1), np.uint32(8), np.uint32(24)
 
+RGB, FOURTH = slice(0, 3), 3
+"""Channels: the colour, and what a layer counts beside it."""
 PackedArray = npt.NDArray[np.uint32]
 ByteArray = npt.NDArray[np.uint8]
 

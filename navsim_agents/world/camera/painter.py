@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float64, Int64
 
+from navsim_agents.common.poses import X, Y
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.polygons import IntArray
 
@@ -37,7 +38,7 @@ def _must_precede(corners: FloatArray, eye: FloatArray) -> Bool[np.ndarray, "N N
     """: whether solid i has to be painted before solid j."""
     edges = np.roll(corners, -1, axis=1) - corners  # [N, K, 2]
     length = np.linalg.norm(edges, axis=-1)
-    outward = np.stack((edges[..., 1], -edges[..., 0]), axis=-1) / np.maximum(length, 1e-9)[..., None]
+    outward = np.stack((edges[..., Y], -edges[..., X]), axis=-1) / np.maximum(length, 1e-9)[..., None]
     offset = (outward * corners).sum(axis=-1)  # [N, K]
     count = len(corners)
     beyond = (outward.reshape(-1, 2) @ corners.reshape(-1, 2).T).reshape(*offset.shape, count, -1).min(axis=-1)

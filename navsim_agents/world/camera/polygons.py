@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64, Int64
 
-from navsim_agents.world.camera.model import FloatArray
+from navsim_agents.world.camera.model import DEPTH, FloatArray
 
 IntArray = npt.NDArray[np.int64]
 
@@ -52,13 +52,13 @@ def join_polygons(groups: Sequence[Polygons]) -> Polygons:
 def clip_near(ring: FloatArray, near_m: float) -> Float64[np.ndarray, "_ 3"]:
     """The part of a polygon [., 3] in camera axes that lies deeper than ``near_m`` (Sutherland-Hodgman)."""
     following = np.roll(ring, -1, axis=0)
-    is_inside, next_inside = ring[:, 2] >= near_m, following[:, 2] >= near_m
+    is_inside, next_inside = ring[:, DEPTH] >= near_m, following[:, DEPTH] >= near_m
     kept: list[FloatArray] = []
     for start, end, start_in, end_in in zip(ring, following, is_inside, next_inside):
         if start_in:
             kept.append(start)
         if start_in != end_in:
-            share = (near_m - start[2]) / (end[2] - start[2])
+            share = (near_m - start[DEPTH]) / (end[DEPTH] - start[DEPTH])
             kept.append(start + share * (end - start))
     return np.array(kept).reshape(-1, 3)
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float64
 
+from navsim_agents.common.poses import X, Y
 from navsim_agents.world.camera.model import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -34,10 +35,10 @@ class Regions:
 def inside(points: Float64[np.ndarray, "N 2"], ring: Float64[np.ndarray, "M 2"]) -> Bool[np.ndarray, " N"]:
     """Whether each point lies within ``ring`` (crossing number)."""
     following = np.roll(ring, -1, axis=0)
-    x, y = points[:, :1], points[:, 1:]
-    spans = (ring[:, 1] > y) != (following[:, 1] > y)
-    rise = np.where(following[:, 1] == ring[:, 1], 1.0, following[:, 1] - ring[:, 1])
-    crossing_x = ring[:, 0] + (y - ring[:, 1]) / rise * (following[:, 0] - ring[:, 0])
+    x, y = points[:, X, None], points[:, Y, None]
+    spans = (ring[:, Y] > y) != (following[:, Y] > y)
+    rise = np.where(following[:, Y] == ring[:, Y], 1.0, following[:, Y] - ring[:, Y])
+    crossing_x = ring[:, X] + (y - ring[:, Y]) / rise * (following[:, X] - ring[:, X])
     return np.asarray((spans & (x < crossing_x)).sum(axis=1) % 2 == 1)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import X, Y
 from navsim_agents.world.camera.model import FloatArray
 
 
@@ -30,8 +31,8 @@ def rim_quads(ring: Float64[np.ndarray, "M 2"], outward_m: float) -> list[FloatA
     following = np.roll(ring, -1, axis=0)
     sides = following - ring
     local = ring - ring[0]  # map coordinates are large
-    area = float(np.sum(local[:, 0] * np.roll(local[:, 1], -1) - local[:, 1] * np.roll(local[:, 0], -1)))
-    outward = np.sign(area) * np.stack((sides[:, 1], -sides[:, 0]), axis=1) / np.linalg.norm(sides, axis=1)[:, None]
+    area = float(np.sum(local[:, X] * np.roll(local[:, Y], -1) - local[:, Y] * np.roll(local[:, X], -1)))
+    outward = np.sign(area) * np.stack((sides[:, Y], -sides[:, X]), axis=1) / np.linalg.norm(sides, axis=1)[:, None]
     corner = outward + np.roll(outward, 1, axis=0)
     corner *= (2.0 / np.maximum((corner**2).sum(axis=1), 1.0))[:, None]  # unit distance from both sides
     outer = ring + outward_m * corner
@@ -75,7 +76,7 @@ def _distance_to_chord(
     offsets = points - start
     if length < 1e-9:
         return np.asarray(np.linalg.norm(offsets, axis=1))
-    return np.asarray(np.abs(offsets[:, 0] * chord[1] - offsets[:, 1] * chord[0]) / length)
+    return np.asarray(np.abs(offsets[:, X] * chord[Y] - offsets[:, Y] * chord[X]) / length)
 
 
 def _pieces(curve: FloatArray, dash_m: float, gap_m: float) -> Iterator[FloatArray]:
@@ -89,4 +90,4 @@ def _left_normals(curve: Float64[np.ndarray, "M 2"]) -> Float64[np.ndarray, "M 2
     """Unit normals to the left of ``curve``."""
     tangents = np.gradient(curve, axis=0)
     tangents /= np.maximum(np.linalg.norm(tangents, axis=1), 1e-9)[:, None]
-    return np.stack((-tangents[:, 1], tangents[:, 0]), axis=1)
+    return np.stack((-tangents[:, Y], tangents[:, X]), axis=1)

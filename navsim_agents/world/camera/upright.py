@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, UInt8, UInt32
 
+from navsim_agents.common.poses import XY
 from navsim_agents.world.camera.canvas import SUPERSAMPLING, Canvas
 from navsim_agents.world.camera.lighting import Lighting
 from navsim_agents.world.camera.mesh import Mesh, join_meshes
-from navsim_agents.world.camera.packed import halved, laid_over, pack, unpack
+from navsim_agents.world.camera.packed import RGB, halved, laid_over, pack, unpack
 from navsim_agents.world.camera.painter import painting_order
 from navsim_agents.world.camera.polygons import make_polygons
 from navsim_agents.world.camera.solids import Solid
@@ -36,7 +37,7 @@ def paint_upright(
     canvas.start((0, 0, 0, 0))
     _paint_rim(canvas, view, lighting, rim_heights)
     if solids:
-        order = painting_order([solid.footprint for solid in solids], view.position[:2])
+        order = painting_order([solid.footprint for solid in solids], view.position[XY])
         mesh = join_meshes([_worth_painting(solids[index], view) for index in order.tolist()])
         _paint_mesh(canvas, mesh, view, lighting)
     return _composed(sheet, canvas.samples_of_rows())
@@ -45,7 +46,7 @@ def paint_upright(
 def _worth_painting(solid: Solid, view: View) -> Mesh:
     """The solid's mesh, without details where it is far away."""
     mesh = solid.mesh
-    distance = float(np.linalg.norm(solid.footprint - view.position[:2], axis=1).min())
+    distance = float(np.linalg.norm(solid.footprint - view.position[XY], axis=1).min())
     if view.focal_px > DETAIL_PX_PER_M * distance or not mesh.is_detail.any():
         return mesh
     return mesh.select(np.flatnonzero(~mesh.is_detail))
@@ -80,7 +81,7 @@ def _paint_rim(canvas: Canvas, view: View, lighting: Lighting, heights: Float64[
 def _opaque(colours: Float64[np.ndarray, "F 3"]) -> UInt8[np.ndarray, "F 4"]:
     """Colours with full coverage as the fourth channel."""
     inks = np.full((len(colours), 4), OPAQUE, dtype=np.uint8)
-    inks[:, :3] = np.clip(np.rint(colours), 0.0, 255.0)
+    inks[:, RGB] = np.clip(np.rint(colours), 0.0, 255.0)
     return inks
 
 

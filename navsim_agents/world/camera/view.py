@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.poses import Numbers
 from navsim_agents.world.camera.calibration import LIDAR_TO_EGO_ROTATION, LIDAR_TO_EGO_TRANSLATION
-from navsim_agents.world.camera.model import CameraModel
+from navsim_agents.world.camera.model import DEPTH, PIXEL, CameraModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ class View:
     @property
     def ahead(self) -> Float64[np.ndarray, "3"]:
         """Optical axis, global."""
-        return self.rotation[:, 2]
+        return self.rotation[:, DEPTH]
 
     @property
     def focal_px(self) -> float:
@@ -55,13 +56,13 @@ class View:
 
     def to_pixels(self, in_camera: Float64[np.ndarray, "*batch 3"]) -> Float64[np.ndarray, "*batch 2"]:
         """Pixels of points [..., 3] in camera axes whose depth is positive."""
-        return (in_camera @ self.camera.intrinsics[:2].T) / in_camera[..., 2:3]
+        return (in_camera @ self.camera.intrinsics[PIXEL].T) / in_camera[..., DEPTH, None]
 
 
 def view_from(camera: CameraModel, ego_pose: Float64[np.ndarray, "3"]) -> View:
     """``camera`` on an ego whose rear axle is at ``ego_pose`` (global x, y, heading)."""
-    cos, sin = np.cos(ego_pose[2]), np.sin(ego_pose[2])
+    cos, sin = np.cos(ego_pose[HEADING]), np.sin(ego_pose[HEADING])
     global_from_ego = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
     in_ego = LIDAR_TO_EGO_ROTATION @ camera.sensor2lidar_translation + LIDAR_TO_EGO_TRANSLATION
-    position = global_from_ego @ in_ego + np.array([ego_pose[0], ego_pose[1], 0.0])
+    position = global_from_ego @ in_ego + np.array([*ego_pose[XY], 0.0])
     return View(camera, position, global_from_ego @ LIDAR_TO_EGO_ROTATION @ camera.sensor2lidar_rotation)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.scoring.axes import State, Vehicle
 from navsim_agents.scoring.config import HORIZON_S, NUM_STATES, STEP_S
 from navsim_agents.scoring.scene import ScoringScene
@@ -27,7 +28,7 @@ class Path:
     def poses(self, stations: Float64[np.ndarray, "*batch"], offset_m: float) -> Float64[np.ndarray, "*batch 3"]:
         """Poses at ``stations``, ``offset_m`` to the left of the path."""
         shifted = self.points + offset_m * left_normal(self.headings)
-        columns = (shifted[:, 0], shifted[:, 1], self.headings)
+        columns = (shifted[:, X], shifted[:, Y], self.headings)
         return np.stack([np.interp(stations, self.stations, column) for column in columns], axis=-1)
 
     def project(
@@ -64,7 +65,7 @@ def scene_path(scene: ScoringScene, top_speed_mps: float, rule: DriverRule) -> P
     last = int(np.searchsorted(stations, stations[nearest] + reach)) + 1
     points = line[min(first, len(line) - 2) : max(last, first + 2)]
     steps = np.gradient(points, axis=0)
-    path = Path(points, np.unwrap(np.arctan2(steps[:, 1], steps[:, 0])), arc_lengths(points), 0.0)
+    path = Path(points, np.unwrap(np.arctan2(steps[:, Y], steps[:, X])), arc_lengths(points), 0.0)
     station, _, _ = path.project(np.zeros((1, 2)))
     return Path(path.points, path.headings, path.stations, float(station[0]))
 
@@ -74,7 +75,7 @@ def forecast_tracks(scene: ScoringScene) -> tuple[Float64[np.ndarray, "K S 3"], 
     now, seen = scene.track_poses[:, 0].numpy(), scene.track_valid[:, 0].numpy()
     way = scene.track_speed.numpy()[:, None] * STEP_S * np.arange(NUM_STATES)
     poses = np.repeat(now[:, None], NUM_STATES, axis=1)
-    poses[..., :2] += way[..., None] * unit(now[:, None, 2])
+    poses[..., XY] += way[..., None] * unit(now[:, None, HEADING])
     return poses, seen
 
 
@@ -84,13 +85,13 @@ def find_obstacles(scene: ScoringScene, path: Path, rule: DriverRule) -> Obstacl
     poses = poses[:, :: rule.lead_stride]
     sizes, speeds = scene.track_size.numpy(), scene.track_speed.numpy()
     chosen = np.flatnonzero(seen)
-    _, aside, _ = path.project(poses[chosen, :, :2])
+    _, aside, _ = path.project(poses[chosen, :, XY])
     chosen = chosen[(np.abs(aside) < rule.max_gap_to_path_m).any(1)]
     poses, sizes, speeds = poses[chosen], sizes[chosen], speeds[chosen]
     boxes = np.concatenate((poses, np.repeat(sizes[:, None], poses.shape[1], axis=1)), axis=-1)
     along, aside, _ = path.project(corners(boxes))
-    center, _, nearest = path.project(poses[..., :2])
-    forward = speeds[:, None] * np.cos(poses[..., 2] - path.headings[nearest])
+    center, _, nearest = path.project(poses[..., XY])
+    forward = speeds[:, None] * np.cos(poses[..., HEADING] - path.headings[nearest])
     tracks = Obstacles(along.min(-1), center, aside.min(-1), aside.max(-1), forward)
     return _with_lights(tracks, _red_lights(scene, path, rule))
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from navsim_agents.common.conventions import STEP_US
+from navsim_agents.common.poses import POSE
 from navsim_agents.data.scene import LogFrame, global_ego_pose
 from navsim_agents.poses import poses_to_local
 from navsim_agents.scoring.axes import MOTION, State
@@ -18,7 +19,7 @@ NUM_STATE_COLUMNS = len(State)
 def global_states(frames: Sequence[LogFrame]) -> Float64[np.ndarray, "F 11"]:
     """Ego states, poses on the map; velocity and acceleration pass through NAVSIM's float32."""
     states = np.zeros((len(frames), NUM_STATE_COLUMNS))
-    states[:, : State.HEADING + 1] = [global_ego_pose(frame) for frame in frames]
+    states[:, POSE] = [global_ego_pose(frame) for frame in frames]
     states[:, MOTION] = np.array([frame["ego_dynamic_state"] for frame in frames], dtype=np.float32)
     return states
 
@@ -28,7 +29,7 @@ def local_states(
 ) -> Float64[np.ndarray, "*batch 11"]:
     """``states`` with their poses in the frame of the pose ``origin``."""
     moved = states.copy()
-    moved[..., : State.HEADING + 1] = poses_to_local(states[..., : State.HEADING + 1], origin)
+    moved[..., POSE] = poses_to_local(states[..., POSE], origin)
     return moved
 
 

@@ -13,8 +13,10 @@ import numpy as np
 import shapely
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world.boxes import corners
+from navsim_agents.world.curves import unit
 from navsim_agents.world.fleet import EGO_BODY
 from navsim_agents.world.scoring_scenes.town_map import TownMap
 
@@ -46,23 +48,23 @@ def starting_lane(town_map: TownMap, lanes: Sequence[str], ego_pose: Float64[np.
 
     ``ego_pose`` is the rear axle [3] on the map.
     """
-    point = shapely.Point(ego_pose[:2])
+    point = shapely.Point(ego_pose[XY])
     under = [lane for lane in lanes if town_map.lane_polygon(lane).intersects(point)]
     if under:
         return min(under, key=lambda lane: _heading_error(town_map, lane, ego_pose))
-    center = ego_pose[:2] + EGO_BODY.center_m * np.array([np.cos(ego_pose[2]), np.sin(ego_pose[2])])
+    center = ego_pose[XY] + EGO_BODY.center_m * unit(ego_pose[HEADING])
     for lane in lanes:
         if town_map.lane_polygon(lane).contains(shapely.Point(center)):
             return lane
-    box = shapely.Polygon(corners(np.array([*center, ego_pose[2], EGO_BODY.length_m, EGO_BODY.width_m])))
+    box = shapely.Polygon(corners(np.array([*center, ego_pose[HEADING], EGO_BODY.length_m, EGO_BODY.width_m])))
     return min(lanes, key=lambda lane: town_map.lane_polygon(lane).distance(box))
 
 
 def _heading_error(town_map: TownMap, lane: str, pose: Float64[np.ndarray, "3"]) -> float:
     """Angle [rad] between ``pose`` and the lane's chord at the nearest of its points."""
     chords = town_map.chords(lane)
-    nearest = int(np.argmin(np.hypot(*(chords.points - pose[:2]).T)))
-    return float(np.abs(wrap_angle(chords.headings[nearest] - pose[2])))
+    nearest = int(np.argmin(np.hypot(*(chords.points - pose[XY]).T)))
+    return float(np.abs(wrap_angle(chords.headings[nearest] - pose[HEADING])))
 
 
 def centerline(town_map: TownMap, route: Sequence[str], start: str) -> Float64[np.ndarray, "M 2"]:

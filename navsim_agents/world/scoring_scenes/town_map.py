@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 from jaxtyping import Float64
 
+from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.world.curves import FloatArray, arc_lengths
 from navsim_agents.world.types import Roadblock, Town
 
@@ -90,9 +91,9 @@ class TownMap:
     def chords(self, lane_id: str) -> LaneChords:
         """Centreline of a lane."""
         if lane_id not in self._chords:
-            points = self.town.lanes[lane_id].centerline[:, :2]
+            points = self.town.lanes[lane_id].centerline[:, XY]
             steps = np.diff(points, axis=0)
-            headings = np.arctan2(steps[:, 1], steps[:, 0])
+            headings = np.arctan2(steps[:, Y], steps[:, X])
             self._chords[lane_id] = LaneChords(
                 points, np.append(headings, headings[-1]), float(arc_lengths(points)[-1])
             )

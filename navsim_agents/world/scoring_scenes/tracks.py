@@ -10,7 +10,8 @@ import numpy.typing as npt
 from jaxtyping import Bool, Float64, Int64
 
 from navsim_agents.common.conventions import FRAME_INTERVAL_S, STEP_S
-from navsim_agents.data.scene import LogFrame, global_ego_pose, read_annotations
+from navsim_agents.common.poses import HEADING, X, Y
+from navsim_agents.data.scene import BOX_FOOTPRINT, BOX_POSE, LogFrame, global_ego_pose, read_annotations
 from navsim_agents.poses import FloatArray, poses_to_global, poses_to_local, wrap_angle
 from navsim_agents.world.types import AgentType
 
@@ -61,9 +62,9 @@ def frame_boxes(frame: LogFrame) -> FrameBoxes:
     return FrameBoxes(
         tokens=tuple(annotations.track_tokens[i] for i in order),
         names=names,
-        poses=poses_to_global(boxes[:, [0, 1, 6]], global_ego_pose(frame)),
-        sizes=boxes[:, 3:5],
-        speeds=np.hypot(velocities[:, 0], velocities[:, 1]) * np.isin(names, AGENT_NAMES),
+        poses=poses_to_global(boxes[:, BOX_POSE], global_ego_pose(frame)),
+        sizes=boxes[:, BOX_FOOTPRINT],
+        speeds=np.hypot(velocities[:, X], velocities[:, Y]) * np.isin(names, AGENT_NAMES),
     )
 
 
@@ -91,7 +92,7 @@ def scene_tracks(frames: Sequence[FrameBoxes], origin: Float64[np.ndarray, "3"])
         names=tuple(frames[index].names[row] for index, row in first),
         sizes=np.array([frames[index].sizes[row] for index, row in first]).reshape(-1, 2),
         speeds=np.array([frames[index].speeds[row] for index, row in first]),
-        headings=local[np.arange(len(tokens)), valid.argmax(1), 2] if tokens else np.zeros(0),
+        headings=local[np.arange(len(tokens)), valid.argmax(1), HEADING] if tokens else np.zeros(0),
         poses=local,
         valid=valid,
     )
@@ -122,7 +123,7 @@ def _interpolate(
     times, samples = frame_numbers * FRAME_INTERVAL_S, np.arange(NUM_COLUMNS) * STEP_S
     if len(times) == 1:
         return np.repeat(poses, NUM_COLUMNS, axis=0), np.ones(NUM_COLUMNS, dtype=bool)
-    unwrapped = np.unwrap(poses[:, 2])
-    values = [np.interp(samples, times, column) for column in (poses[:, 0], poses[:, 1], unwrapped)]
-    values[2] = wrap_angle(values[2])
+    unwrapped = np.unwrap(poses[:, HEADING])
+    values = [np.interp(samples, times, column) for column in (poses[:, X], poses[:, Y], unwrapped)]
+    values[HEADING] = wrap_angle(values[HEADING])
     return np.stack(values, axis=1), (times[0] <= samples) & (samples <= times[-1])

@@ -12,6 +12,7 @@ from jaxtyping import Float64, UInt8
 from PIL import Image
 
 from navsim_agents.common.files import is_there, write_bytes
+from navsim_agents.data.scene import BOX_POSE, BOX_SIZE, BOX_Z
 from navsim_agents.poses import FloatArray, points_to_global
 from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.types import Drive
@@ -54,17 +55,17 @@ def write_images(
     return written
 
 
-def _box_points(box: FloatArray) -> Float64[np.ndarray, "N 3"]:
+def _box_points(box: Float64[np.ndarray, "7"]) -> Float64[np.ndarray, "N 3"]:
     """Points on the walls of a box (x, y, z, length, width, height, heading), in the frame of its pose."""
-    length, width, height = box[3:6]
+    length, width, height = box[BOX_SIZE]
     along = np.arange(-0.5, 0.5 + 1e-9, min(0.5, POINT_SPACING_M / max(length, width)))
     levels = np.arange(-0.5, 0.5 + 1e-9, min(0.5, POINT_SPACING_M / height)) * height
     half = np.full_like(along, 0.5)
     walls = np.concatenate(
         [np.stack(wall, axis=1) for wall in ((along, half), (along, -half), (half, along), (-half, along))]
     )
-    corners = points_to_global(walls * (length, width), np.array([box[0], box[1], box[6]]))
-    return np.concatenate([np.column_stack((corners, np.full(len(corners), box[2] + level))) for level in levels])
+    corners = points_to_global(walls * (length, width), box[BOX_POSE])
+    return np.concatenate([np.column_stack((corners, np.full(len(corners), box[BOX_Z] + level))) for level in levels])
 
 
 def _ground_points() -> Float64[np.ndarray, "N 3"]:
@@ -74,8 +75,8 @@ def _ground_points() -> Float64[np.ndarray, "N 3"]:
     return np.stack((radius * np.cos(angle), radius * np.sin(angle), np.zeros_like(radius)), axis=-1).reshape(-1, 3)
 
 
-def point_cloud(boxes: FloatArray) -> Float64[np.ndarray, "N 3"]:
-    """Lidar points of boxes [K, 7] and road, all in the lidar frame. Nothing hides anything."""
+def point_cloud(boxes: Float64[np.ndarray, "K 7"]) -> Float64[np.ndarray, "N 3"]:
+    """Lidar points of ``boxes`` and road, all in the lidar frame. Nothing hides anything."""
     return np.concatenate([_ground_points(), *(_box_points(box) for box in boxes)])
 
 
