@@ -43,7 +43,7 @@ class SettingError(NavsimDriveJepaError, ValueError):
 
 
 def writes_file(ending: str) -> Mapping[str, Any]:
-    """Metadata of a field with the path of a file that a command writes; its usual ``ending`` tells it from data."""
+    """Metadata of a field with the path of a file that a command writes; ``ending`` tells it from other files."""
     return {ROLE: "writes a file", ENDING: ending}
 
 
@@ -66,7 +66,7 @@ def read_settings(kind: type[ConfigT], composed: Union[DictConfig, Mapping[str, 
 
     Raises:
         SettingError: a setting is missing, unknown, of another type, or outside of what its field allows.
-        NavsimDriveJepaError: as the dataclass does of itself.
+        NavsimDriveJepaError: the dataclass itself refuses the values.
     """
     config = composed if isinstance(composed, DictConfig) else OmegaConf.create(dict(composed))
     _refuse_missing(kind, config)
@@ -74,7 +74,7 @@ def read_settings(kind: type[ConfigT], composed: Union[DictConfig, Mapping[str, 
 
 
 def refuse_old_name(key: str, known: Optional[Collection[str]] = None) -> None:
-    """Refuse a ``key``, with what stands before its last dot, that is called otherwise now.
+    """Refuse a ``key``, with what stands before its last dot, that has another name now.
 
     Args:
         key: what the user calls a setting.
@@ -211,7 +211,7 @@ def _value(kind: Any, value: Any, key: str) -> Any:
 
 
 def _refuse_eaten_names(kind: Any, values: Sequence[Any], key: str) -> None:
-    """What was written cannot be known from a number, and the digits of a token are its name."""
+    """A number does not say how it was written, and the digits of a token are its name."""
     eaten = [value for value in values if kind is str and not isinstance(value, str)]
     if eaten:
         raise SettingError(

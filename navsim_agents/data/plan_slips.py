@@ -1,4 +1,4 @@
-"""Slips that a whole set of plans has in common, told from the plans alone.
+"""Mistakes that a whole set of plans has in common, recognised from the plans alone.
 
 A car rolls the way it points and starts at (0, 0) along x, so headings, directions of motion and the first step bind
 one another. Where most of the plans that could show it break such a bond in the same way, the slip has a name.
@@ -27,10 +27,10 @@ BoolArray = npt.NDArray[np.bool_]
 
 STRIDE_S = 0.5  # directions of motion are taken over such strides: over 0.1 s they are mostly noise
 MOVING_M = 0.5  # a stride's length from which it has a direction; 1 m/s
-TRAVEL_M = 2.0  # from start to end, from which a plan goes anywhere; shorter ones are noise about a standing car
+TRAVEL_M = 2.0  # from start to end, from which a plan counts as moving; shorter ones are noise about a standing car
 HALF_PATH_M = 3.0  # length of half a path, from which two halves show a turn in spite of noise
 TURN_RAD = 0.15  # between the halves of a path, from which it counts as a turn: half of the turn of an arc
-REVERSE_MPS = 5.0  # no car backs faster in traffic
+REVERSE_MPS = 5.0  # no car drives backwards faster in traffic
 STIFF_SHARE = 0.1  # headings that turn by less than this share of their path's turn do not follow it
 OPPOSED_SHARE = 0.3  # headings that turn against their path by more than this share of its turn
 SIDEWAYS_RAD = np.pi / 4  # a direction nearer to the y axis than to the x axis
@@ -151,7 +151,7 @@ def _first_ratio(lengths: Float64[np.ndarray, "N T"], interval_s: float) -> Floa
 
 
 def _repeated(plans: Sequence[npt.NDArray[np.floating]]) -> Iterator[str]:
-    """One plan, signs of zeros aside, that most scenes have."""
+    """One plan, regardless of the signs of zeros, that most scenes have."""
     counts = Counter((plan + 0.0).tobytes() for plan in plans)
     content, count = counts.most_common(1)[0]
     if count <= MAJORITY * len(plans) or count < 2:
@@ -164,7 +164,7 @@ def _repeated(plans: Sequence[npt.NDArray[np.floating]]) -> Iterator[str]:
 
 
 def _frame_slips(motion: Motion) -> Iterator[str]:
-    """At most one slip of axes or headings, the one that explains the others."""
+    """At most one mistake of axes or headings, the one that explains the others."""
     for slip in (_sideways, _backwards, _stiff_headings, _opposed_headings, _turned_headings):
         text = slip(motion)
         if text:
@@ -200,7 +200,7 @@ def _opposed_headings(motion: Motion) -> str:
 
 
 def _turning(motion: Motion) -> BoolArray:
-    """Plans with a turn, where there are enough of them for it to be no noise."""
+    """Plans with a turn, where there are enough of them to rule out noise."""
     turning = np.abs(motion.path_turn) > TURN_RAD
     return turning & (turning.sum() > MIN_TURNING_SHARE * np.isfinite(motion.first_direction).sum())
 

@@ -1,6 +1,6 @@
-"""Pickles of plain data and of nothing else.
+"""Pickles that hold nothing but plain data.
 
-NAVSIM's logs are pickles, and a pickle may call any function it names. This reader gives such calls no chance: the few
+NAVSIM's logs are pickles, and a pickle may call any function it names. This reader makes no such calls: the few
 names that NumPy writes for its arrays lead to stand-ins of this module, and every other name is refused. NumPy's own
 reconstruction is not used either, since a crafted state can make it read memory that is not the file's.
 """

@@ -1,4 +1,4 @@
-"""One scene: a window of frames around "now", with what the devkit's ``Scene`` tells of it.
+"""One scene: a window of frames around "now", with what the devkit's ``Scene`` says about it.
 
 Poses and their differences are computed as the devkit computes them, heading of a quaternion included, so that an agent
 sees the same numbers with the devkit and without it.

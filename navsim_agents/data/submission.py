@@ -1,4 +1,4 @@
-"""Reads a NAVSIM submission without the devkit, and says what the evaluation server would stumble over.
+"""Reads a NAVSIM submission without the devkit, and says what would trouble the evaluation server.
 
 Formats: v1.1 keeps ``predictions``, a list of {token: trajectory}, one dict a seed; v2.2 keeps
 ``first_stage_predictions`` and ``second_stage_predictions`` (NAVSIM's ``run_create_submission_pickle``).
@@ -135,7 +135,7 @@ class SubmissionReport:
         self.problems.append(Problem(True, where, text))
 
     def warn(self, where: str, text: str) -> None:
-        """Note something that is allowed but hardly meant."""
+        """Note something that is allowed but probably not intended."""
         self.problems.append(Problem(False, where, text))
 
 

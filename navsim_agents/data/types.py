@@ -22,7 +22,7 @@ from navsim_agents.common.conventions import NUM_HISTORY_FRAMES as NUM_HISTORY_F
 from navsim_agents.common.conventions import POSE_INTERVAL_S
 
 AsLogged = npt.NDArray[Any]
-"""What a log or a picture's file holds: shape and type are those in the comment, or feature builders refuse it."""
+"""What a log or a picture's file holds; feature builders refuse it where it is not as the comment says."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class AgentBase(AbstractAgent):
     """The host's agent class behind one constructor."""
 
     def __init__(self, num_poses: int, interval_s: float) -> None:
-        """Plan ``num_poses`` poses, ``interval_s`` seconds apart; v2.2 alone wants to know it here."""
+        """Plan ``num_poses`` poses, ``interval_s`` seconds apart; only v2.2 needs it here."""
         wanted: dict[str, Any] = {}
         if VARIANT is Variant.V2_2:
             wanted["trajectory_sampling"] = trajectory_sampling(num_poses, interval_s)

@@ -1,5 +1,5 @@
 """Checks an installation: which devkit, from where, which versions, whether its linear algebra can be trusted, and
-what environment variables, data and metric caches hold in store."""
+what environment variables, data and metric caches will cause."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ JUMP = np.array([30.0, 30.0, np.pi])
 def arcs(
     speed: Float64[np.ndarray, " N"], acceleration: Float64[np.ndarray, " N"], curvature: Float64[np.ndarray, " N"]
 ) -> Float64[np.ndarray, "N 8 3"]:
-    """Poses along circles at constant acceleration; what would drive backwards stands (m/s, m/s^2, 1/m)."""
+    """Poses along circles at constant acceleration; those that would drive backwards stand still (m/s, m/s^2, 1/m)."""
     fine = 50
     time = np.linspace(0.0, NUM_POSES * POSE_INTERVAL_S, NUM_POSES * fine + 1)
     pace = np.maximum(speed[:, None] + acceleration[:, None] * time, 0.0)

@@ -89,7 +89,7 @@ def red_light_arrays(observation: Any, origin: Float64[np.ndarray, "3"]) -> Arra
 
 
 def _texts(values: Iterable[Any]) -> npt.NDArray[np.str_]:
-    """An array of strings, which an empty list would not make by itself."""
+    """An array of strings, also of an empty list, of which NumPy would make floats."""
     return np.array([str(value) for value in values], dtype=np.str_)
 
 
@@ -129,5 +129,5 @@ def _box_poses(boxes: list[Any], origin: Float64[np.ndarray, "3"]) -> Float64[np
 
 
 def _speed(item: Any) -> float:
-    """Speed [m/s] that the collision rules see: objects that are no agents stand."""
+    """Speed [m/s] that the collision rules see: objects that are no agents stand still."""
     return float(item.velocity.magnitude()) if isinstance(item, Agent) else 0.0

@@ -113,7 +113,7 @@ def score_jointly_with_devkit(
     """The same scores by one call of the devkit's simulator and scorer, five to ten times as fast.
 
     A joint call normalises progress by the best of all trajectories; so the devkit's own aggregation is run once
-    more on each pair of PDM-Closed and one trajectory. Everything else does not depend on the company.
+    more on each pair of PDM-Closed and one trajectory. Nothing else depends on the other trajectories.
 
     Raises:
         TrajectoryError: wrong shape or interval.

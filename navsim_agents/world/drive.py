@@ -37,8 +37,8 @@ class DriveConfig:
     """What a drive is made of. A scene of NAVSIM needs 1.5 s before and 5 s after its current frame."""
 
     duration_s: float = 36.5
-    warmup_s: float = 9.0  # driven before the log begins, so that it begins amid traffic
-    view_m: float = 75.0  # tracks are known so far from the expert
+    warmup_s: float = 9.0  # driven before the log begins, so that it begins among traffic
+    view_m: float = 75.0  # tracks are known up to this distance from the expert
     traffic: TrafficConfig = field(default_factory=TrafficConfig)
     still: StillConfig = field(default_factory=StillConfig)
     expert: ExpertRule = field(default_factory=ExpertRule)

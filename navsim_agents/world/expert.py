@@ -33,13 +33,13 @@ class ExpertRule:
     """How the expert chooses its way and lane."""
 
     reference_m: float = 300.0
-    renew_m: float = 130.0  # plan on when less is left
+    renew_m: float = 130.0  # plan further when less is left
     route_m: float = 1500.0
     turn_preference: float = 1.4
-    slow_lead_share: float = 0.62  # of its own speed: whoever drives slower is overtaken
+    slow_lead_share: float = 0.62  # of its own speed: vehicles slower than this are overtaken
     slow_lead_s: float = 1.5
     overtake_room_m: float = 85.0
-    reroute_m: float = 30.0  # so close to a junction in the wrong lane it takes another way
+    reroute_m: float = 30.0  # this close to a junction in the wrong lane, it takes another way
     wander_m: float = 0.1
     clear_start_m: float = 1.5  # into a lane, with the rear bumper in it too, before the next decision
 
@@ -88,7 +88,7 @@ class Expert:
         return Whereabouts(span.lane_id, self._first_block + self._blocks[index], at < self._change_end_m)
 
     def wall_m(self, fleet: Fleet) -> float:
-        """Room before the end of a lane that does not lead where the route goes."""
+        """Room before the end of a lane that does not follow the route."""
         if not self._has_dead_end:
             return NO_LEAD_M
         return float(fleet.path_length[EGO] - fleet.station[EGO] - fleet.front[EGO])
@@ -96,7 +96,7 @@ class Expert:
     def update(
         self, fleet: Fleet, poses: Float64[np.ndarray, "K 4"], lead: Lead, ways: RightOfWay, step_s: float
     ) -> None:
-        """Change lanes, take another way or plan on, where that is called for."""
+        """Change lanes, take another way or plan further, where needed."""
         index, span, at = self._span(fleet)
         self._watch_lead(fleet, lead, step_s)
         lane = self.graph.town.lanes[span.lane_id]
@@ -189,7 +189,7 @@ class Expert:
         return lane_id not in self._goals(index) and left_m < self.rule.reroute_m
 
     def _reroute(self, index: int, lane_id: str) -> None:
-        """Go on from this lane, wherever that leads."""
+        """Continue from this lane, wherever it leads."""
         lanes = self.graph.town.lanes
         connector = lanes[str(self._rng.choice(lanes[lane_id].successors))]
         block = self._first_block + self._blocks[index]
@@ -271,7 +271,7 @@ class Expert:
         return min(options, key=cost)
 
     def _wander(self, curve: Float64[np.ndarray, "M 3"]) -> Float64[np.ndarray, "M 3"]:
-        """People do not drive on the centreline: slow waves beside it."""
+        """People do not drive exactly on the centreline: slow waves around it."""
         driven = self._driven_m + arc_lengths(curve)
         waves = np.sin(driven / 13.0 + self._phases[0]) + np.sin(driven / 29.0 + self._phases[1])
         return np.column_stack((offset_curve(curve, self.rule.wander_m * waves), curve[:, HEADING]))

@@ -1,4 +1,4 @@
-"""Longitudinal driving: who is in the way, and how hard to brake or accelerate (Intelligent Driver Model)."""
+"""Longitudinal driving: what is in the way, and how hard to brake or accelerate (Intelligent Driver Model)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from navsim_agents.world.types import LENGTH, WIDTH
 
 # Points ahead of the front bumper: closer together where it matters.
 _SAMPLES_M = np.concatenate((np.arange(0.0, 24.0, 1.0), np.arange(24.0, 62.0, 2.0)))
-_LOOK_M, _LOOK_S = 22.0, 3.4  # nobody looks farther than this plus what is driven in this time
+_LOOK_M, _LOOK_S = 22.0, 3.4  # drivers look this far plus the distance they cover in this time
 _SIDE_MARGIN_M = 0.35
 _ONCOMING_MARGIN_M = 0.1  # people pass each other closely where both keep away from parked cars
 NO_LEAD_M = 1e3
@@ -50,7 +50,7 @@ class FollowRule:
     wall_gap_m: float = 1.0
     wall_headway_s: float = 0.6
     free_decel_mps2: float = 2.0
-    emergency_decel_mps2: float = 2.9  # what must be braked harder than this is braked without jerk comfort
+    emergency_decel_mps2: float = 2.9  # harder braking than this ignores comfortable jerk
     max_decel_mps2: float = 7.0
     jerk_mps3: float = 2.2
     emergency_jerk_mps3: float = 15.0

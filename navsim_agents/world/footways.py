@@ -12,7 +12,7 @@ from navsim_agents.world.scenery import VERGE_M, WALKWAY_M
 
 _KERB_M = VERGE_M - 0.9  # from the road's edge to where people wait
 _WALKWAY_MIDDLE_M = VERGE_M + WALKWAY_M / 2
-_JOIN_M = 9.0  # walkways that begin so near a crosswalk lead to it
+_JOIN_M = 9.0  # walkways that begin this near a crosswalk lead to it
 _KEEP_RIGHT_M = (-1.3, -0.2)  # to the left, on a crosswalk: two streams pass each other
 _EVERY = 8  # road edges are sampled finely
 
@@ -33,7 +33,7 @@ def crossing_way(
     ways: list[FloatArray],
     rng: np.random.Generator,
 ) -> tuple[FloatArray, float]:
-    """A way [P, 2] along a walkway, over the crosswalk and on, and the station of the kerb before the road.
+    """A way [P, 2] along a walkway, over the crosswalk and beyond, and the station of the kerb before the road.
 
     At most ``before_m`` of it lie before the kerb.
     """
@@ -56,7 +56,7 @@ def road_stations(graph: LaneGraph, crosswalk_id: str, kerb_m: float) -> tuple[f
 def _onward(
     point: Float64[np.ndarray, "2"], ways: list[FloatArray], rng: np.random.Generator
 ) -> Float64[np.ndarray, "M 2"]:
-    """A walkway that begins near ``point``; none is an empty way."""
+    """A walkway that begins near ``point``; an empty way where there is none."""
     near = [way for way in ways if np.hypot(*(way[0] - point)) < _JOIN_M]
     return near[int(rng.integers(len(near)))] if near else np.zeros((0, 2))
 

@@ -35,7 +35,7 @@ _CROSSWALK_M = 3.0
 
 @dataclass(frozen=True)
 class JunctionParts:
-    """What a junction adds beside its lanes."""
+    """What a junction adds besides its lanes."""
 
     crosswalks: tuple[FloatArray, ...]  # outlines
     poles: tuple[TrafficLightPole, ...]
@@ -44,7 +44,7 @@ class JunctionParts:
 
 @dataclass(frozen=True)
 class _Link:
-    """A connector to be: from one incoming lane to one outgoing lane."""
+    """A planned connector: from one incoming lane to one outgoing lane."""
 
     source: Arm
     target: Arm
@@ -93,7 +93,7 @@ def _turn(source: Arm, target: Arm) -> Turn:
 
 
 def _links_from(source: Arm, arms: list[Arm]) -> list[_Link]:
-    """Left from the leftmost lane, right from the rightmost, straight on from every lane that goes on."""
+    """Left from the leftmost lane, right from the rightmost, straight on from every lane that continues."""
     last = len(source.incoming) - 1
     links = []
     for target in arms:
@@ -111,7 +111,7 @@ def _links_from(source: Arm, arms: list[Arm]) -> list[_Link]:
 
 
 def _link_for_lane(source: Arm, links: list[_Link], lane: int) -> _Link:
-    """A way on for a lane without one: along with its nearest neighbour."""
+    """A connector for a lane without one: parallel to its nearest neighbour's."""
     nearest = min(links, key=lambda link: abs(link.source_index - lane))
     target = nearest.target_index + lane - nearest.source_index
     return replace(nearest, source_index=lane, target_index=int(np.clip(target, 0, len(nearest.target.outgoing) - 1)))

@@ -1,4 +1,4 @@
-"""A vehicle's plan: the path of its reference point, a comfortable speed along it, and what it must mind on the way."""
+"""A vehicle's plan: the path of its reference point, a comfortable speed along it, and what it must heed on the way."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def lane_curve(graph: LaneGraph, lane_id: str, nudges: dict[str, tuple[Nudge, ..
 def blend_curves(
     curve: Float64[np.ndarray, "M 3"], other: Float64[np.ndarray, "M 3"], start_m: float, end_m: float
 ) -> Float64[np.ndarray, "M 3"]:
-    """``curve`` that goes over into its neighbour ``other`` between two stations."""
+    """``curve``, blended into its neighbour ``other`` between two stations."""
     share = smoothstep((arc_lengths(curve) - start_m) / (end_m - start_m))[:, None]
     xy = (1.0 - share) * curve[:, XY] + share * other[:, XY]
     heading = np.unwrap(np.arctan2(*np.gradient(xy, axis=0).T[::-1]))

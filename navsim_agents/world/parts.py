@@ -1,4 +1,4 @@
-"""The world's seam: who builds towns, drives, maps and pictures, as one object that is handed to ``generate_world``."""
+"""The world's seam: the makers of towns, drives, maps and pictures, as one object for ``generate_world``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Painter(Protocol):
 
 
 def write_geopackages(town_of: Callable[[str], Town], maps_root: Path) -> None:
-    """nuPlan's map files of all four locations, those that are missing; only their towns are asked for."""
+    """nuPlan's map files of all four locations, those that are missing; only their towns are built."""
     from navsim_agents.world.writers.maps import map_path, write_map, write_map_index  # needs the extra world
 
     write_map_index(maps_root)
@@ -45,7 +45,7 @@ def write_geopackages(town_of: Callable[[str], Town], maps_root: Path) -> None:
 class WorldParts:
     """What makes a world; the defaults make the real one.
 
-    Each maker gives the same for the same arguments. With several processes all of them must be picklable.
+    Each maker returns the same for the same arguments. With several processes all of them must be picklable.
     """
 
     build_town: Callable[[str, int], Town] = build_town  # of a location, from a seed

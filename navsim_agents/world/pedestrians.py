@@ -19,7 +19,7 @@ WALKING_SPEED = 3
 """Column of ``People.poses`` behind the poses."""
 PEDESTRIAN_SIZE = np.array([0.6, 0.6, 1.75])
 _WALK_START_S = 3.0  # of the crossing road's green, in which people set out
-_PASSED_M = 2.2  # a car may go once somebody is so far past its path
+_PASSED_M = 2.2  # a car may go once a person is this far past its path
 _DRIVER_LOOK_M = 45.0
 
 
@@ -126,7 +126,7 @@ class People:
 
 
 def _pad_ways(people: list[Crosser]) -> tuple[FloatArray, FloatArray]:
-    """Ways [M, P, 2], the last leg made longer where one has fewer points, and their arc lengths [M, P]."""
+    """Ways [M, P, 2], the last leg extended where one has fewer points, and their arc lengths [M, P]."""
     most = max((len(person.way) for person in people), default=2)
     ways = np.zeros((len(people), most, 2))
     for row, person in zip(ways, people):
@@ -162,7 +162,7 @@ def place_crosser(
     ways: list[FloatArray],
     rng: np.random.Generator,
 ) -> Crosser:
-    """Somebody who comes along a walkway, reaches the kerb within ``wait_s`` seconds, crosses, and walks on."""
+    """Somebody who comes along a walkway, reaches the kerb within ``wait_s`` seconds, crosses, and walks further."""
     way, kerb = crossing_way(graph, crosswalk_id, is_reversed, wait_s * speed_mps, ways, rng)
     start, end = road_stations(graph, crosswalk_id, kerb)
     origin = graph.axes[crosswalk_id].length_m if is_reversed else 0.0

@@ -1,4 +1,4 @@
-"""What stands beside the roads: walkways, car parks and buildings."""
+"""What stands along the roads: walkways, car parks and buildings."""
 
 from __future__ import annotations
 

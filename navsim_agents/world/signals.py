@@ -20,7 +20,7 @@ class SignalTiming:
     """Seconds of one phase; the next phase follows."""
 
     green_s: float = 12.0
-    yellow_s: float = 3.6  # so that whoever cannot stop has left before red
+    yellow_s: float = 3.6  # so that vehicles that cannot stop have left before red
     all_red_s: float = 1.6
 
     @property

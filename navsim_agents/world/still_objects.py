@@ -25,7 +25,7 @@ _FREE_END_M = 9.0  # no parking so close to a junction
 
 @dataclass(frozen=True)
 class StillObject:
-    """Something that stands: box centre and heading [3], size [3]."""
+    """Something that stands still: box centre and heading [3], size [3]."""
 
     agent_type: AgentType
     pose: Float64[np.ndarray, "3"]
@@ -48,7 +48,7 @@ class StillScene:
 
 @dataclass(frozen=True)
 class StillConfig:
-    """How much stands about."""
+    """How much stands at the roads."""
 
     parked_share: float = 0.3  # of the places at the road's edge
     carpark_share: float = 0.6

@@ -1,4 +1,4 @@
-"""From the simulator's record to tracks: who was near the expert when, without anybody overlapping."""
+"""From the simulator's record to tracks: what was near the expert and when, without overlaps."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _still_tracks(num_steps: int, still: StillScene, rng: np.random.Generator) -
 
 
 def _limit_view(track: Track, ego: Float64[np.ndarray, "S 3"], view_m: float) -> Track:
-    """Keep the longest stay in view: it begins within ``view_m`` and ends a little beyond."""
+    """Keep the longest time in view: it begins within ``view_m`` and ends a little beyond."""
     distance = np.hypot(*(track.poses[:, XY] - ego[:, XY]).T)
     enters, stays = track.valid & (distance < view_m), track.valid & (distance < view_m + _HYSTERESIS_M)
     best = (0, 0)
@@ -83,7 +83,7 @@ def _with_valid(track: Track, valid: Bool[np.ndarray, " S"]) -> Track:
 
 
 def _runs(mask: Bool[np.ndarray, " S"]) -> list[tuple[int, int]]:
-    """Start and end of every stretch of True."""
+    """Start and end of every run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
@@ -101,9 +101,9 @@ def track_boxes(track: Track) -> Float64[np.ndarray, "S 5"]:
 
 
 def _drop_overlapping(tracks: list[Track], ego: Float64[np.ndarray, "S 5"]) -> list[Track]:
-    """Take out whoever drives through the expert or through somebody else: the simulator's last resort.
+    """Remove tracks that drive through the expert or through another one: the simulator's last resort.
 
-    Of two, the one that can be spared goes: things first, then people, cyclists, vehicles.
+    Of two, the less important one is removed: things first, then people, cyclists, vehicles.
     """
     boxes = [track_boxes(track) for track in tracks]
     everyone = np.ones(len(ego), dtype=bool)

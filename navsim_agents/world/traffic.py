@@ -75,7 +75,7 @@ def place_movers(
 
 
 def assemble_fleet(movers: list[Mover], rng: np.random.Generator) -> Fleet:
-    """The expert's car, yet without a plan, and all movers in motion."""
+    """The expert's car, still without a plan, and all movers in motion."""
     fleet = Fleet([EGO_BODY, *(mover.body for mover in movers)], MAX_PATH_POINTS)
     for number, mover in enumerate(movers, start=1):
         fleet.set_plan(number, mover.plan, mover.station_m)
@@ -133,7 +133,7 @@ def place_people(
     near = [way for way in ways if _is_near(way[0], route)]
     for i in rng.integers(len(near), size=config.num_walkers):
         station = float(arc_lengths(near[i])[-1] * rng.uniform(0.0, 0.7))
-        file = int(rng.integers(len(_WALKING_MPS)))  # side by side at different paces, nobody walks into another's back
+        file = int(rng.integers(len(_WALKING_MPS)))  # with a file for each pace, nobody walks into the back of another
         heading = np.arctan2(*np.gradient(near[i], axis=0).T[::-1])
         way = offset_curve(np.column_stack((near[i], heading)), -WALKWAY_M * (0.16 + 0.26 * file))
         people.append(place_walker(way, _WALKING_MPS[file], station))

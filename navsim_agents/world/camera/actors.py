@@ -14,7 +14,7 @@ from navsim_agents.world.camera.solids import Solid, placed_solid
 from navsim_agents.world.camera.vehicles import LORRY_CAB_M, vehicle_meshes
 from navsim_agents.world.types import HEIGHT, LENGTH, WIDTH, AgentType, Drive, Track
 
-BRAKE_MPS2 = 0.7  # slowing down by more lights the lamps
+BRAKE_MPS2 = 0.7  # slowing down harder than this lights the brake lamps
 STANDING_MPS = 0.3
 SHADE_SHARE = 0.85  # of a vehicle's height: its roof is smaller than its footprint
 GAIT_PHASES = 12
@@ -78,7 +78,7 @@ def _shape(
 
 
 def is_braking(track: Track, step: int) -> bool:
-    """Slowing down, or standing between two stretches of driving; what is parked all along shows no brake lamps."""
+    """Slowing down, or standing between two stretches of driving; what is parked throughout shows no brake lamps."""
     speeds = np.linalg.norm(track.velocities, axis=1)
     before, after = max(step - 2, 0), min(step + 2, len(speeds) - 1)
     slowing = (speeds[before] - speeds[after]) / max((after - before) * WORLD_STEP_S, WORLD_STEP_S)

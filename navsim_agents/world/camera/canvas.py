@@ -1,4 +1,4 @@
-"""A supersampled sheet that polygons are painted on, with a fourth channel beside the colour.
+"""A supersampled sheet that polygons are painted on, with a fourth channel besides the colour.
 
 Pillow's four-channel mode without colour management or premultiplication is called CMYK; here the channels are red,
 green, blue and whatever the layer counts (coverage of objects, coarseness of ground).
@@ -31,7 +31,7 @@ class Canvas:
         across, down = math.ceil(width * samples), math.ceil(height * samples)
         self._sheet = np.zeros((down, across, 4), dtype=np.uint8)
         self._image = Image.frombuffer("CMYK", (across, down), self._sheet, "raw", "CMYK", 0, 1)
-        self._image.readonly = 0  # else Pillow would paint on a copy of the array's memory
+        self._image.readonly = 0  # otherwise Pillow would paint on a copy of the array's memory
         self._draw = ImageDraw.Draw(self._image)
         self._first_row = 0
 
@@ -41,7 +41,7 @@ class Canvas:
         self._image.paste(colour, self._used())
 
     def _used(self) -> tuple[int, int, int, int]:
-        """The part of the sheet that the rows of this picture take."""
+        """The part of the sheet that the rows of this picture need."""
         return (0, 0, self._image.width, math.ceil((self.height - self._first_row) * self.samples))
 
     def paint(self, view: View, polygons: Polygons, colours: UInt8[np.ndarray, "F 4"]) -> None:
@@ -76,7 +76,7 @@ class Canvas:
         return np.rint(np.clip(sheet, -1e6, 1e6)).astype(np.int64)
 
     def samples_of_rows(self) -> UInt8[np.ndarray, "rows columns 4"]:
-        """The sheet itself, as far as this picture's rows take it [rows * samples, width * samples, 4]."""
+        """The sheet itself, as far as this picture's rows need it [rows * samples, width * samples, 4]."""
         return self._sheet[: self._used()[3]]
 
 

@@ -142,7 +142,7 @@ def zebra_bars(crosswalk: Area) -> list[FloatArray]:
 
 
 def stall_lines(carpark: Area) -> Iterator[FloatArray]:
-    """Lines between the stalls of two rows: along the lot's longest side and, but for the way in, opposite it."""
+    """Lines between the stalls of two rows: along the lot's longest side and opposite it, except at the entrance."""
     corners = carpark.polygon
     sides = np.roll(corners, -1, axis=0) - corners
     first = int(np.argmax(np.linalg.norm(sides, axis=1)))
@@ -165,7 +165,7 @@ def _line(start: Float64[np.ndarray, "2"], end: Float64[np.ndarray, "2"]) -> Flo
 
 
 def _turn_arrows(lane: Lane, town: Town) -> Iterator[GroundPatch]:
-    """An arrow for every way on, before signalised junctions."""
+    """An arrow for every way out of a lane, before signalised junctions."""
     exits = [town.lanes[name] for name in lane.successors if town.lanes[name].signal_group is not None]
     length = float(arc_length(lane.centerline[:, XY])[-1])
     if not exits or length < 3 * ARROW_SETBACK_M:

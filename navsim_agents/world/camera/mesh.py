@@ -131,7 +131,7 @@ def at_height(ring: Float64[np.ndarray, "K 2"], z: float) -> Float64[np.ndarray,
 
 
 def _normals(polygons: Polygons) -> Float64[np.ndarray, "F 3"]:
-    """Unit normals by Newell's sum, which bears corners on one line."""
+    """Unit normals by Newell's sum, which allows corners on one line."""
     following = np.arange(1, len(polygons.vertices) + 1)
     following[polygons.starts[1:] - 1] = polygons.starts[:-1]
     # Relative to each face's first corner: map coordinates are large.

@@ -13,7 +13,7 @@ ODD = np.uint32(0xFF00FF00)
 ONE, BYTE, LAST = np.uint32(1), np.uint32(8), np.uint32(24)
 
 RGB, FOURTH = slice(0, 3), 3
-"""Channels: the colour, and what a layer counts beside it."""
+"""Channels: the colour, and what a layer counts besides."""
 PackedArray = npt.NDArray[np.uint32]
 ByteArray = npt.NDArray[np.uint8]
 
@@ -39,7 +39,7 @@ def halved(samples: UInt32[np.ndarray, "rows columns"]) -> UInt32[np.ndarray, "H
     half = left ^ right
     half &= LOWER_BITS
     half >>= ONE
-    return np.subtract(left | right, half)  # rounded up, so that the two do not add up
+    return np.subtract(left | right, half)  # rounded up, so that the two errors do not add up
 
 
 def laid_over(layer: UInt32[np.ndarray, "H W"], below: UInt32[np.ndarray, "H W"]) -> UInt32[np.ndarray, "H W"]:

@@ -12,7 +12,7 @@ from navsim_agents.common.poses import X, Y
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.polygons import IntArray
 
-TOUCH_M = 0.02  # footprints that overlap by less count as apart
+TOUCH_M = 0.02  # footprints that overlap by less count as separate
 
 
 def painting_order(footprints: Sequence[FloatArray], eye: FloatArray) -> Int64[np.ndarray, " N"]:
@@ -35,7 +35,7 @@ def _padded(footprints: Sequence[FloatArray]) -> Float64[np.ndarray, "N K 2"]:
 
 
 def _must_precede(corners: FloatArray, eye: FloatArray) -> Bool[np.ndarray, "N N"]:
-    """: whether solid i has to be painted before solid j."""
+    """Whether solid i has to be painted before solid j, at [i, j]."""
     edges = np.roll(corners, -1, axis=1) - corners  # [N, K, 2]
     length = np.linalg.norm(edges, axis=-1)
     outward = np.stack((edges[..., Y], -edges[..., X]), axis=-1) / np.maximum(length, 1e-9)[..., None]
@@ -44,8 +44,8 @@ def _must_precede(corners: FloatArray, eye: FloatArray) -> Bool[np.ndarray, "N N
     beyond = (outward.reshape(-1, 2) @ corners.reshape(-1, 2).T).reshape(*offset.shape, count, -1).min(axis=-1)
     separates = (beyond - offset[..., None] > -TOUCH_M) & (length > 1e-6)[..., None]  # [N, K, N]
     eye_beyond = (outward @ eye - offset > 0.0)[..., None]  # the eye is on the other solid's side of the edge
-    other_may_cover = ~(separates & ~eye_beyond).any(axis=1)  # [i, j]: j may cover i as far as i's edges tell
-    self_may_cover = ~(separates & eye_beyond).any(axis=1)  # [i, j]: i may cover j as far as i's edges tell
+    other_may_cover = ~(separates & ~eye_beyond).any(axis=1)  # [i, j]: j may cover i as far as the edges of i tell
+    self_may_cover = ~(separates & eye_beyond).any(axis=1)  # [i, j]: i may cover j as far as the edges of i tell
     covered_by = other_may_cover & self_may_cover.T  # j may cover i by both solids' edges
     return np.asarray(covered_by & ~covered_by.T)
 

@@ -15,7 +15,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class Regions:
-    """Polygons [M, 2] (any orientation), asked many points at once."""
+    """Polygons [M, 2] (any orientation) that test many points at once."""
 
     def __init__(self, rings: Sequence[FloatArray]) -> None:
         self._rings = rings

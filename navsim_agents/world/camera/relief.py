@@ -1,4 +1,4 @@
-"""What falls on the ground beside its own colour, at half the picture's resolution: grain, shadows and haze."""
+"""What changes the ground's own colour, at half the picture's resolution: grain, shadows and haze."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from navsim_agents.world.types import Z
 REDUCTION = round(1 / SHADOW_SAMPLES)
 SLAB_ROWS = 32  # worked on at once, to stay in the processor's cache
 NEUTRAL_BITS = 7
-NEUTRAL = np.float32(1 << NEUTRAL_BITS)  # brightness factor of bare ground
+NEUTRAL = np.float32(1 << NEUTRAL_BITS)  # brightness factor of ground as it is
 TILE = 512  # samples a side; a power of two, so that a bit mask wraps
 GRAIN_M, BLOTCH_M = 0.025, 0.16  # size of a sample
 GRAIN_GAIN, BLOTCH_GAIN = 26.0, 22.0  # of 128

@@ -33,7 +33,7 @@ class Renderer:
     ) -> UInt8[np.ndarray, "height width 3"]:
         """Picture, RGB, of ``camera`` at ``step`` (0.1 s) of ``drive``; same input, same bytes.
 
-        ``lighting`` replaces the light that the drive's name stands for. Raises ``InputError`` for a drive through
+        ``lighting`` replaces the light that follows from the drive's name. Raises ``InputError`` for a drive through
         another town or a step outside the drive.
         """
         self._check(drive, step)

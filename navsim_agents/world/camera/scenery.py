@@ -41,7 +41,7 @@ class Scenery:
         return [solid for group, range_m in groups for solid in _seen(group, view, range_m)]
 
     def casters(self, things: SolidSet, view: View, lighting: Lighting) -> list[Caster]:
-        """Whatever may throw a shadow into the picture."""
+        """Everything that may cast a shadow into the picture."""
         groups = (self._buildings, self._roadside, things)
         solids = (solid for group in groups for solid in _shading(group, view, lighting))
         return [solid.caster for solid in solids if solid.caster is not None]

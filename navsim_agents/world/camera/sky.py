@@ -15,7 +15,7 @@ from navsim_agents.world.camera.packed import PACKED, RGB, PackedArray, pack
 from navsim_agents.world.camera.view import View
 from navsim_agents.world.types import Z
 
-COARSENESS_PX = 12  # the sky is smooth: one sample for so many pixels a side
+COARSENESS_PX = 12  # the sky is smooth: one sample covers this many pixels a side
 CLOUD_TILE = 256
 CLOUD_SCALE = 26.0  # tile samples a cloud layer's height
 CLOUD_WHITE = np.array([244.0, 245.0, 247.0])

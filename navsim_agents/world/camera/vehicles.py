@@ -22,11 +22,11 @@ LORRY_HEIGHT_M = 2.9
 VAN_HEIGHT_M = 2.4
 LORRY_CAB_M = 2.25  # a lorry's length ahead of its cargo box
 AXLES = (-0.31, 0.32)  # shares of the length
-PROUD_M = 0.012  # decals stand off so that their faces do not turn away before the wall they lie on
+PROUD_M = 0.012  # decals stand off the wall, so that they turn away from the camera no earlier than it does
 
 
 def vehicle_meshes(size: Float64[np.ndarray, "3"], colour: Colour, is_braking: bool) -> list[Mesh]:
-    """Solids of a vehicle of ``size`` (length, width, height, m); several when one footprint will not do."""
+    """Solids of a vehicle of ``size`` (length, width, height, m); several when one footprint is not enough."""
     length, width, height = (float(side) for side in size)
     if length >= LORRY_LENGTH_M and height > LORRY_HEIGHT_M:
         return [_lorry_box(length, width, height, is_braking), _lorry_cab(length, width, height, colour)]

@@ -55,7 +55,7 @@ class Obstacles:
 
 
 def scene_path(scene: ScoringScene, top_speed_mps: float, rule: DriverRule) -> Path:
-    """The centreline from a little behind the ego to where it cannot get to."""
+    """The centreline from a little behind the ego to beyond its reach."""
     line = scene.centerline.numpy()
     line = line[np.concatenate(([True], np.abs(np.diff(line, axis=0)).max(-1) > 0.0))]
     stations = arc_lengths(line)

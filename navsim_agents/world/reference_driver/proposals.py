@@ -77,7 +77,7 @@ class _Ways:
 
 
 def _pad(values: Float64[np.ndarray, "J U"], count: int) -> Float64[np.ndarray, "count U"]:
-    """Rows; those that are added lie infinitely far to the left, behind and ahead of nobody."""
+    """Rows; the added ones lie infinitely far to the left, where they hinder nobody."""
     return np.concatenate((values, np.full((count - len(values), values.shape[1]), np.inf)))
 
 
@@ -103,7 +103,7 @@ def _lead(
 ) -> tuple[Float64[np.ndarray, "B O F"], Float64[np.ndarray, "B O F"]]:
     """Gap [m] from the front bumper to the nearest obstacle whose middle is ahead, and its speed [m/s], [B, O, F].
 
-    With nobody ahead the end of the path stands there.
+    With nobody ahead, the end of the path takes the obstacle's place.
     """
     to_end = (ways.end - ways.front)[:, None, None] - station
     if not ways.rear.shape[2]:

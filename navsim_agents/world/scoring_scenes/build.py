@@ -43,7 +43,7 @@ from navsim_agents.world.scoring_scenes.tracks import (
 )
 
 DEVKIT = "v2.2"
-REFERENCE_DRIVER = "navsim_agents.world"  # who plays PDM-Closed's role in these scenes
+REFERENCE_DRIVER = "navsim_agents.world"  # the driver in PDM-Closed's role in these scenes
 NOW = NUM_HISTORY_FRAMES - 1
 
 

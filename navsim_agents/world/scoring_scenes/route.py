@@ -1,7 +1,7 @@
 """The route as PDM-Closed reads it: cut at loops, a starting lane, and the centreline that progress is measured on.
 
 Behaviour of NAVSIM's ``route_utils.py``, ``abstract_pdm_planner.py`` and ``dijkstra.py``; a route of the built-in world
-begins where the ego is and its roadblocks follow each other, so the repairs for other routes have nothing to do.
+begins where the ego is and its roadblocks follow each other, so the repairs for other routes are not needed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def lanes_of_route(town_map: TownMap, route: Sequence[str]) -> tuple[str, ...]:
 
 
 def starting_lane(town_map: TownMap, lanes: Sequence[str], ego_pose: Float64[np.ndarray, "3"]) -> str:
-    """Of the route's lanes under the rear axle the one that runs most along it; else the lane nearest to the ego.
+    """Of the route's lanes under the rear axle, the one best aligned with it; without any, the lane nearest to the ego.
 
     ``ego_pose`` is the rear axle [3] on the map.
     """
@@ -82,7 +82,7 @@ def centerline(town_map: TownMap, route: Sequence[str], start: str) -> Float64[n
 def shortest_chain(town_map: TownMap, allowed: frozenset[str], start: str, target_block: str) -> list[str]:
     """Lanes from ``start`` to the nearest lane of ``target_block`` within ``allowed`` (Dijkstra, by length).
 
-    Where the target is out of reach: the shortest of the deepest chains. Of equals the one found first.
+    Where the target is out of reach: the shortest of the deepest chains. Among equals, the one found first.
     """
     parent: dict[str, str] = {}
     best, depth, order = {start: 0.0}, {start: 1}, {start: 0}

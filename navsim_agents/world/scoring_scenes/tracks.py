@@ -71,7 +71,7 @@ def frame_boxes(frame: LogFrame) -> FrameBoxes:
 def scene_tracks(frames: Sequence[FrameBoxes], origin: Float64[np.ndarray, "3"]) -> SceneTracks:
     """Tracks of the frames from now on (11 of them: 5 s), in the frame of the pose ``origin``.
 
-    Columns up to 4 s are v2.2's, which knows the frames up to 4 s: an object annotated once in them stands in all of
+    Columns up to 4 s are v2.2's, which knows the frames up to 4 s: an object annotated once in them stays in all of
     these columns. The later columns, which only v1.1 looks at, follow its rule over all 5 s.
     """
     seen: dict[str, list[tuple[int, int]]] = {}

@@ -76,7 +76,7 @@ def _ground_points() -> Float64[np.ndarray, "N 3"]:
 
 
 def point_cloud(boxes: Float64[np.ndarray, "K 7"]) -> Float64[np.ndarray, "N 3"]:
-    """Lidar points of ``boxes`` and road, all in the lidar frame. Nothing hides anything."""
+    """Lidar points of ``boxes`` and road, all in the lidar frame. Nothing is occluded."""
     return np.concatenate([_ground_points(), *(_box_points(box) for box in boxes)])
 
 
