@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float64
 
 from navsim_agents.common.command import command
 from navsim_agents.common.conventions import NUM_STEPS
@@ -61,8 +61,8 @@ def compare(config: CompareConfig) -> bool:
     return report.num_different == 0
 
 
-def load_vocabulary(path: Optional[str]) -> Optional[npt.NDArray[np.float64]]:
-    """Trajectories [V, 40, 3] of a ``.npy``; None without a path.
+def load_vocabulary(path: Optional[str]) -> Optional[Float64[np.ndarray, "V 40 3"]]:
+    """Trajectories of a ``.npy``; None without a path.
 
     Raises:
         TrajectoryError: another shape.

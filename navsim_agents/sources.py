@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional, Protocol
+from typing import Any, Optional, Protocol, runtime_checkable
 
 from navsim_agents.data.logs import SceneLoader, find_logs
 from navsim_agents.errors import InputError
@@ -14,6 +14,7 @@ from navsim_agents.scenes import KINDS, shared_scenes
 from navsim_agents.scoring import ScoringScene
 
 
+@runtime_checkable
 class SceneReader(Protocol):
     """What the commands ask of ``navsim_agents.data.logs.SceneLoader`` (and of NAVSIM's own)."""
 
@@ -25,6 +26,7 @@ class SceneReader(Protocol):
         """The scene: history with pictures, future poses."""
 
 
+@runtime_checkable
 class SceneSource(Protocol):
     """Logs by name."""
 

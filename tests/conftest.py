@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
+from tests import shape_checks
 from tests.demo import DemoRun, run_demo
 
-install_import_hook(
-    ["navsim_agents.models", "navsim_agents.scoring", "navsim_agents.distillation"], "beartype.beartype"
-)
+install_import_hook(shape_checks.CHECKED, shape_checks.NAME)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

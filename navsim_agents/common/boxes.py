@@ -1,4 +1,4 @@
-"""Corners of oriented boxes in torch: the only place that works them out, but for ``world/boxes.py`` in NumPy."""
+"""Corners of oriented boxes in torch: the only place that computes them, except ``world/boxes.py`` in NumPy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def box_corners(
 
 def corner_coordinates(
     x: Tensor, y: Tensor, cos: Tensor, sin: Tensor, half_length: Tensor, half_width: Tensor
-) -> tuple[Float[Tensor, "4 *batch"], Float[Tensor, "4 *batch"]]:
-    """As :func:`box_corners`, of coordinates that lie apart and broadcast: x and y of the four corners [m]."""
+) -> tuple[Float[Tensor, "4 ..."], Float[Tensor, "4 ..."]]:
+    """As :func:`box_corners`, of separate coordinates that broadcast: x and y of the four corners [m]."""
     along_x, along_y = half_length * cos, half_length * sin
     left_x, left_y = -half_width * sin, half_width * cos
     front_x, front_y = x + along_x, y + along_y

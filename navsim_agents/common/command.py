@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import os
 import re
 import sys
@@ -52,15 +53,16 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
             def job(composed: DictConfig) -> None:
                 nonlocal has_begun
                 has_begun = True
-                _set_switch(users)  # child processes shall have the user's
+                _set_switch(users)  # child processes must get the user's
                 sys.argv = called  # and the whole command line, which Lightning's ddp runs again
                 with ends_in_one_line():
                     settings = read_settings(kind, composed)
                     check_outputs(settings)
                     work(settings)
 
-            # Hydra 1.2 looks for the settings beside the module that the function says it is of.
-            job.__module__, job.__name__ = f"{home}.{name}", name
+            # Hydra 1.2 looks for the settings next to the module that the unwrapped function names as its own.
+            bare: Any = inspect.unwrap(job)
+            bare.__module__, bare.__name__ = f"{home}.{name}", name
             with ends_in_one_line(), _hydra_raises(users), _hydra_reads(name, arguments), _old_names_refused(kind):
                 entry: Any = hydra.main(version_base="1.2", config_path=folder, config_name=name)(job)
                 try:
@@ -79,7 +81,7 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
 
 @contextmanager
 def _hydra_raises(users: Optional[str]) -> Iterator[None]:
-    """Inside, Hydra raises what it would else print and end with itself."""
+    """Inside, Hydra raises the errors that it would otherwise print and exit on."""
     _set_switch("1")
     try:
         yield

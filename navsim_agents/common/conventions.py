@@ -1,12 +1,12 @@
 """Numbers and names that NAVSIM fixes and several rooms share: each has its one definition here, with unit and source.
 
-Two names of one value mean two things, as a word beside them says. Imports nothing, so every room may import it.
+Where two names have one value they mean two things, as their comments say. Imports nothing: every room may import it.
 """
 
 from __future__ import annotations
 
 # Plans: NAVSIM's agents answer with TrajectorySampling(num_poses=8, interval_length=0.5).
-POSE_INTERVAL_S = 0.5  # between planned poses; the first comes so long after now
+POSE_INTERVAL_S = 0.5  # between planned poses; the first comes this long after now
 NUM_POSES = 8  # planned poses
 HORIZON_S = 4.0  # covered by a plan, and judged by both metrics
 
@@ -19,7 +19,7 @@ STEPS_PER_POSE = 5  # simulated steps from one planned pose to the next
 PDMS_NAME, EPDMS_NAME = "pdms", "epdms"  # of devkit v1.1 and of devkit v2.2
 METRIC_NAMES = (PDMS_NAME, EPDMS_NAME)
 
-# Logs: OpenScene keeps frames at 2 Hz. That plans have the same interval is NAVSIM's choice and no law: logs at another
+# Logs: OpenScene keeps frames at 2 Hz. That plans have the same interval is NAVSIM's choice, not a law: logs at another
 # rate would leave POSE_INTERVAL_S as it is.
 FRAME_INTERVAL_S = 0.5  # between frames of a log
 NUM_HISTORY_FRAMES = 4  # frames that an agent sees, now the last of them

@@ -1,4 +1,4 @@
-"""How a command ends where something is wrong: one line that says what, the rule, and the way out."""
+"""How a command ends when something is wrong: one line with the value, the rule and the way out."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ WORKER_MARK = "Original Traceback"
 FULL_DISK = "there is no room left; free some, then run the same command again: what was finished is kept"
 ADVICE = {
     errno.ENOENT: "there is no such file or folder; correct the path",
-    errno.EACCES: "this user may not read or write it; name another path, or mend its permissions",
-    errno.EPERM: "this user may not change it; name another path, or mend its permissions",
+    errno.EACCES: "this user may not read or write it; name another path, or correct its permissions",
+    errno.EPERM: "this user may not change it; name another path, or correct its permissions",
     errno.EROFS: "its disk can only be read; name another path",
     errno.ENOTDIR: "a file stands where a folder is needed; name another path",
     errno.EEXIST: "a file stands where a folder is needed; name another path",
@@ -51,7 +51,7 @@ RUNTIME_MARKS = {
 """Part of a message of torch's own RuntimeError → what it means to a user."""
 
 HIDDEN_LINES = ("Set the environment variable", "full_key:", "object_type=", "See ")
-"""Beginnings of lines of Hydra's and OmegaConf's messages that help nobody who gave a wrong setting."""
+"""Beginnings of lines of Hydra's and OmegaConf's messages that do not help a user who gave a wrong setting."""
 
 MACHINES_ERRNOS = frozenset(
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -59,7 +59,7 @@ MACHINES_ERRNOS = frozenset(
 
 
 def is_machines_fault(error: BaseException) -> bool:
-    """Whether the machine failed (disk, memory, GPU) and not the item at hand, so that no item must pay for it."""
+    """Whether the machine failed (disk, memory, GPU) and not the item at hand, so that no item is blamed for it."""
     if isinstance(error, OSError):
         return error.errno in MACHINES_ERRNOS
     says_so = isinstance(error, RuntimeError) and any(mark in str(error) for mark in RUNTIME_MARKS)
@@ -91,7 +91,7 @@ def ends_in_one_line() -> Iterator[None]:
 
 
 def _end_progress_bars() -> None:
-    """What is said last stands on a line of its own."""
+    """The last message gets a line of its own."""
     for bar in list(getattr(tqdm, "_instances", ())):
         bar.close()
 
@@ -116,7 +116,7 @@ def _words(error: BaseException) -> Optional[str]:
     if isinstance(error, MemoryError):
         return MEMORY_ADVICE
     if isinstance(error, json.JSONDecodeError):
-        return f"a file is no JSON ({error}); it may have been cut off: make it anew"
+        return f"a file is no JSON ({error}); it may have been cut off: make it again"
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, without importing it
         return str(error)
     if isinstance(error, RuntimeError):
@@ -131,7 +131,7 @@ def _title(error: BaseException) -> str:
 
 
 def _own_words(message: str) -> str:
-    """Without the traceback that a worker process put around it."""
+    """The error without the traceback that a worker process put around it."""
     return message.strip().splitlines()[-1].partition(": ")[2] if WORKER_MARK in message else message
 
 

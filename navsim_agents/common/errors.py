@@ -36,7 +36,7 @@ class LabelError(NavsimDriveJepaError, ValueError):
 
 
 class TrainingError(NavsimDriveJepaError):
-    """A training run cannot go on: its loss is not finite, or its features have collapsed."""
+    """A training run cannot continue: its loss is not finite, or its features have collapsed."""
 
 
 class VideoError(NavsimDriveJepaError, ValueError):

@@ -36,7 +36,7 @@ def require_extras(*extras: str) -> None:
 
 
 def explain_missing_module(error: ModuleNotFoundError) -> Optional[str]:
-    """What to install, or None where the module is none that anybody may lack."""
+    """What to install, or None where the module is not an optional one."""
     module = (error.name or "").partition(".")[0]
     if module in HOST:
         return f"{module} is not installed, but this needs a NAVSIM devkit; {HOST_PAGE} says how to install one"

@@ -1,6 +1,6 @@
-"""Files and folders that are there whole or not at all, and reading that names the file which is broken.
+"""Files and folders that are there whole or not at all, and reading that names a broken file.
 
-No other place of this package does that by itself; ``tests/common/test_files.py`` sees to it.
+No other place of this package does that itself; ``tests/common/test_files.py`` sees to it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from navsim_agents.common.errors import InputError, NavsimDriveJepaError
 from navsim_agents.common.processes import is_alive
 
-MAKE_ANEW = "it may have been cut off or belong to something else: make it anew"
+MAKE_ANEW = "it may have been cut off or belong to something else: make it again"
 PART = "[0-9a-f]" * 8
 LEFTOVERS = (f".{PART * 3}.", f".{PART}.")
 """How unfinished names begin: machine, process and a random number; earlier releases had the random number alone."""
@@ -33,7 +33,7 @@ TARGET_IS_FULL = (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES)
 
 @contextmanager
 def whole_file(path: Path, *, is_forced: bool = True) -> Iterator[Path]:
-    """A path beside ``path``, with its ending, to write to; when all went well it becomes ``path``, else it goes.
+    """A path next to ``path``, with its ending, to write to; it becomes ``path``, or is deleted on an error.
 
     Two writers never share it, and ``path`` is the old file or the new one whenever the process ends.
 
@@ -58,9 +58,9 @@ def whole_file(path: Path, *, is_forced: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside ``path`` to fill; when all went well it takes the place of ``path``, else it goes.
+    """An empty folder next to ``path`` to fill; it takes the place of ``path``, or is deleted on an error.
 
-    Two writers never share it; the later one's folder stays. What ``path`` held before goes as a whole.
+    Two writers never share it; the later one's folder stays. What ``path`` held before is deleted as a whole.
     """
     unfinished = _beside(path)
     unfinished.mkdir(parents=True)
@@ -124,7 +124,7 @@ def _machine() -> str:
 
 
 def _put_in_place(folder: Path, path: Path) -> None:
-    """``folder`` becomes ``path``; what others put there meanwhile goes aside, and then goes."""
+    """``folder`` becomes ``path``; what others put there meanwhile is moved aside and then deleted."""
     while True:
         try:
             os.replace(folder, path)
@@ -136,7 +136,7 @@ def _put_in_place(folder: Path, path: Path) -> None:
         try:
             os.replace(path, aside)
         except FileNotFoundError:
-            continue  # another one put it aside
+            continue  # another process moved it aside
         shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -153,7 +153,7 @@ def _force_tree(folder: Path) -> None:
 
 
 def _force_folder(folder: Path) -> None:
-    """Let names that were given survive a power cut, where the system can."""
+    """Make renamed files survive a power cut, where the system can."""
     try:
         number = os.open(folder, os.O_RDONLY)
         try:
@@ -183,7 +183,7 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def reading(path: Path, error: type[NavsimDriveJepaError] = InputError, way_out: str = MAKE_ANEW) -> Iterator[None]:
-    """Inside, what a reader of ``path`` objects to becomes an ``error`` that names it and ends with ``way_out``."""
+    """Inside, an error of reading ``path`` becomes an ``error`` that names it and ends with ``way_out``."""
     try:
         yield
     except NavsimDriveJepaError:

@@ -1,7 +1,7 @@
-"""A lock that one process holds on a file, by whatever the system has for it.
+"""A lock that one process holds on a file, by the means that the system has.
 
 That is ``flock`` on the file itself where there is fcntl, elsewhere (Windows) ``msvcrt.locking`` on ``<file>.lock``.
-Both end with the process, however it dies. Where neither is to be had, as on file systems without ``flock``, it is the
+Both end with the process, however it ends. Where neither is available, as on file systems without ``flock``, it is the
 mere existence of ``<file>.lock``, which names its holder and is taken over where that one is dead.
 """
 
@@ -25,7 +25,7 @@ Release = Callable[[], object]
 
 
 class FileLock:
-    """Held from its making until :meth:`release`, until nothing refers to it, or until the process ends."""
+    """Held from its creation until :meth:`release`, until nothing refers to it, or until the process ends."""
 
     def __init__(self, path: Path) -> None:
         """Take the lock of ``path``, which is made where it is not there.
@@ -38,7 +38,7 @@ class FileLock:
         self._release = weakref.finalize(self, release)
 
     def release(self) -> None:
-        """Let others have it; again does nothing."""
+        """Release it; a second call does nothing."""
         self._release()
 
 
@@ -79,7 +79,7 @@ def _unlock(msvcrt: Any, file: IO[bytes]) -> None:
 
 def _by_existence(path: Path) -> Release:
     lock = _lock_file(path)
-    for _ in range(2):  # again once, where a dead holder's lock was put away
+    for _ in range(2):  # once more, after the lock of a holder that has ended was removed
         try:
             file = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
@@ -103,7 +103,7 @@ def _put_away_if_dead(path: Path) -> None:
         os.replace(lock, aside)
     except FileNotFoundError:
         return  # another one put it away
-    if _read(aside) != holder:  # another one put it away and holds it by now
+    if _read(aside) != holder:  # another process moved it away and holds it now
         os.replace(aside, lock)
         raise _held(path, "another writer")
     aside.unlink()

@@ -1,4 +1,4 @@
-"""The packages of this distribution, found where they lie, whatever else a user has of the same names."""
+"""The packages of this distribution, found in their own place, even if a user has others of the same names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES = ("navsim_agents", "navsim_configs", "cache_tools", "training")
 
 
 def put_own_packages_first() -> None:
-    """Let ``import training`` find ours, even where a folder of that name lies in a place that is searched before.
+    """Let ``import training`` find ours, even where a folder of that name lies in a place that is searched earlier.
 
     ``sys.path`` is changed, which worker processes inherit, and only as far as is needed: among its entries, ours
     stands right before the first that holds others of these names.

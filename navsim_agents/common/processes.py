@@ -73,7 +73,7 @@ def run_jobs(
 def try_jobs(
     work: Callable[[JobT], ResultT], jobs: Sequence[JobT], workers: int, *, threads: Optional[int] = None
 ) -> Iterator[tuple[JobT, Future[ResultT]]]:
-    """Each job with what became of it, as they end; one that fails costs itself. Otherwise as :func:`run_jobs`.
+    """Each job with its outcome, as they end; one that fails does not stop the others. Otherwise as :func:`run_jobs`.
 
     Raises:
         WorkerError: a worker was killed.
@@ -101,15 +101,15 @@ def _try_here(work: Callable[[JobT], ResultT], job: JobT) -> Future[ResultT]:
 
 
 def _submit(pool: ProcessPoolExecutor, work: Callable[[JobT], ResultT], jobs: Sequence[JobT]) -> list[Future[ResultT]]:
-    with _interrupts_held():  # as workers start with what is held here, Ctrl-C does not break into their imports
+    with _interrupts_held():  # workers inherit the held signals, Ctrl-C does not break into their imports
         return [pool.submit(partial(_do, work), job) for job in jobs]
 
 
 @contextmanager
 def _pool(workers: int, threads: Optional[int]) -> Iterator[ProcessPoolExecutor]:
-    """A pool that waits for its running jobs at its end, but for Ctrl-C and a caller who wants no more results."""
+    """A pool that waits for its running jobs at its end, unless Ctrl-C came or the caller wants no more results."""
     context = multiprocessing.get_context("spawn")  # a forked child inherits threads of torch in an unknown state
-    with _interrupts_held():  # half of a pool could not be taken away
+    with _interrupts_held():  # half of a pool could not be ended
         told, tell = context.Pipe(duplex=False)  # workers end when the other end is closed
         pool = ProcessPoolExecutor(workers, context, _begin_worker, (told, threads))
     try:
@@ -118,7 +118,7 @@ def _pool(workers: int, threads: Optional[int]) -> Iterator[ProcessPoolExecutor]
         tell.close()
         raise WorkerError(
             f"one of {workers} worker processes was killed, but each must live until its job is done; it may have "
-            "run out of memory: run the same command again, which goes on where it stopped, with fewer workers"
+            "run out of memory: run the same command again, which continues where it stopped, with fewer workers"
         ) from error
     except Exception:
         raise
@@ -162,7 +162,7 @@ def _do(work: Callable[[JobT], ResultT], job: JobT) -> ResultT:
 
 
 def _begin_worker(told: connection.Connection, threads: Optional[int]) -> None:
-    """Ctrl-C is the command's affair; this process ends when the command says so, or has ended, however it did."""
+    """Ctrl-C is left to the command; this process ends when the command says so or has ended in any way."""
     signal.signal(signal.SIGINT, _on_interrupt)
     signal.signal(signal.SIGTERM, _on_terminate)
     if hasattr(signal, "pthread_sigmask"):
@@ -180,7 +180,7 @@ def _on_interrupt(number: int, frame: object) -> None:
 
 
 def _on_terminate(number: int, frame: object) -> None:
-    """The pool ends its other workers so as soon as one has ended."""
+    """This is how the pool ends its other workers as soon as one has ended."""
     if _Worker.is_ending:
         return
     _Worker.is_ending = True
@@ -212,7 +212,7 @@ def run_program(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
     Args:
         command: program and arguments.
-        environment: what it has beside this process's.
+        environment: variables added to this process's.
     """
     process = subprocess.Popen(command, env={**os.environ, **environment, STARTER: str(os.getpid())})
     try:

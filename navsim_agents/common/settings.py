@@ -35,7 +35,7 @@ NUM_SHOWN = 8
 
 
 def writes_file(ending: str) -> Mapping[str, Any]:
-    """Metadata of a field with the path of a file that a command writes; its usual ``ending`` tells it from data."""
+    """Metadata of a field with the path of a file that a command writes; ``ending`` tells it from other files."""
     return {ROLE: "writes a file", ENDING: ending}
 
 
@@ -58,7 +58,7 @@ def read_settings(kind: type[ConfigT], composed: Union[DictConfig, Mapping[str, 
 
     Raises:
         SettingError: a setting is missing, unknown, of another type, or outside of what its field allows.
-        NavsimDriveJepaError: as the dataclass does of itself.
+        NavsimDriveJepaError: the dataclass itself refuses the values.
     """
     config = composed if isinstance(composed, DictConfig) else OmegaConf.create(dict(composed))
     _refuse_missing(kind, config)
@@ -237,7 +237,7 @@ def _value(kind: Any, value: Any, key: str) -> Any:
 
 
 def _refuse_eaten_names(kind: Any, values: Sequence[Any], key: str) -> None:
-    """What was written cannot be known from a number, and the digits of a token are its name."""
+    """A number does not say how it was written, and the digits of a token are its name."""
     eaten = [value for value in values if kind is str and not isinstance(value, str)]
     if eaten:
         raise SettingError(

@@ -1,7 +1,7 @@
 """Scenes from NAVSIM's logs without the devkit: the built-in world's and OpenScene's own.
 
 A log is ``<root>/navsim_logs/<split>/<log>.pkl``: a list of frames at 2 Hz. A scene is a window of frames of one log,
-named by the token of its last history frame ("now"). Numbers and selection are those of the devkit's ``SceneLoader``.
+named by the token of its last history frame ("now"). Values and selection are those of the devkit's ``SceneLoader``.
 """
 
 from __future__ import annotations

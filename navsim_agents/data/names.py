@@ -1,4 +1,4 @@
-"""Names of scenes and logs, read as the text that they are.
+"""Names of scenes and logs, read as plain text.
 
 Tokens are sixteen hexadecimal digits, so some look like numbers: without quotes, YAML and Hydra's overrides read
 ``12345678901234e5`` as 1.2345678901234e+18 and YAML ``0123456701234567`` as an octal 5744368105847. Every list of
@@ -37,7 +37,7 @@ class NameList:
 def read_names(path: Path) -> dict[str, NameList]:
     """Every list of names in a YAML file by its key (``tokens``, ``scene_filter.tokens``), or a text file's by ``""``.
 
-    A text file has a name a line, or several with blanks between them, and lines of notes that start with #. A YAML
+    A text file has a name a line, or several with blanks between them, and lines of comments that start with #. A YAML
     file may also be no more than a list, whose key is ``""`` then.
 
     Raises:
@@ -53,7 +53,7 @@ def read_names(path: Path) -> dict[str, NameList]:
         raise InputError(f"{path} is not a file that can be read ({error.strerror}); correct the path") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path} is no list of names, neither YAML nor text ({reason}); mend the file") from error
+        raise InputError(f"{path} is no list of names, neither YAML nor text ({reason}); correct the file") from error
     return dict(_lists(root, ""))
 
 
@@ -66,20 +66,20 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         content = OmegaConf.to_container(OmegaConf.load(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise InputError(f"{path} cannot be read as NAVSIM does ({' '.join(str(error).split())}); mend it") from error
+        raise InputError(f"{path} cannot be read as NAVSIM does ({' '.join(str(error).split())}); fix it") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, but must be a mapping; see NAVSIM's own files")
     return {str(key): value for key, value in content.items()}
 
 
 def quote_hint(where: str, misread: Sequence[str]) -> str:
-    """One line on names that NAVSIM, and all that reads YAML, will not see as they are written; "" without any."""
+    """One line about names that NAVSIM, like any reader of YAML, will misread; "" without any."""
     if not misread:
         return ""
     shown = ", ".join(misread[:NUM_EXAMPLES]) + (", …" if len(misread) > NUM_EXAMPLES else "")
     return (
         f"{where} has {len(misread)} names without quotes that YAML reads as numbers or truth values ({shown}), so "
-        f"NAVSIM looks for other names and leaves these scenes out in silence; {WAY_OUT}"
+        f"NAVSIM looks for other names and leaves these scenes out silently; {WAY_OUT}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a picture's file is whole, at three prices."""
+"""Whether a picture's file is whole, by three checks of increasing cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAIL_BYTES = 1024  # in which the end marker stands: some cameras append padding
 
 
 class PictureCheck(str, Enum):
-    """How closely pictures are looked at."""
+    """How closely pictures are checked."""
 
     NAMES = "names"  # the file is listed: a look into each folder
     ENDS = "ends"  # and its size, first and last bytes are those of a whole JPEG: two reads a file

@@ -1,4 +1,4 @@
-"""Slips that a whole set of plans has in common, told from the plans alone.
+"""Mistakes that a whole set of plans has in common, recognised from the plans alone.
 
 A car rolls the way it points and starts at (0, 0) along x, so headings, directions of motion and the first step bind
 one another. Where most of the plans that could show it break such a bond in the same way, the slip has a name.
@@ -18,17 +18,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float, Float64
 
-from navsim_agents.poses import FloatArray, wrap_angle
+from navsim_agents.common.poses import HEADING, XY, X, Y
+from navsim_agents.poses import wrap_angle
 
 BoolArray = npt.NDArray[np.bool_]
 
 STRIDE_S = 0.5  # directions of motion are taken over such strides: over 0.1 s they are mostly noise
 MOVING_M = 0.5  # a stride's length from which it has a direction; 1 m/s
-TRAVEL_M = 2.0  # from start to end, from which a plan goes anywhere; shorter ones are noise about a standing car
+TRAVEL_M = 2.0  # from start to end, from which a plan counts as moving; shorter ones are noise about a standing car
 HALF_PATH_M = 3.0  # length of half a path, from which two halves show a turn in spite of noise
 TURN_RAD = 0.15  # between the halves of a path, from which it counts as a turn: half of the turn of an arc
-REVERSE_MPS = 5.0  # no car backs faster in traffic
+REVERSE_MPS = 5.0  # no car drives backwards faster in traffic
 STIFF_SHARE = 0.1  # headings that turn by less than this share of their path's turn do not follow it
 OPPOSED_SHARE = 0.3  # headings that turn against their path by more than this share of its turn
 SIDEWAYS_RAD = np.pi / 4  # a direction nearer to the y axis than to the x axis
@@ -44,12 +46,12 @@ MIN_TURNING_SHARE = 0.03  # of the moving plans: fewer turns are noise on straig
 class Motion:
     """What tells slips, a row a plan; NaN where a plan does not move enough to tell."""
 
-    first_direction: FloatArray  # [N] of the first moving step [rad]
-    speed: FloatArray  # [N] mean [m/s]
-    path_turn: FloatArray  # [N] from the first half to the second [rad]
-    heading_turn: FloatArray  # [N] that of the mean headings of the halves [rad]
-    offset: FloatArray  # [N] headings less directions of motion, mean [rad]
-    first_ratio: FloatArray  # [N] length of the first step over that of the second
+    first_direction: Float64[np.ndarray, " N"]  # of the first moving step [rad]
+    speed: Float64[np.ndarray, " N"]  # mean [m/s]
+    path_turn: Float64[np.ndarray, " N"]  # from the first half to the second [rad]
+    heading_turn: Float64[np.ndarray, " N"]  # that of the mean headings of the halves [rad]
+    offset: Float64[np.ndarray, " N"]  # headings less directions of motion, mean [rad]
+    first_ratio: Float64[np.ndarray, " N"]  # length of the first step over that of the second
 
 
 def likely_slips(plans: Sequence[npt.NDArray[np.floating]], intervals_s: Sequence[float]) -> list[str]:
@@ -63,17 +65,17 @@ def likely_slips(plans: Sequence[npt.NDArray[np.floating]], intervals_s: Sequenc
     return [*_repeated(plans), *_frame_slips(motion), *_first_step(motion)]
 
 
-def motion_of(plans: npt.NDArray[np.floating], interval_s: float) -> Motion:
-    """Features of ``plans`` [N, P, 3] with the same interval."""
+def motion_of(plans: Float[np.ndarray, "N P 3"], interval_s: float) -> Motion:
+    """Features of ``plans`` with the same interval."""
     every = max(1, round(STRIDE_S / interval_s))
     own = _steps(plans.astype(np.float64))
     poses = plans[:, every - 1 :: every].astype(np.float64)
     steps = _steps(poses)
     lengths = np.linalg.norm(steps, axis=-1)  # [N, T]
-    directions = np.arctan2(steps[..., 1], steps[..., 0])
-    travels = np.linalg.norm(poses[:, -1, :2], axis=-1) > TRAVEL_M  # [N]
+    directions = np.arctan2(steps[..., Y], steps[..., X])
+    travels = np.linalg.norm(poses[:, -1, XY], axis=-1) > TRAVEL_M  # [N]
     moving = travels[:, None] & (lengths > MOVING_M * (every * interval_s / STRIDE_S))
-    middles = _middles(poses[..., 2])  # [N, T - 1] heading in the middle of all steps but the first
+    middles = _middles(poses[..., HEADING])  # [N, T - 1] heading in the middle of all steps but the first
     path_turn, heading_turn = _turns(poses)
     return Motion(
         first_direction=_first_direction(directions, moving),
@@ -101,45 +103,47 @@ def _joined(parts: Sequence[Motion]) -> Motion:
     return Motion(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def _steps(poses: FloatArray) -> FloatArray:
-    """Displacements [N, T, 2]; the first from the origin."""
-    return np.diff(poses[..., :2], axis=1, prepend=0.0)
+def _steps(poses: Float64[np.ndarray, "N T C"]) -> Float64[np.ndarray, "N T 2"]:
+    """Displacements; the first from the origin."""
+    return np.diff(poses[..., XY], axis=1, prepend=0.0)
 
 
-def _middles(headings: FloatArray) -> FloatArray:
-    """Headings [N, T - 1] halfway between poses: on an arc that is the direction of the step."""
+def _middles(headings: Float64[np.ndarray, "N T"]) -> Float64[np.ndarray, "N gaps"]:
+    """Headings halfway between poses: on an arc that is the direction of the step."""
     return headings[:, :-1] + wrap_angle(np.diff(headings, axis=1)) / 2.0
 
 
-def _turns(poses: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _turns(poses: Float64[np.ndarray, "N T 3"]) -> tuple[Float64[np.ndarray, " N"], Float64[np.ndarray, " N"]]:
     """Turns [N] from the first half to the second: of the path, NaN where a half is short, and of the headings."""
     middle = poses.shape[1] // 2
     if not middle:
         return np.full(len(poses), np.nan), np.full(len(poses), np.nan)
-    headings = np.unwrap(poses[..., 2], axis=1)
-    halves = np.stack((poses[:, middle - 1, :2], poses[:, -1, :2] - poses[:, middle - 1, :2]), axis=1)  # [N, 2, 2]
-    first, second = np.moveaxis(np.arctan2(halves[..., 1], halves[..., 0]), 1, 0)
+    headings = np.unwrap(poses[..., HEADING], axis=1)
+    halves = np.stack((poses[:, middle - 1, XY], poses[:, -1, XY] - poses[:, middle - 1, XY]), axis=1)  # [N, 2, 2]
+    first, second = np.moveaxis(np.arctan2(halves[..., Y], halves[..., X]), 1, 0)
     is_clear = (np.linalg.norm(halves, axis=-1) > HALF_PATH_M).all(axis=1)
     path = np.where(is_clear, wrap_angle(second - first), np.nan)
     return path, headings[:, middle:].mean(axis=1) - headings[:, :middle].mean(axis=1)
 
 
-def _first_direction(directions: FloatArray, moving: BoolArray) -> FloatArray:
-    """Direction [N] of the first moving step; NaN where there is none."""
+def _first_direction(
+    directions: Float64[np.ndarray, "N Q"], moving: Bool[np.ndarray, "N T"]
+) -> Float64[np.ndarray, " N"]:
+    """Direction of the first moving step; NaN where there is none."""
     first = directions[np.arange(len(directions)), moving.argmax(axis=1)]
     return np.where(moving.any(axis=1), first, np.nan)
 
 
-def _circular_mean(angles: FloatArray, is_valid: BoolArray) -> FloatArray:
-    """Mean direction [N] of the valid ones of ``angles`` [N, T]; NaN without any, or where they disagree."""
+def _circular_mean(angles: Float64[np.ndarray, "N T"], is_valid: Bool[np.ndarray, "N T"]) -> Float64[np.ndarray, " N"]:
+    """Mean direction of the valid ones of ``angles``; NaN without any, or where they disagree."""
     phasors = np.where(is_valid, np.exp(1j * angles), 0.0).sum(axis=1)
     count = is_valid.sum(axis=1)
     agrees = (count > 0) & (np.abs(phasors) > ALIKE * count)
     return np.where(agrees, np.angle(phasors), np.nan)
 
 
-def _first_ratio(lengths: FloatArray, interval_s: float) -> FloatArray:
-    """First step over second [N]; NaN where the second is too slow to tell."""
+def _first_ratio(lengths: Float64[np.ndarray, "N T"], interval_s: float) -> Float64[np.ndarray, " N"]:
+    """First step over second; NaN where the second is too slow to tell."""
     if lengths.shape[1] < 2:
         return np.full(len(lengths), np.nan)
     is_fast = lengths[:, 1] > FIRST_STEP_MPS * interval_s
@@ -147,7 +151,7 @@ def _first_ratio(lengths: FloatArray, interval_s: float) -> FloatArray:
 
 
 def _repeated(plans: Sequence[npt.NDArray[np.floating]]) -> Iterator[str]:
-    """One plan, signs of zeros aside, that most scenes have."""
+    """One plan, regardless of the signs of zeros, that most scenes have."""
     counts = Counter((plan + 0.0).tobytes() for plan in plans)
     content, count = counts.most_common(1)[0]
     if count <= MAJORITY * len(plans) or count < 2:
@@ -160,7 +164,7 @@ def _repeated(plans: Sequence[npt.NDArray[np.floating]]) -> Iterator[str]:
 
 
 def _frame_slips(motion: Motion) -> Iterator[str]:
-    """At most one slip of axes or headings, the one that explains the others."""
+    """At most one mistake of axes or headings, the one that explains the others."""
     for slip in (_sideways, _backwards, _stiff_headings, _opposed_headings, _turned_headings):
         text = slip(motion)
         if text:
@@ -196,7 +200,7 @@ def _opposed_headings(motion: Motion) -> str:
 
 
 def _turning(motion: Motion) -> BoolArray:
-    """Plans with a turn, where there are enough of them for it to be no noise."""
+    """Plans with a turn, where there are enough of them to rule out noise."""
     turning = np.abs(motion.path_turn) > TURN_RAD
     return turning & (turning.sum() > MIN_TURNING_SHARE * np.isfinite(motion.first_direction).sum())
 

@@ -1,6 +1,6 @@
-"""Pickles of plain data and of nothing else.
+"""Pickles that hold nothing but plain data.
 
-NAVSIM's logs are pickles, and a pickle may call any function it names. This reader gives such calls no chance: the few
+NAVSIM's logs are pickles, and a pickle may call any function it names. This reader makes no such calls: the few
 names that NumPy writes for its arrays lead to stand-ins of this module, and every other name is refused. NumPy's own
 reconstruction is not used either, since a crafted state can make it read memory that is not the file's.
 """
@@ -8,12 +8,14 @@ reconstruction is not used either, since a crafted state can make it read memory
 from __future__ import annotations
 
 import builtins
+import io
 import pickle
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Optional
+from typing import Any, ClassVar, Optional
 
 import numpy as np
+import numpy.typing as npt
 
 from navsim_agents.errors import WorldDataError
 
@@ -45,7 +47,7 @@ class _Array:
     """An array whose state is still to come; replaced by the array itself after loading."""
 
     def __init__(self) -> None:
-        self.value: Optional[np.ndarray[Any, Any]] = None
+        self.value: Optional[npt.NDArray[Any]] = None
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, is_fortran, raw = state
@@ -61,13 +63,13 @@ def _as_dtype(dtype: Any) -> np.dtype[Any]:
     return dtype.resolve() if isinstance(dtype, _Dtype) else _Dtype(dtype).resolve()
 
 
-def _from_buffer(raw: Any, dtype: Any, shape: Any, order: str = "C") -> np.ndarray[Any, Any]:
+def _from_buffer(raw: Any, dtype: Any, shape: Any, order: str = "C") -> npt.NDArray[Any]:
     """Writable array from bytes; latin-1 text is what Python 2 and protocol 2 made of bytes."""
     data = raw.encode("latin1") if isinstance(raw, str) else raw
     return np.frombuffer(data, dtype=_as_dtype(dtype)).reshape(shape, order=order).copy(order=order)  # type: ignore[call-overload,no-any-return]
 
 
-def _ndarray(shape: Any, dtype: Any = "float64", buffer: Any = b"") -> np.ndarray[Any, Any]:
+def _ndarray(shape: Any, dtype: Any = "float64", buffer: Any = b"") -> npt.NDArray[Any]:
     """``numpy.ndarray(shape, dtype, buffer)``, the form in which this package writes arrays."""
     return _from_buffer(buffer, dtype, shape)
 
@@ -132,7 +134,7 @@ def plain_value(value: Any) -> Any:
     return value
 
 
-def load_plain(stream: BinaryIO, name: str) -> Any:
+def load_plain(stream: io.BufferedIOBase, name: str) -> Any:
     """Read one pickle of numbers, strings, NumPy arrays and builtin containers from ``stream``.
 
     :raises WorldDataError: ``name`` holds anything else, or ends early.

@@ -1,4 +1,4 @@
-"""One scene: a window of frames around "now", with what the devkit's ``Scene`` tells of it.
+"""One scene: a window of frames around "now", with what the devkit's ``Scene`` says about it.
 
 Poses and their differences are computed as the devkit computes them, heading of a quaternion included, so that an agent
 sees the same numbers with the devkit and without it.
@@ -14,23 +14,33 @@ from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, UInt8
 from PIL import Image
 
 from navsim_agents.common.conventions import CAMERA_NAMES
+from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.data.types import AgentInput, Camera, Cameras, EgoStatus, SceneMetadata, Trajectory
 from navsim_agents.errors import InputError, WorldDataError
-from navsim_agents.poses import FloatArray, poses_to_local
+from navsim_agents.poses import poses_to_local
 
 LogFrame = dict[str, Any]
+
+# Columns of a logged box: centre x, y, z, length, width, height [m], heading [rad].
+BOX_Z, BOX_LENGTH, BOX_WIDTH, BOX_HEIGHT, BOX_HEADING = 2, 3, 4, 5, 6
+BOX_POSE = [X, Y, BOX_HEADING]
+BOX_FOOTPRINT = slice(BOX_LENGTH, BOX_WIDTH + 1)
+BOX_SIZE = slice(BOX_LENGTH, BOX_HEIGHT + 1)
+# Of a logged dynamic state: velocity and acceleration ahead and to the left.
+LOGGED_VELOCITY, LOGGED_ACCELERATION = slice(0, 2), slice(2, 4)
 
 
 @dataclass(frozen=True)
 class Annotations:
     """Boxes of one frame, in the ego frame of that frame."""
 
-    boxes: npt.NDArray[np.float64]  # [K, 7] centre x, y, z, length, width, height [m], heading [rad]
+    boxes: Float64[np.ndarray, "K 7"]  # columns as above
     names: list[str]
-    velocity_3d: npt.NDArray[np.float64]  # [K, 3] m/s over ground, ego axes
+    velocity_3d: Float64[np.ndarray, "K 3"]  # m/s over ground, ego axes
     instance_tokens: list[str]  # one per box and frame
     track_tokens: list[str]  # the same in every frame that shows the object
 
@@ -53,9 +63,9 @@ def quaternion_yaw(quaternion: npt.ArrayLike) -> float:
     return float(np.arctan2(2.0 * (w * z - x * y), 1.0 - 2.0 * (y * y + z * z)))
 
 
-def global_ego_pose(frame: LogFrame) -> FloatArray:
-    """Rear axle's (x, y, heading) [3] on the map."""
-    x, y = frame["ego2global_translation"][:2]
+def global_ego_pose(frame: LogFrame) -> Float64[np.ndarray, "3"]:
+    """Rear axle's (x, y, heading) on the map."""
+    x, y = frame["ego2global_translation"][XY]
     return np.array([x, y, quaternion_yaw(frame["ego2global_rotation"])], dtype=np.float64)
 
 
@@ -83,8 +93,8 @@ def read_annotations(frame: LogFrame) -> Optional[Annotations]:
     )
 
 
-def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """RGB image [H, W, 3].
+def read_image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """RGB image.
 
     :raises WorldDataError: there is no such file, or it is no complete image.
     """
@@ -131,7 +141,7 @@ class Scene:
     sensors: Mapping[str, tuple[int, ...]]  # camera -> indices of the history frames that show it
 
     @cached_property
-    def _global_poses(self) -> FloatArray:
+    def _global_poses(self) -> Float64[np.ndarray, "F 3"]:
         return np.stack([global_ego_pose(frame) for frame in self.log_frames])  # [F, 3]
 
     def __post_init__(self) -> None:
@@ -143,8 +153,8 @@ class Scene:
                 )
 
     @property
-    def current_pose(self) -> FloatArray:
-        """Rear axle's (x, y, heading) [3] now, on the map."""
+    def current_pose(self) -> Float64[np.ndarray, "3"]:
+        """Rear axle's (x, y, heading) now, on the map."""
         return self._global_poses[self.scene_metadata.num_history_frames - 1]
 
     @cached_property
@@ -168,8 +178,8 @@ class Scene:
         dynamic_state = frame["ego_dynamic_state"]
         return EgoStatus(
             ego_pose=pose,
-            ego_velocity=np.array(dynamic_state[:2], dtype=np.float32),
-            ego_acceleration=np.array(dynamic_state[2:], dtype=np.float32),
+            ego_velocity=np.array(dynamic_state[LOGGED_VELOCITY], dtype=np.float32),
+            ego_acceleration=np.array(dynamic_state[LOGGED_ACCELERATION], dtype=np.float32),
             driving_command=np.asarray(frame["driving_command"]),
             in_global_frame=in_global_frame,
         )

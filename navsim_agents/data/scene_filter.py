@@ -18,7 +18,7 @@ NAME_KEYS = ("log_names", "tokens")
 
 @dataclass(frozen=True)
 class SceneFilter:
-    """Fields and meaning are those of the devkit's ``SceneFilter``; two-stage scenes are not looked at."""
+    """Fields and meaning are those of the devkit's ``SceneFilter``; two-stage scenes are not considered."""
 
     num_history_frames: int = NUM_HISTORY_FRAMES
     num_future_frames: int = NUM_FUTURE_FRAMES
@@ -42,11 +42,11 @@ EVERY_FRAME = SceneFilter(frame_interval=1)
 
 
 def read_scene_filter(path: Path, overrides: Optional[Mapping[str, Any]] = None) -> SceneFilter:
-    """The filter of a YAML file of the devkit's group ``scene_filter``; names are the text that stands there.
+    """The filter of a YAML file of the devkit's group ``scene_filter``; names are read as text.
 
     Args:
         path: the file.
-        overrides: values that go before the file's.
+        overrides: values that replace the file's.
 
     Raises:
         InputError: no such file, no YAML, or a value is of the wrong kind.

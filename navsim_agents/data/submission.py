@@ -1,4 +1,4 @@
-"""Reads a NAVSIM submission without the devkit, and says what the evaluation server would stumble over.
+"""Reads a NAVSIM submission without the devkit, and says what would trouble the evaluation server.
 
 Formats: v1.1 keeps ``predictions``, a list of {token: trajectory}, one dict a seed; v2.2 keeps
 ``first_stage_predictions`` and ``second_stage_predictions`` (NAVSIM's ``run_create_submission_pickle``).
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Optional
 import numpy as np
 
 from navsim_agents.common.conventions import HORIZON_S, NUM_POSES, NUM_STEPS, POSE_INTERVAL_S, STEP_S
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.data.names import WAY_OUT, is_text
 from navsim_agents.data.plan_slips import likely_slips
 from navsim_agents.data.restricted_pickle import RestrictedUnpickler, plain_value
@@ -134,7 +135,7 @@ class SubmissionReport:
         self.problems.append(Problem(True, where, text))
 
     def warn(self, where: str, text: str) -> None:
-        """Note something that is allowed but hardly meant."""
+        """Note something that is allowed but probably not intended."""
         self.problems.append(Problem(False, where, text))
 
 
@@ -277,13 +278,13 @@ def _check_plausibility(where: str, predictions: Mapping[Any, Any], report: Subm
     usable = {token: value for token, value in predictions.items() if not list(_faults(token, value))}
     if not usable:
         return
-    far = [token for token, value in usable.items() if np.abs(value.poses[:, :2]).max() > MAX_DISTANCE_M]
+    far = [token for token, value in usable.items() if np.abs(value.poses[:, XY]).max() > MAX_DISTANCE_M]
     if far:
         report.warn(
             where,
             f"{len(far)} plans leave {MAX_DISTANCE_M:g} m ({_some(far)}): poses are metres in the ego frame of now",
         )
-    turned = [token for token, value in usable.items() if np.abs(value.poses[:, 2]).max() > 2.0 * np.pi]
+    turned = [token for token, value in usable.items() if np.abs(value.poses[:, HEADING]).max() > 2.0 * np.pi]
     if turned:
         report.warn(where, f"{len(turned)} plans have headings beyond 2 pi ({_some(turned)}): are they degrees?")
     rest = [value for token, value in usable.items() if token not in {*far, *turned}]

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 from navsim_agents.common.conventions import POSE_INTERVAL_S
+
+AsLogged = npt.NDArray[Any]
+"""What a log or a picture's file holds; feature builders refuse it where it is not as the comment says."""
 
 
 @dataclass(frozen=True)
 class Camera:
     """One picture and its calibration; every field is None for a camera that was not asked for."""
 
-    image: Optional[npt.NDArray[np.uint8]] = None  # [H, W, 3] RGB
-    sensor2lidar_rotation: Optional[npt.NDArray[np.float64]] = None  # [3, 3]
-    sensor2lidar_translation: Optional[npt.NDArray[np.float64]] = None  # [3] m
-    intrinsics: Optional[npt.NDArray[np.float64]] = None  # [3, 3] pixels
-    distortion: Optional[npt.NDArray[np.float64]] = None  # [5]
+    image: Optional[AsLogged] = None  # [H, W, 3] RGB, 8 bits a channel
+    sensor2lidar_rotation: Optional[AsLogged] = None  # [3, 3]
+    sensor2lidar_translation: Optional[AsLogged] = None  # [3] m
+    intrinsics: Optional[AsLogged] = None  # [3, 3] pixels
+    distortion: Optional[AsLogged] = None  # [5]
     camera_path: Optional[Path] = None
 
 
@@ -46,10 +50,10 @@ class Cameras:
 class EgoStatus:
     """Ego state of one frame; poses relative to the current frame (rear axle, x ahead, y left)."""
 
-    ego_pose: npt.NDArray[np.floating]  # [3] m, m, rad
-    ego_velocity: npt.NDArray[np.float32]  # [2] m/s, own frame
-    ego_acceleration: npt.NDArray[np.float32]  # [2] m/s^2, own frame
-    driving_command: npt.NDArray[np.int64]  # [4] one-hot: left, straight, right, unknown
+    ego_pose: Float[np.ndarray, "3"]  # m, m, rad
+    ego_velocity: AsLogged  # [2] m/s, own frame
+    ego_acceleration: AsLogged  # [2] m/s^2, own frame
+    driving_command: AsLogged  # [4] one-hot: left, straight, right, unknown
     in_global_frame: bool = False
 
 
@@ -65,7 +69,7 @@ class AgentInput:
 class Trajectory:
     """Planned or driven poses [T, 3] in the ego frame of now, the first one interval after it."""
 
-    poses: npt.NDArray[np.floating]
+    poses: Float[np.ndarray, "T 3"]
     interval_length: float = POSE_INTERVAL_S
 
 
@@ -74,8 +78,8 @@ class SceneMetadata:
     """Where a scene comes from; ``initial_token`` names its current frame."""
 
     log_name: str
-    scene_token: str
-    map_name: str
+    scene_token: Optional[str]  # this and the map are None where a log does not say
+    map_name: Optional[str]
     initial_token: str
     num_history_frames: int
     num_future_frames: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float32
 
 from navsim_agents.devkit.variant import SENSORS, Variant, detect_host
 
@@ -31,7 +31,7 @@ class AgentBase(AbstractAgent):
     """The host's agent class behind one constructor."""
 
     def __init__(self, num_poses: int, interval_s: float) -> None:
-        """Plan ``num_poses`` poses, ``interval_s`` seconds apart; v2.2 alone wants to know it here."""
+        """Plan ``num_poses`` poses, ``interval_s`` seconds apart; only v2.2 needs it here."""
         wanted: dict[str, Any] = {}
         if VARIANT is Variant.V2_2:
             wanted["trajectory_sampling"] = trajectory_sampling(num_poses, interval_s)
@@ -45,8 +45,8 @@ def trajectory_sampling(num_poses: int, interval_s: float) -> Any:
     return TrajectorySampling(num_poses=num_poses, interval_length=interval_s)
 
 
-def make_trajectory(poses: npt.NDArray[np.float32], interval_s: float) -> Trajectory:
-    """The host's trajectory of ``poses`` [T, 3] in the ego frame of now, the first one ``interval_s`` after it."""
+def make_trajectory(poses: Float32[np.ndarray, "T 3"], interval_s: float) -> Trajectory:
+    """The host's trajectory of ``poses`` in the ego frame of now, the first one ``interval_s`` after it."""
     is_hosted = VARIANT is not Variant.NONE
     return Trajectory(poses, trajectory_sampling(len(poses), interval_s) if is_hosted else interval_s)
 

@@ -1,7 +1,7 @@
-"""Where the files of a metric cache lie, whether or not its lists of files still tell the truth.
+"""Where the files of a metric cache lie, whether or not its lists of files are still right.
 
 The devkit writes ``<cache>/<log>/<scenario type>/<token>/metric_cache.pkl`` and lists the absolute paths in
-``<cache>/metadata/*.csv``, one list a node. Its own loader reads the first list only and believes the paths.
+``<cache>/metadata/*.csv``, one list a node. Its own loader reads the first list only and trusts the paths.
 Nothing here needs the devkit.
 """
 
@@ -56,7 +56,7 @@ def holds_metric_cache(folder: Path) -> bool:
 def list_metric_cache(cache: Union[str, Path]) -> CacheListing:
     """Find the files of a metric cache: every list merged, paths re-rooted; without a list, by searching the folders.
 
-    A file below ``cache`` goes before one of the same scene at the listed absolute path, which may be another cache's.
+    A file below ``cache`` is preferred to the same scene's at the listed absolute path, which may be another cache's.
 
     Raises:
         DevkitError: there is no such folder, or it holds no metric cache.

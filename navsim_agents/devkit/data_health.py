@@ -26,13 +26,13 @@ NUM_EXAMPLES = 3
 WHAT_NAVSIM_DOES = (
     "Of NAVSIM's scripts caching stops at the first such scene, and training without a cache too; scoring and "
     "submissions go on without it ('Agent failed'; v2.2's one-stage scoring then ends in a ValueError, without a "
-    "result); training from an unfinished cache leaves it out in silence"
+    "result); training from an unfinished cache leaves it out silently"
 )
 
 
 @dataclass(frozen=True)
 class PictureQuery:
-    """What is asked of a split."""
+    """What is checked of a split."""
 
     cameras: Sequence[str] = (FRONT_CAMERA,)
     check: PictureCheck = PictureCheck.ENDS
@@ -142,7 +142,7 @@ def _absent(healths: Sequence[SplitHealth]) -> list[Finding]:
             "data",
             False,
             f"split {where}: the scene filter names {' and '.join(parts)} that are not there as scenes; NAVSIM leaves "
-            "them out in silence: download these logs, or take the filter of this split",
+            "them out silently: download these logs, or take the filter of this split",
         )
     ]
 

@@ -1,5 +1,5 @@
 """Checks an installation: which devkit, from where, which versions, whether its linear algebra can be trusted, and
-what environment variables, data and metric caches hold in store."""
+what environment variables, data and metric caches will cause."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import CAMERA_NAMES, FRONT_CAMERA, NUM_HISTORY_FRAMES, NUM_STEPS, STEP_S
 from navsim_agents.data.names import YAML_SUFFIXES
@@ -55,8 +56,8 @@ def check_devkit() -> tuple[Finding, Host]:
     return Finding("devkit", True, f"NAVSIM {kind} at {host.location}"), host
 
 
-def tracker_normal_matrix() -> npt.NDArray[np.float64]:
-    """Normal matrix [40, 40] of the velocity fit of NAVSIM's tracker, condition number about 5e3.
+def tracker_normal_matrix() -> Float64[np.ndarray, "40 40"]:
+    """Normal matrix of the velocity fit of NAVSIM's tracker, condition number about 5e3.
 
     It is the same for every trajectory of constant speed or not: an initial velocity and 39 accelerations, integrated
     twice, with the tracker's jerk penalty, whose difference matrix the devkit builds with one band cut short.

@@ -38,7 +38,7 @@ class Failure:
 
 @dataclass
 class ExportReport:
-    """What an export did; written as JSON beside the scenes."""
+    """What an export did; written as JSON next to the scenes."""
 
     metric_cache_path: str
     num_lists: int  # csv files of the cache that were read
@@ -77,7 +77,7 @@ def export_metric_cache(
         worker: the devkit's ``WorkerPool``.
         scene_format: ``store`` writes a :class:`SceneStore`; ``npz`` writes ``npz/<token>.npz`` beside it.
         logs: ``navsim_logs/<split>``, for the human trajectories of v1.1's scenes.
-        scenes_per_wave: per worker; an interruption costs at most that much work.
+        scenes_per_wave: per worker; an interruption loses at most that much work.
 
     Raises:
         DevkitError: there is no metric cache at ``cache``.
@@ -120,7 +120,7 @@ def export_chunk(tasks: list[_Task]) -> list[Failure]:
 
 
 def _export_one(task: _Task, store: SceneStoreWriter, futures: Any) -> Optional[Failure]:
-    """Add one scene to the part, or say why not."""
+    """Add one scene to the part, or report why not."""
     from navsim_agents.devkit.metric_cache import read_metric_scene
 
     try:
@@ -130,7 +130,7 @@ def _export_one(task: _Task, store: SceneStoreWriter, futures: Any) -> Optional[
             folder.mkdir(exist_ok=True)
             scene.save(folder / f"{scene.token}.npz")
         store.add(scene)
-    except Exception as error:  # whatever is wrong with one scene must not cost the others
+    except Exception as error:  # a fault of one scene must not stop the others
         kind = "" if isinstance(error, NavsimDriveJepaError) else f"{type(error).__name__}: "
         return Failure(task.entry.token, str(task.entry.path), f"{kind}{error}")
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, whether it is well, and what to do if not."""
+    """What was checked, whether it is right, and what to do if not."""
 
     subject: str
     is_good: bool

@@ -1,4 +1,4 @@
-"""Whether NAVSIM's scripts will find our agents: Hydra is asked, from another directory than this one."""
+"""Whether NAVSIM's scripts will find our agents: Hydra is asked in another directory than this one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_configs(location: Optional[Path]) -> Finding:
     try:
         answer = ask_hydra(configs, [f"agent={AGENT}", f"train_test_split={_small_split(location)}"])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        return Finding("configs", False, f"Hydra gave no answer ({error}); mend its installation")
+        return Finding("configs", False, f"Hydra gave no answer ({error}); repair its installation")
     problem = _problem(answer, agents)
     if problem:
         return Finding("configs", False, problem)
@@ -42,7 +42,7 @@ def check_configs(location: Optional[Path]) -> Finding:
 
 
 def our_agents() -> list[str]:
-    """Names in our group ``agent``, as they stand beside the code that runs."""
+    """Names in our group ``agent``, as they stand next to the code that runs."""
     if not _is_there(CONFIG_PACKAGE):
         return []
     return sorted(
@@ -64,7 +64,7 @@ def script_configs(location: Optional[Path]) -> list[str]:
 
 
 def _small_split(location: Optional[Path]) -> str:
-    """A split that composes at once: most list every token."""
+    """A split that composes quickly: most list every token."""
     splits = sorted(path.stem for path in location.joinpath(SPLIT_FOLDER).glob("*.yaml")) if location else []
     return SMALL_SPLIT if SMALL_SPLIT in splits or not splits else splits[0]
 
@@ -106,7 +106,7 @@ def _problem(answer: dict[str, Any], agents: list[str]) -> str:
     if missing:
         return f"Hydra finds {answer['agents']}, but not {missing}: another version is installed; {WAY_OUT}"
     for name, error in answer["errors"].items():
-        return f"NAVSIM's {name} cannot be composed with agent={AGENT} ({error}); mend the devkit's installation"
+        return f"NAVSIM's {name} cannot be composed with agent={AGENT} ({error}); repair the devkit's installation"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What the logs know of a scene and v1.1's metric cache does not: the human's future and the map's name."""
+"""What the logs hold of a scene and v1.1's metric cache does not: the human's future and the map's name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_OPEN_LOGS = 2
 
 
 class LoggedFutures:
-    """Reads ``navsim_logs/<split>``; the last logs stay in memory, so ask log by log."""
+    """Reads ``navsim_logs/<split>``; the last logs stay in memory, so read log by log."""
 
     def __init__(self, folder: Union[str, Path]) -> None:
         self.folder = Path(folder)

@@ -11,8 +11,10 @@ from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, POSE_INTERVAL_S, STEP_S, STEP_US
+from navsim_agents.common.poses import XY
 from navsim_agents.devkit.cache_files import CacheEntry
 from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.logged_future import LoggedFutures
@@ -65,7 +67,7 @@ def scoring_scene_of(metric_cache: Any, futures: Optional[LoggedFutures] = None)
         "history_states": _history_states(metric_cache, origin),
         "human_trajectory": human,
         "pdm_trajectory": _sampled_states(metric_cache.trajectory, time_us, origin),
-        "centerline": points_to_local(np.asarray(metric_cache.centerline.linestring.coords)[:, :2], origin),
+        "centerline": points_to_local(np.asarray(metric_cache.centerline.linestring.coords)[:, XY], origin),
         "model_knots_us": knot_times_us(NUM_POSES, POSE_INTERVAL_S, time_us).numpy(),
         "sample_times_us": sample_times_us(time_us).numpy(),
         **drivable_arrays(metric_cache.drivable_area_map, metric_cache.route_lane_ids, origin),
@@ -109,16 +111,16 @@ def _ignored_box(metric_cache: Any, variant: Variant) -> Any:
     return metric_cache.ego_state.car_footprint.oriented_box.geometry if variant is Variant.V2_2 else None
 
 
-def _local_states(ego_states: list[Any], origin: FloatArray) -> FloatArray:
-    """States [S, 11] of the devkit's ``EgoState``s; positions and headings in the frame of ``origin``."""
+def _local_states(ego_states: list[Any], origin: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "S 11"]:
+    """States of the devkit's ``EgoState``s; positions and headings in the frame of ``origin``."""
     from navsim.planning.simulation.planner.pdm_planner.utils.pdm_array_representation import ego_states_to_state_array
 
     states = np.array(ego_states_to_state_array(ego_states), dtype=np.float64).reshape(-1, len(State))
     return _in_frame(states, origin)
 
 
-def _sampled_states(trajectory: Any, time_us: int, origin: FloatArray) -> FloatArray:
-    """States [41, 11] of PDM-Closed's trajectory, at the times that the devkit's evaluation samples it."""
+def _sampled_states(trajectory: Any, time_us: int, origin: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "41 11"]:
+    """States of PDM-Closed's trajectory, at the times that the devkit's evaluation samples it."""
     from navsim.evaluate.pdm_score import get_trajectory_as_array
     from nuplan.common.actor_state.state_representation import TimePoint
     from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
@@ -128,15 +130,15 @@ def _sampled_states(trajectory: Any, time_us: int, origin: FloatArray) -> FloatA
     return _in_frame(states, origin)
 
 
-def _in_frame(states: FloatArray, origin: FloatArray) -> FloatArray:
-    """``states`` [S, 11] with their poses in the frame of ``origin``."""
+def _in_frame(states: Float64[np.ndarray, "S 11"], origin: Float64[np.ndarray, "3"]) -> FloatArray:
+    """``states`` with their poses in the frame of ``origin``."""
     local = states.copy()
     local[:, POSE] = poses_to_local(states[:, POSE], origin)
     return local
 
 
-def _history_states(metric_cache: Any, origin: FloatArray) -> FloatArray:
-    """States [H, 11] that v2.2's history comfort puts in front, chosen as its scorer chooses them; none in v1.1."""
+def _history_states(metric_cache: Any, origin: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "H 11"]:
+    """States that v2.2's history comfort puts in front, chosen as its scorer chooses them; none in v1.1."""
     from nuplan.common.actor_state.state_representation import TimePoint
 
     past = getattr(metric_cache, "past_human_trajectory", None)

@@ -8,6 +8,7 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Bool
 
 from navsim_agents.common.conventions import STEP_S
 from navsim_agents.devkit.logged_future import LoggedFutures
@@ -68,7 +69,7 @@ def score_both(
 ) -> tuple[ScoredScene, FloatArray]:
     """Score ``count`` trajectories by both, and return them [N, 8, 3]; ``futures`` gives v1.1 the human."""
     scene = scoring_scene_of(metric_cache, futures)
-    speed = float(scene.ego_state[3])
+    speed = float(scene.ego_state[State.VELOCITY_X])
     plans = parity_plans(scene.human_trajectory.numpy(), speed, count, generator, vocabulary)
     ours = score_scenes([scene], torch.from_numpy(plans)[None], metric=METRIC[cache_variant(metric_cache)])
     return ScoredScene(scene, ours, score_jointly_with_devkit(metric_cache, plans)), plans
@@ -135,8 +136,8 @@ def are_consecutive(now: ScoringScene, previous: ScoringScene) -> bool:
     return now.log_name == previous.log_name and 0.0 < gap_s <= MAX_GAP_S
 
 
-def _devkit_extended_comfort(now: FloatArray, previous: FloatArray, interval_s: float) -> npt.NDArray[np.bool_]:
-    """The devkit's answer [N] from simulated states [N, 41, 11] of both frames, on the overlap of the two."""
+def _devkit_extended_comfort(now: FloatArray, previous: FloatArray, interval_s: float) -> Bool[np.ndarray, " N"]:
+    """The devkit's answer from simulated states [N, 41, 11] of both frames, on the overlap of the two."""
     from navsim.planning.simulation.planner.pdm_planner.scoring.pdm_comfort_metrics import (
         ego_is_two_frame_extended_comfort,
     )

@@ -7,6 +7,7 @@ from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S, STEPS_PER_POSE
 
@@ -19,8 +20,10 @@ NOISE = np.array([1.0, 1.0, 0.1])  # m, m, rad
 JUMP = np.array([30.0, 30.0, np.pi])
 
 
-def arcs(speed: FloatArray, acceleration: FloatArray, curvature: FloatArray) -> FloatArray:
-    """Poses [N, 8, 3] along circles at constant acceleration; what would drive backwards stands (m/s, m/s^2, 1/m)."""
+def arcs(
+    speed: Float64[np.ndarray, " N"], acceleration: Float64[np.ndarray, " N"], curvature: Float64[np.ndarray, " N"]
+) -> Float64[np.ndarray, "N 8 3"]:
+    """Poses along circles at constant acceleration; those that would drive backwards stand still (m/s, m/s^2, 1/m)."""
     fine = 50
     time = np.linspace(0.0, NUM_POSES * POSE_INTERVAL_S, NUM_POSES * fine + 1)
     pace = np.maximum(speed[:, None] + acceleration[:, None] * time, 0.0)
@@ -36,11 +39,15 @@ def _uniform(generator: np.random.Generator, bounds: tuple[float, float], count:
 
 
 def parity_plans(
-    human: FloatArray, speed_mps: float, count: int, generator: np.random.Generator, vocabulary: Optional[FloatArray]
-) -> FloatArray:
-    """``count`` trajectories [N, 8, 3] at 0.5 s in the ego frame (m, rad).
+    human: FloatArray,
+    speed_mps: float,
+    count: int,
+    generator: np.random.Generator,
+    vocabulary: Optional[Float64[np.ndarray, "V 40 3"]],
+) -> Float64[np.ndarray, "N 8 3"]:
+    """``count`` trajectories at 0.5 s in the ego frame (m, rad).
 
-    Half come from ``vocabulary`` [V, 40, 3] at 0.1 s where it is given. The rest: the human (where known), the human
+    Half come from ``vocabulary`` at 0.1 s where it is given. The rest: the human (where known), the human
     with noise, standing, constant velocity, braking, reversing, arcs of any speed and curvature, and leaps that no car
     can follow.
     """

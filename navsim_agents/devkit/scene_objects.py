@@ -12,9 +12,11 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 import shapely
+from jaxtyping import Float64
 from nuplan.common.actor_state.agent import Agent
 from nuplan.common.actor_state.tracked_objects_types import AGENT_TYPES
 
+from navsim_agents.common.poses import HEADING, X, Y
 from navsim_agents.poses import FloatArray, points_to_local, wrap_angle
 from navsim_agents.scoring.axes import LANE_LAYERS
 
@@ -22,7 +24,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 BOX_CORNERS = 4
 
 
-def drivable_arrays(drivable_map: Any, route_lane_ids: Iterable[str], origin: FloatArray) -> Arrays:
+def drivable_arrays(drivable_map: Any, route_lane_ids: Iterable[str], origin: Float64[np.ndarray, "3"]) -> Arrays:
     """Rings and layers of the drivable polygons, in the order of the devkit's map.
 
     Polygons without area hold no point, so they are left out.
@@ -44,7 +46,7 @@ def drivable_arrays(drivable_map: Any, route_lane_ids: Iterable[str], origin: Fl
     }
 
 
-def track_arrays(observation: Any, ignored_box: Optional[Any], origin: FloatArray) -> Arrays:
+def track_arrays(observation: Any, ignored_box: Optional[Any], origin: Float64[np.ndarray, "3"]) -> Arrays:
     """Every track with its pose in each column, its size, and speed and heading of its first appearance.
 
     Args:
@@ -67,13 +69,13 @@ def track_arrays(observation: Any, ignored_box: Optional[Any], origin: FloatArra
         "collided_track": np.array([token in observation.collided_track_ids for token in objects], dtype=bool),
         "track_size": np.array([(item.box.length, item.box.width) for item in items], dtype=float).reshape(-1, 2),
         "track_speed": np.array([_speed(item) for item in items], dtype=np.float64),
-        "track_heading": wrap_angle(np.array([item.box.center.heading for item in items]) - origin[2]),
+        "track_heading": wrap_angle(np.array([item.box.center.heading for item in items]) - origin[HEADING]),
         "track_poses": poses,
         "track_valid": np.isfinite(poses).all(-1),
     }
 
 
-def red_light_arrays(observation: Any, origin: FloatArray) -> Arrays:
+def red_light_arrays(observation: Any, origin: Float64[np.ndarray, "3"]) -> Arrays:
     """Red connectors of the route, and when they are red; v1.1's caches have none."""
     steps = getattr(observation, "_occupancy_maps_tl", None) or []
     shapes = {token: shape for tokens, polygons in steps for token, shape in zip(tokens, polygons)}
@@ -87,7 +89,7 @@ def red_light_arrays(observation: Any, origin: FloatArray) -> Arrays:
 
 
 def _texts(values: Iterable[Any]) -> npt.NDArray[np.str_]:
-    """An array of strings, which an empty list would not make by itself."""
+    """An array of strings, also of an empty list, of which NumPy would make floats."""
     return np.array([str(value) for value in values], dtype=np.str_)
 
 
@@ -106,7 +108,7 @@ def _rings(shapes: list[Any]) -> tuple[list[FloatArray], list[int], list[bool]]:
     return rings, owners, holes
 
 
-def _ring_arrays(name: str, rings: list[FloatArray], origin: FloatArray) -> Arrays:
+def _ring_arrays(name: str, rings: list[FloatArray], origin: Float64[np.ndarray, "3"]) -> Arrays:
     """Vertices of all rings in the frame of ``origin``, and where each ring begins."""
     vertices = np.concatenate(rings) if rings else np.zeros((0, 2))
     offsets = np.cumsum([0, *(len(ring) for ring in rings)])
@@ -118,14 +120,14 @@ def _intersecting(occupancy: Any, box: Any) -> set[str]:
     return {token for token, shape in zip(occupancy.tokens, occupancy._geometries) if shape.intersects(box)}
 
 
-def _box_poses(boxes: list[Any], origin: FloatArray) -> FloatArray:
-    """Poses [N, 3] of box polygons, in the frame of ``origin``."""
+def _box_poses(boxes: list[Any], origin: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "N 3"]:
+    """Poses of box polygons, in the frame of ``origin``."""
     corners = shapely.get_coordinates(boxes).reshape(len(boxes), BOX_CORNERS + 1, 2)[:, :BOX_CORNERS]
     local = points_to_local(corners, origin)
     ahead = local[:, 0] - local[:, 1]
-    return np.column_stack((local.mean(axis=1), np.arctan2(ahead[:, 1], ahead[:, 0])))
+    return np.column_stack((local.mean(axis=1), np.arctan2(ahead[:, Y], ahead[:, X])))
 
 
 def _speed(item: Any) -> float:
-    """Speed [m/s] that the collision rules see: objects that are no agents stand."""
+    """Speed [m/s] that the collision rules see: objects that are no agents stand still."""
     return float(item.velocity.magnitude()) if isinstance(item, Agent) else 0.0

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float64
 
 from navsim_agents.common.conventions import (
     EPDMS_NAME,
@@ -34,11 +35,11 @@ class JointScores:
     """The devkit's answers of one joint call, progress normalised pair by pair."""
 
     columns: Columns  # [N] each
-    simulated_states: FloatArray  # [N, 41, 11] map frame
-    raw_progress: FloatArray  # [N] m
-    collision_step: FloatArray  # [N], inf where there is none
-    ttc_step: FloatArray  # [N]
-    ego_areas: npt.NDArray[np.bool_]  # [N, 41, 3] multiple lanes, non-drivable, oncoming
+    simulated_states: Float64[np.ndarray, "N 41 11"]  # map frame
+    raw_progress: Float64[np.ndarray, " N"]  # m
+    collision_step: Float64[np.ndarray, " N"]  # , inf where there is none
+    ttc_step: Float64[np.ndarray, " N"]
+    ego_areas: Bool[np.ndarray, "N 41 3"]  # multiple lanes, non-drivable, oncoming
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def score_jointly_with_devkit(
     """The same scores by one call of the devkit's simulator and scorer, five to ten times as fast.
 
     A joint call normalises progress by the best of all trajectories; so the devkit's own aggregation is run once
-    more on each pair of PDM-Closed and one trajectory. Everything else does not depend on the company.
+    more on each pair of PDM-Closed and one trajectory. Nothing else depends on the other trajectories.
 
     Raises:
         TrajectoryError: wrong shape or interval.

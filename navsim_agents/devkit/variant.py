@@ -1,4 +1,4 @@
-"""Which NAVSIM devkit is on the path, told by its API; the one place that knows how the versions differ.
+"""Which NAVSIM devkit is on the path, recognised by its API; the one place that knows how the versions differ.
 
 The devkit's version number cannot tell: releases and forks alike say 1.1.0 or 2.0.0.
 """
@@ -98,7 +98,7 @@ def detect_host() -> Host:
     """Find the devkit on the path, and warn once where its API is not that of a release.
 
     Raises:
-        DevkitError: another package bears the name ``navsim``, or the devkit cannot be imported.
+        DevkitError: another package has the name ``navsim``, or the devkit cannot be imported.
     """
     location = find_navsim()
     if location is None:

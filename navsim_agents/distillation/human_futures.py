@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 from tqdm import tqdm
 
 from navsim_agents.common.conventions import NUM_POSES
@@ -20,7 +21,7 @@ from navsim_agents.errors import LabelError, WorldDataError
 class Futures:
     """Human futures of a split's scenes."""
 
-    poses: npt.NDArray[np.float64]  # [N, 8, 3] ego frame at t0; m, m, rad; 0.5 s apart
+    poses: Float64[np.ndarray, "N 8 3"]  # ego frame at t0; m, m, rad; 0.5 s apart
     num_logs: int
     skipped: Mapping[str, str] = field(default_factory=dict)  # log, or token of one scene -> reason
 

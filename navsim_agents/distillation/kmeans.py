@@ -16,6 +16,7 @@ from typing import Callable
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float32
 from tqdm import tqdm
 
 from navsim_agents.distillation.kmeans_start import FloatArray, plus_plus
@@ -34,7 +35,7 @@ DISTRIBUTIONS = {"sklearn": ("scikit-learn",), "faiss": ("faiss-cpu", "faiss-gpu
 class Clusters:
     """The answer, and how it came about."""
 
-    centers: FloatArray  # [k, D]
+    centers: Float32[np.ndarray, "k D"]
     inertia: Sequence[float]  # after each round
     iterations: int
     sizes: Rows  # [k] points of each centre

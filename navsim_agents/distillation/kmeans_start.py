@@ -7,6 +7,7 @@ from typing import Union
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float32
 from tqdm import tqdm
 
 FloatArray = npt.NDArray[np.float32]
@@ -41,7 +42,9 @@ def plus_plus(points: FloatArray, weights: FloatArray, num_clusters: int, seed: 
     return np.array(chosen)
 
 
-def _distances(points: FloatArray, squares: FloatArray, rows: Union[list[int], npt.NDArray[np.int64]]) -> FloatArray:
-    """Squared distances [R, N] of all points from those of ``rows``."""
+def _distances(
+    points: FloatArray, squares: FloatArray, rows: Union[list[int], npt.NDArray[np.int64]]
+) -> Float32[np.ndarray, "R N"]:
+    """Squared distances of all points from those of ``rows``."""
     found = squares[rows][:, None] - 2.0 * (points[rows] @ points.T) + squares
     return np.maximum(found, 0.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Int64
 from tqdm import tqdm
 
 from navsim_agents.distillation.label_store import LabelStore
@@ -19,9 +19,9 @@ PERCENTILES = (0, 10, 25, 50, 75, 90, 100)
 class LabelStatistics:
     """Counts over all labelled scenes."""
 
-    teachers: npt.NDArray[np.int64]  # [scenes] teachers of each
-    uses: npt.NDArray[np.int64]  # [V] scenes in which each trajectory is a teacher
-    histogram: npt.NDArray[np.int64]  # [bins] scores from 0 to 1
+    teachers: Int64[np.ndarray, " scenes"]  # teachers of each
+    uses: Int64[np.ndarray, " V"]  # scenes in which each trajectory is a teacher
+    histogram: Int64[np.ndarray, " bins"]  # scores from 0 to 1
     means: dict[str, float]  # of each column over scenes and trajectories
     threshold: float
     metric: str

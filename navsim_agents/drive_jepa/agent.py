@@ -72,9 +72,9 @@ class DriveJepaAgent(AgentBase):
         self.register_load_state_dict_post_hook(mark_initialized)
 
     @property
-    def encoder(self) -> AnyEncoder:
+    def encoder(self) -> nn.Module:
         """The planner's encoder."""
-        return cast(AnyEncoder, self.planner.encoder)
+        return cast(nn.Module, self.planner.encoder)
 
     def train(self: Agent, mode: bool = True) -> Agent:
         """As of any module, but a frozen encoder stays as it is: the statistics of its batch norms do not move."""
@@ -118,7 +118,7 @@ class DriveJepaAgent(AgentBase):
         Raises:
             CheckpointError: they are not of this encoder.
         """
-        load_pretrained(self.encoder, path)
+        load_pretrained(cast(AnyEncoder, self.encoder), path)
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Predictions of a batch, ``trajectory`` [B, T, 3] in the ego frame of now among them."""

@@ -81,12 +81,12 @@ def principal_colours(tokens: Float[Tensor, "*grid D"]) -> npt.NDArray[np.uint8]
     return colours.reshape(*tokens.shape[:-1], NUM_COLOURS)
 
 
-def enlarge(picture: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
-    """``picture`` [rows, columns, 3] as blocks that fill [``height``, ``width``, 3]."""
+def enlarge(picture: UInt8[np.ndarray, "rows columns 3"], width: int, height: int) -> npt.NDArray[np.uint8]:
+    """``picture`` as blocks that fill [``height``, ``width``, 3]."""
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST))
 
 
-def montage(rows: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
+def montage(rows: Sequence[UInt8[np.ndarray, "_ _ _ 3"]]) -> UInt8[np.ndarray, "H W 3"]:
     """Rows of pictures [n, H, W, 3] on white."""
     _, height, width, channels = rows[0].shape
     columns = max(map(len, rows))

@@ -13,6 +13,7 @@ from typing import Callable, Optional
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
 from navsim_agents.errors import InputError
@@ -31,12 +32,12 @@ class PlannedScenes:
 
     tokens: Sequence[str]
     log_names: Sequence[str]
-    planned: FloatArray  # [B, T, 3] m, m, rad
-    human: FloatArray  # [B, T, 3]
+    planned: Float64[np.ndarray, "B T 3"]  # m, m, rad
+    human: Float64[np.ndarray, "B T 3"]
     source: SceneSource  # for groups that need more of the scene than this
     agent: str = ""  # its name in the table
     scorer: Optional[PlanScorer] = None  # of all agents' plans, for pdms and epdms
-    proposals: Optional[FloatArray] = None  # [B, N, T, 3] what the plans were chosen from, of agents that propose
+    proposals: Optional[Float64[np.ndarray, "B N T 3"]] = None  # what plans were chosen from, of agents that propose
 
 
 Columns = Mapping[str, FloatArray]

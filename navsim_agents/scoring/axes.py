@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from navsim_agents.common.poses import POSE as POSE
+from navsim_agents.common.poses import XY
+
 
 class State(IntEnum):
     """Columns of an ego state; pose, velocity and acceleration belong to the rear axle (m, rad, s)."""
@@ -23,10 +26,8 @@ class State(IntEnum):
 
 MOTION = [State.VELOCITY_X, State.VELOCITY_Y, State.ACCELERATION_X, State.ACCELERATION_Y]
 """What logs say about a state besides its pose; an index into its columns."""
-POSITION = slice(State.X, State.Y + 1)
+POSITION = XY
 """Columns x and y of poses and states."""
-POSE = slice(State.X, State.HEADING + 1)
-"""Columns x, y and heading of states."""
 
 
 class Vehicle(IntEnum):

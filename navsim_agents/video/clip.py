@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import UInt8
 
 from navsim_agents.data.resize import resize_bilinear
 from navsim_agents.data.scene import read_image
@@ -24,8 +24,8 @@ KeptFrames = dict[int, Picture]
 
 def read_clip(
     video: Video, start: int, root: Path, config: ClipDataConfig, kept: Optional[KeptFrames] = None
-) -> npt.NDArray[np.uint8]:
-    """Clip [3, T, H, W] (RGB) that begins with frame ``start`` of ``video``.
+) -> UInt8[np.ndarray, "3 T H W"]:
+    """Clip (RGB) that begins with frame ``start`` of ``video``.
 
     The whole picture (less ``cropped_rows`` at the top and at the bottom) is resized with OpenCV's bilinear arithmetic,
     without antialiasing: what the planners do with their cameras. Frames in ``kept`` are not read again; new ones come

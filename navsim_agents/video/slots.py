@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Int64
 
 from navsim_agents.errors import VideoError
 from navsim_agents.video.config import ClipDataConfig, DataSetConfig
@@ -31,9 +32,9 @@ class Slots:
     """Slots of one data set: frames ``first`` … ``last`` of video ``video`` may begin a clip."""
 
     videos: Sequence[Video]
-    video: IntArray  # [S] row of ``videos``
-    first: IntArray  # [S]
-    last: IntArray  # [S]
+    video: Int64[np.ndarray, " S"]  # row of ``videos``
+    first: Int64[np.ndarray, " S"]
+    last: Int64[np.ndarray, " S"]
     left_out: Mapping[str, str]  # source -> why it gives no clips
 
     def __len__(self) -> int:

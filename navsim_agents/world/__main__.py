@@ -30,8 +30,8 @@ def summary(config: WorldConfig, index: WorldIndex) -> str:
 
 @command(WorldConfig, "navsim_agents.world.conf.world")
 def main(config: WorldConfig) -> None:
-    """Write the world and say what there is."""
-    from navsim_agents.world.generate import generate_world  # needs the extra world, whose lack is told in one line
+    """Write the world and print a summary."""
+    from navsim_agents.world.generate import generate_world  # needs the extra world; without it: one line
 
     logging.getLogger("pyogrio").setLevel(logging.WARNING)  # it reports every layer
     print(summary(config, generate_world(config)))

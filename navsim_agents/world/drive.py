@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import WORLD_STEP_S
+from navsim_agents.common.poses import XY
 from navsim_agents.errors import InputError
-from navsim_agents.world.curves import FloatArray, interpolate_curve
+from navsim_agents.world.curves import interpolate_curve
 from navsim_agents.world.expert import Expert, ExpertRule
 from navsim_agents.world.fleet import EGO
 from navsim_agents.world.following import FollowRule
@@ -35,8 +37,8 @@ class DriveConfig:
     """What a drive is made of. A scene of NAVSIM needs 1.5 s before and 5 s after its current frame."""
 
     duration_s: float = 36.5
-    warmup_s: float = 9.0  # driven before the log begins, so that it begins amid traffic
-    view_m: float = 75.0  # tracks are known so far from the expert
+    warmup_s: float = 9.0  # driven before the log begins, so that it begins among traffic
+    view_m: float = 75.0  # tracks are known up to this distance from the expert
     traffic: TrafficConfig = field(default_factory=TrafficConfig)
     still: StillConfig = field(default_factory=StillConfig)
     expert: ExpertRule = field(default_factory=ExpertRule)
@@ -94,10 +96,10 @@ def _prepare(
     return Simulation(fleet, expert, ways, people, still, config.following), signals, movers
 
 
-def _route_points(graph: LaneGraph, route: list[str]) -> FloatArray:
-    """Points [M, 2] along the roadblocks that a drive can reach; traffic starts near them."""
+def _route_points(graph: LaneGraph, route: list[str]) -> Float64[np.ndarray, "M 2"]:
+    """Points along the roadblocks that a drive can reach; traffic starts near them."""
     lanes = [graph.town.roadblocks[block].lane_ids[0] for block in route[:_NEAR_BLOCKS]]
-    return np.concatenate([graph.town.lanes[lane].centerline[:, :2] for lane in lanes])
+    return np.concatenate([graph.town.lanes[lane].centerline[:, XY] for lane in lanes])
 
 
 def _start(graph: LaneGraph, still: StillScene, rng: np.random.Generator) -> tuple[str, float]:

@@ -6,12 +6,22 @@ from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
+from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING, POSE, XY
 from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curve, offset_curve
 from navsim_agents.world.fleet import EGO, Fleet
 from navsim_agents.world.following import NO_LEAD_M, Lead
 from navsim_agents.world.lane_graph import LaneGraph
-from navsim_agents.world.motion import LaneSpan, Reference, SpeedRule, blend_curves, build_reference, lane_curve
+from navsim_agents.world.motion import (
+    CURVATURE,
+    LaneSpan,
+    Reference,
+    SpeedRule,
+    blend_curves,
+    build_reference,
+    lane_curve,
+)
 from navsim_agents.world.right_of_way import RightOfWay
 from navsim_agents.world.routes import lanes_towards, random_block_route
 from navsim_agents.world.steering import SteeringRule, drive_along
@@ -23,13 +33,13 @@ class ExpertRule:
     """How the expert chooses its way and lane."""
 
     reference_m: float = 300.0
-    renew_m: float = 130.0  # plan on when less is left
+    renew_m: float = 130.0  # plan further when less is left
     route_m: float = 1500.0
     turn_preference: float = 1.4
-    slow_lead_share: float = 0.62  # of its own speed: whoever drives slower is overtaken
+    slow_lead_share: float = 0.62  # of its own speed: vehicles slower than this are overtaken
     slow_lead_s: float = 1.5
     overtake_room_m: float = 85.0
-    reroute_m: float = 30.0  # so close to a junction in the wrong lane it takes another way
+    reroute_m: float = 30.0  # this close to a junction in the wrong lane, it takes another way
     wander_m: float = 0.1
     clear_start_m: float = 1.5  # into a lane, with the rear bumper in it too, before the next decision
 
@@ -78,13 +88,15 @@ class Expert:
         return Whereabouts(span.lane_id, self._first_block + self._blocks[index], at < self._change_end_m)
 
     def wall_m(self, fleet: Fleet) -> float:
-        """Room before the end of a lane that does not lead where the route goes."""
+        """Room before the end of a lane that does not follow the route."""
         if not self._has_dead_end:
             return NO_LEAD_M
         return float(fleet.path_length[EGO] - fleet.station[EGO] - fleet.front[EGO])
 
-    def update(self, fleet: Fleet, poses: FloatArray, lead: Lead, ways: RightOfWay, step_s: float) -> None:
-        """Change lanes, take another way or plan on, where that is called for."""
+    def update(
+        self, fleet: Fleet, poses: Float64[np.ndarray, "K 4"], lead: Lead, ways: RightOfWay, step_s: float
+    ) -> None:
+        """Change lanes, take another way or plan further, where needed."""
         index, span, at = self._span(fleet)
         self._watch_lead(fleet, lead, step_s)
         lane = self.graph.town.lanes[span.lane_id]
@@ -111,7 +123,7 @@ class Expert:
 
     def _station(self, lane_id: str, pose: FloatArray) -> float:
         curve = self.graph.town.lanes[lane_id].centerline
-        return float(arc_lengths(curve)[np.argmin(np.hypot(*(curve[:, :2] - pose[:2]).T))])
+        return float(arc_lengths(curve)[np.argmin(np.hypot(*(curve[:, XY] - pose[XY]).T))])
 
     def _watch_lead(self, fleet: Fleet, lead: Lead, step_s: float) -> None:
         own = float(fleet.profile_at(fleet.station)[EGO])
@@ -125,7 +137,7 @@ class Expert:
 
     def _is_blocked(self, lane_id: str, station: float, within_m: float) -> bool:
         begin, end = self._still.closed_lanes.get(lane_id, (np.inf, -np.inf))
-        return end + 6.0 > station > begin - within_m
+        return bool(end + 6.0 > station > begin - within_m)
 
     def _wanted_lane(
         self, index: int, lane_id: str, station: float, left_m: float, fleet: Fleet, lead: Lead
@@ -149,16 +161,22 @@ class Expert:
         return float(np.clip(3.4 * max(speed, 3.0) + 6.0, 18.0, 48.0))
 
     def _has_room(
-        self, fleet: Fleet, poses: FloatArray, target: str, station: float, left_m: float, ways: RightOfWay
+        self,
+        fleet: Fleet,
+        poses: Float64[np.ndarray, "K 4"],
+        target: str,
+        station: float,
+        left_m: float,
+        ways: RightOfWay,
     ) -> bool:
         """Whether the lane change fits before the junction and between the vehicles in the other lane."""
         speed = float(fleet.speed[EGO])
         if left_m < self._change_length(speed) + fleet.front[EGO] or ways.is_granted(EGO):
             return False
         curve = self.graph.town.lanes[target].centerline
-        is_near = np.hypot(*(poses[:, :2] - poses[EGO, :2]).T) < 65.0
+        is_near = np.hypot(*(poses[:, XY] - poses[EGO, XY]).T) < 65.0
         distance = np.full((len(fleet), len(curve)), np.inf)
-        distance[is_near] = np.hypot(*(poses[is_near, None, :2] - curve[None, :, :2]).transpose(2, 0, 1))
+        distance[is_near] = np.hypot(*(poses[is_near, None, XY] - curve[None, :, XY]).transpose(2, 0, 1))
         is_there = (distance.min(axis=1) < 2.2) & fleet.is_active
         is_there[EGO] = False
         along = arc_lengths(curve)[distance.argmin(axis=1)] - station
@@ -171,21 +189,25 @@ class Expert:
         return lane_id not in self._goals(index) and left_m < self.rule.reroute_m
 
     def _reroute(self, index: int, lane_id: str) -> None:
-        """Go on from this lane, wherever that leads."""
+        """Continue from this lane, wherever it leads."""
         lanes = self.graph.town.lanes
         connector = lanes[str(self._rng.choice(lanes[lane_id].successors))]
         block = self._first_block + self._blocks[index]
         following = lanes[connector.successors[0]].roadblock_id
         self.route = self._draw_route([*self.route[: block + 1], connector.roadblock_id, following], self._rng)
 
-    def _replan(self, fleet: Fleet, poses: FloatArray, ways: RightOfWay, lane_id: str, target: Optional[str]) -> None:
+    def _replan(
+        self, fleet: Fleet, poses: Float64[np.ndarray, "K 4"], ways: RightOfWay, lane_id: str, target: Optional[str]
+    ) -> None:
         index, _, _ = self._span(fleet)
         self._first_block += self._blocks[index]
         self._driven_m += float(fleet.station[EGO])
-        self._plan(fleet, poses[EGO, :3], float(poses[EGO, 3]), lane_id, target)
+        self._plan(fleet, poses[EGO, POSE], float(poses[EGO, CURVATURE]), lane_id, target)
         ways.follow_new_plan(EGO, fleet.gates[EGO])
 
-    def _plan(self, fleet: Fleet, pose: FloatArray, curvature: float, lane_id: str, target: Optional[str]) -> None:
+    def _plan(
+        self, fleet: Fleet, pose: Float64[np.ndarray, "3"], curvature: float, lane_id: str, target: Optional[str]
+    ) -> None:
         """Build reference and path from ``pose`` in ``lane_id`` on, by way of the lane ``target`` if given."""
         station = self._station(lane_id, pose)
         change_m = self._change_length(float(fleet.speed[EGO]))
@@ -248,8 +270,8 @@ class Expert:
 
         return min(options, key=cost)
 
-    def _wander(self, curve: FloatArray) -> FloatArray:
-        """People do not drive on the centreline: slow waves beside it."""
+    def _wander(self, curve: Float64[np.ndarray, "M 3"]) -> Float64[np.ndarray, "M 3"]:
+        """People do not drive exactly on the centreline: slow waves around it."""
         driven = self._driven_m + arc_lengths(curve)
         waves = np.sin(driven / 13.0 + self._phases[0]) + np.sin(driven / 29.0 + self._phases[1])
-        return np.column_stack((offset_curve(curve, self.rule.wander_m * waves), curve[:, 2]))
+        return np.column_stack((offset_curve(curve, self.rule.wander_m * waves), curve[:, HEADING]))

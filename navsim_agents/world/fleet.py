@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, Int64
 
 from navsim_agents.common.conventions import EGO_HEIGHT_M, EGO_LENGTH_M, EGO_REAR_AXLE_TO_CENTER_M, EGO_WIDTH_M
-from navsim_agents.world.curves import FloatArray, unit
+from navsim_agents.common.poses import HEADING, XY
+from navsim_agents.world.curves import unit
 from navsim_agents.world.motion import PATH_SPACING_M, MotionPlan, PathCrossing, PathGate
 
 BoolArray = npt.NDArray[np.bool_]
@@ -73,33 +75,35 @@ class Fleet:
         self.gates[vehicle], self.crossings[vehicle] = plan.gates, plan.crossings
         self.station[vehicle] = station_m
 
-    def path_poses(self, vehicles: npt.NDArray[np.int64], stations: FloatArray) -> FloatArray:
-        """Path points [V, J, 4] of ``vehicles`` [V] at ``stations`` [V, J]; beyond the end the last point."""
+    def path_poses(
+        self, vehicles: Int64[np.ndarray, " V"], stations: Float64[np.ndarray, "V J"]
+    ) -> Float64[np.ndarray, "V J 4"]:
+        """Path points of ``vehicles`` at ``stations``; beyond the end the last point."""
         share = np.clip(stations / PATH_SPACING_M, 0.0, self.paths.shape[1] - 1.001)
         low = share.astype(np.int64)
         weight = (share - low)[..., None]
         rows = vehicles[:, None]
         return self.paths[rows, low] * (1.0 - weight) + self.paths[rows, low + 1] * weight
 
-    def poses(self) -> FloatArray:
-        """Reference poses with curvature [K, 4]."""
+    def poses(self) -> Float64[np.ndarray, "K 4"]:
+        """Reference poses with curvature."""
         everyone = np.arange(len(self))
         return self.path_poses(everyone, self.station[:, None])[:, 0]
 
-    def centers(self, poses: FloatArray) -> FloatArray:
-        """Box centres and headings [K, 3] for reference ``poses`` [K, 4]."""
-        return np.column_stack((poses[:, :2] + self.center[:, None] * unit(poses[:, 2]), poses[:, 2]))
+    def centers(self, poses: Float64[np.ndarray, "K 4"]) -> Float64[np.ndarray, "K 3"]:
+        """Box centres and headings for reference ``poses``."""
+        return np.column_stack((poses[:, XY] + self.center[:, None] * unit(poses[:, HEADING]), poses[:, HEADING]))
 
-    def profile_at(self, stations: FloatArray) -> FloatArray:
-        """Comfortable speed [K] at ``stations`` [K]."""
+    def profile_at(self, stations: Float64[np.ndarray, " K"]) -> Float64[np.ndarray, " K"]:
+        """Comfortable speed at ``stations``."""
         low = np.clip(stations / PATH_SPACING_M, 0.0, self.paths.shape[1] - 1.001)
         index = low.astype(np.int64)
         rows = np.arange(len(self))
         weight = low - index
         return self.profiles[rows, index] * (1.0 - weight) + self.profiles[rows, index + 1] * weight
 
-    def advance(self, accel: FloatArray, step_s: float) -> None:
-        """Integrate one step of ``accel`` [K]; nobody drives backwards."""
+    def advance(self, accel: Float64[np.ndarray, " K"], step_s: float) -> None:
+        """Integrate one step of ``accel``; nobody drives backwards."""
         speed = np.maximum(self.speed + accel * step_s, 0.0)
         self.accel = np.where(speed > 0.0, accel, np.minimum((speed - self.speed) / step_s, 0.0))
         self.accel[(speed == 0.0) & (self.speed == 0.0)] = 0.0

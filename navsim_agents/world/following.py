@@ -1,17 +1,20 @@
-"""Longitudinal driving: who is in the way, and how hard to brake or accelerate (Intelligent Driver Model)."""
+"""Longitudinal driving: what is in the way, and how hard to brake or accelerate (Intelligent Driver Model)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
-from navsim_agents.world.curves import FloatArray, dot, unit
+from navsim_agents.common.poses import HEADING, XY, X, Y
+from navsim_agents.world.curves import dot, unit
 from navsim_agents.world.fleet import BoolArray, Fleet
+from navsim_agents.world.types import LENGTH, WIDTH
 
 # Points ahead of the front bumper: closer together where it matters.
 _SAMPLES_M = np.concatenate((np.arange(0.0, 24.0, 1.0), np.arange(24.0, 62.0, 2.0)))
-_LOOK_M, _LOOK_S = 22.0, 3.4  # nobody looks farther than this plus what is driven in this time
+_LOOK_M, _LOOK_S = 22.0, 3.4  # drivers look this far plus the distance they cover in this time
 _SIDE_MARGIN_M = 0.35
 _ONCOMING_MARGIN_M = 0.1  # people pass each other closely where both keep away from parked cars
 NO_LEAD_M = 1e3
@@ -21,19 +24,19 @@ NO_LEAD_M = 1e3
 class Obstacles:
     """Boxes in the way: centres [O, 3], sizes [O, 2], velocities [O, 2]."""
 
-    centers: FloatArray
-    sizes: FloatArray
-    velocities: FloatArray
+    centers: Float64[np.ndarray, "O 3"]
+    sizes: Float64[np.ndarray, "O 2"]
+    velocities: Float64[np.ndarray, "O 2"]
 
 
 @dataclass(frozen=True)
 class Lead:
     """Nearest thing ahead of every vehicle [K]; gap is ``NO_LEAD_M`` without one."""
 
-    gap_m: FloatArray
-    speed_mps: FloatArray
-    obstacle: np.ndarray  # index, -1 without one
-    interaction: FloatArray  # squared ratio of wanted to actual gap, the largest over obstacles
+    gap_m: Float64[np.ndarray, " K"]
+    speed_mps: Float64[np.ndarray, " K"]
+    obstacle: Int64[np.ndarray, " K"]  # index, -1 without one
+    interaction: Float64[np.ndarray, " K"]  # squared ratio of wanted to actual gap, the largest over obstacles
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,13 @@ class FollowRule:
     wall_gap_m: float = 1.0
     wall_headway_s: float = 0.6
     free_decel_mps2: float = 2.0
-    emergency_decel_mps2: float = 2.9  # what must be braked harder than this is braked without jerk comfort
+    emergency_decel_mps2: float = 2.9  # harder braking than this ignores comfortable jerk
     max_decel_mps2: float = 7.0
     jerk_mps3: float = 2.2
     emergency_jerk_mps3: float = 15.0
 
 
-def find_leads(fleet: Fleet, poses: FloatArray, obstacles: Obstacles, rule: FollowRule) -> Lead:
+def find_leads(fleet: Fleet, poses: Float64[np.ndarray, "K 4"], obstacles: Obstacles, rule: FollowRule) -> Lead:
     """For every active vehicle the boxes that its own path runs into within its look-ahead.
 
     The first K obstacles must be the vehicles themselves.
@@ -67,23 +70,25 @@ def find_leads(fleet: Fleet, poses: FloatArray, obstacles: Obstacles, rule: Foll
     samples = fleet.path_poses(active, stations)
     beyond_end = stations > fleet.path_length[active, None]
     pair_samples = samples[lookup[rows]]  # [Q, J, 4]
-    is_oncoming = np.cos(obstacles.centers[columns, 2] - poses[rows, 2]) < -0.9
+    is_oncoming = np.cos(obstacles.centers[columns, HEADING] - poses[rows, HEADING]) < -0.9
     reach = fleet.width[rows] / 2 + np.where(is_oncoming, _ONCOMING_MARGIN_M, _SIDE_MARGIN_M)
-    is_hit = _box_distance(pair_samples[..., :2], obstacles, columns) < reach[:, None]
+    is_hit = _box_distance(pair_samples[..., XY], obstacles, columns) < reach[:, None]
     is_hit &= ~beyond_end[lookup[rows]]
     hits = is_hit.any(axis=1)
     first = is_hit.argmax(axis=1)[hits]
     rows, columns = rows[hits], columns[hits]
     at = pair_samples[hits, first]
     gap = _SAMPLES_M[first] + _along_distance(at, obstacles, columns)
-    ahead = dot(obstacles.velocities[columns], unit(at[:, 2]))
+    ahead = dot(obstacles.velocities[columns], unit(at[:, HEADING]))
     return _reduce(fleet, rows, columns, np.maximum(gap, 0.05), ahead, rule)
 
 
-def _near_pairs(fleet: Fleet, poses: FloatArray, obstacles: Obstacles) -> tuple[np.ndarray, np.ndarray]:
-    dx = obstacles.centers[None, :, 0] - poses[:, 0, None]
-    dy = obstacles.centers[None, :, 1] - poses[:, 1, None]
-    along = dx * np.cos(poses[:, 2])[:, None] + dy * np.sin(poses[:, 2])[:, None]
+def _near_pairs(
+    fleet: Fleet, poses: Float64[np.ndarray, "K 4"], obstacles: Obstacles
+) -> tuple[Int64[np.ndarray, " Q"], Int64[np.ndarray, " Q"]]:
+    dx = obstacles.centers[None, :, X] - poses[:, X, None]
+    dy = obstacles.centers[None, :, Y] - poses[:, Y, None]
+    along = dx * np.cos(poses[:, HEADING])[:, None] + dy * np.sin(poses[:, HEADING])[:, None]
     look = _LOOK_M + _LOOK_S * fleet.speed + fleet.front
     near = (dx**2 + dy**2 < look[:, None] ** 2) & (along > -2.0) & fleet.is_active[:, None]
     near[np.arange(len(fleet)), np.arange(len(fleet))] = False
@@ -91,26 +96,35 @@ def _near_pairs(fleet: Fleet, poses: FloatArray, obstacles: Obstacles) -> tuple[
     return rows, columns
 
 
-def _box_distance(points: FloatArray, obstacles: Obstacles, columns: np.ndarray) -> FloatArray:
-    """Distance [Q, J] of ``points`` [Q, J, 2] from the boxes ``columns`` [Q]."""
+def _box_distance(
+    points: Float64[np.ndarray, "Q J 2"], obstacles: Obstacles, columns: Int64[np.ndarray, " Q"]
+) -> Float64[np.ndarray, "Q J"]:
+    """Distance of ``points`` from the boxes ``columns`` [Q]."""
     centers, sizes = obstacles.centers[columns], obstacles.sizes[columns]
-    dx, dy = points[..., 0] - centers[:, :1], points[..., 1] - centers[:, 1:2]
-    cos, sin = np.cos(centers[:, 2:]), np.sin(centers[:, 2:])
-    along = np.abs(cos * dx + sin * dy) - sizes[:, :1] / 2
-    across = np.abs(cos * dy - sin * dx) - sizes[:, 1:] / 2
+    dx, dy = points[..., X] - centers[:, X, None], points[..., Y] - centers[:, Y, None]
+    cos, sin = np.cos(centers[:, HEADING, None]), np.sin(centers[:, HEADING, None])
+    along = np.abs(cos * dx + sin * dy) - sizes[:, LENGTH, None] / 2
+    across = np.abs(cos * dy - sin * dx) - sizes[:, WIDTH, None] / 2
     return np.hypot(np.maximum(along, 0.0), np.maximum(across, 0.0))
 
 
-def _along_distance(at: FloatArray, obstacles: Obstacles, columns: np.ndarray) -> FloatArray:
-    """Distance [Q] from the points ``at`` [Q, 4] along their headings to the near side of the boxes."""
+def _along_distance(
+    at: Float64[np.ndarray, "Q 4"], obstacles: Obstacles, columns: Int64[np.ndarray, " Q"]
+) -> Float64[np.ndarray, " Q"]:
+    """Distance from the points ``at`` along their headings to the near side of the boxes."""
     centers, sizes = obstacles.centers[columns], obstacles.sizes[columns]
-    turn = centers[:, 2] - at[:, 2]
-    half = (np.abs(np.cos(turn)) * sizes[:, 0] + np.abs(np.sin(turn)) * sizes[:, 1]) / 2
-    return dot(centers[:, :2] - at[:, :2], unit(at[:, 2])) - half
+    turn = centers[:, HEADING] - at[:, HEADING]
+    half = (np.abs(np.cos(turn)) * sizes[:, LENGTH] + np.abs(np.sin(turn)) * sizes[:, WIDTH]) / 2
+    return dot(centers[:, XY] - at[:, XY], unit(at[:, HEADING])) - half
 
 
 def _reduce(
-    fleet: Fleet, rows: np.ndarray, columns: np.ndarray, gap: FloatArray, ahead: FloatArray, rule: FollowRule
+    fleet: Fleet,
+    rows: Int64[np.ndarray, " Q"],
+    columns: Int64[np.ndarray, " Q"],
+    gap: Float64[np.ndarray, " Q"],
+    ahead: Float64[np.ndarray, " Q"],
+    rule: FollowRule,
 ) -> Lead:
     """Nearest obstacle and strongest interaction per vehicle."""
     count = len(fleet)
@@ -127,8 +141,10 @@ def _reduce(
     return Lead(nearest, speed, index, interaction)
 
 
-def wanted_accel(fleet: Fleet, lead: Lead, wall_m: FloatArray, rule: FollowRule) -> FloatArray:
-    """Acceleration [K] that comfort asks for, given leads and walls ``wall_m`` [K] ahead of the front bumpers."""
+def wanted_accel(
+    fleet: Fleet, lead: Lead, wall_m: Float64[np.ndarray, " K"], rule: FollowRule
+) -> Float64[np.ndarray, " K"]:
+    """Acceleration that comfort asks for, given leads and walls ``wall_m`` ahead of the front bumpers."""
     speed = fleet.speed
     target = fleet.profile_at(fleet.station + 0.7 * speed + 0.3)
     free = np.clip(1.1 * (target - speed), -rule.free_decel_mps2, rule.accel_mps2)
@@ -140,9 +156,14 @@ def wanted_accel(fleet: Fleet, lead: Lead, wall_m: FloatArray, rule: FollowRule)
 
 
 def limit_accel(
-    fleet: Fleet, wanted: FloatArray, lead: Lead, wall_m: FloatArray, rule: FollowRule, step_s: float
-) -> FloatArray:
-    """Next acceleration [K]: ``wanted`` with bounded jerk, a soft halt, and hard braking only where it is needed."""
+    fleet: Fleet,
+    wanted: Float64[np.ndarray, " K"],
+    lead: Lead,
+    wall_m: Float64[np.ndarray, " K"],
+    rule: FollowRule,
+    step_s: float,
+) -> Float64[np.ndarray, " K"]:
+    """Next acceleration: ``wanted`` with bounded jerk, a soft halt, and hard braking only where it is needed."""
     speed = fleet.speed
     room = np.maximum(np.minimum(lead.gap_m - 0.8, wall_m - 0.1), 0.05)
     closing = np.where(lead.gap_m < wall_m, np.maximum(speed - np.maximum(lead.speed_mps, 0.0), 0.0), speed)

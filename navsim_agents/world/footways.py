@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING
 from navsim_agents.world.curves import FloatArray, arc_lengths, offset_curve
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.scenery import VERGE_M, WALKWAY_M
 
 _KERB_M = VERGE_M - 0.9  # from the road's edge to where people wait
 _WALKWAY_MIDDLE_M = VERGE_M + WALKWAY_M / 2
-_JOIN_M = 9.0  # walkways that begin so near a crosswalk lead to it
+_JOIN_M = 9.0  # walkways that begin this near a crosswalk lead to it
 _KEEP_RIGHT_M = (-1.3, -0.2)  # to the left, on a crosswalk: two streams pass each other
 _EVERY = 8  # road edges are sampled finely
 
@@ -18,7 +20,7 @@ _EVERY = 8  # road edges are sampled finely
 def footways(graph: LaneGraph) -> list[FloatArray]:
     """Middle lines [P, 2] of the walkways beside roads, each in both directions."""
     outer = [lane for lane in graph.town.lanes.values() if not lane.is_connector and lane.right_neighbor is None]
-    edges = [np.column_stack((lane.right_boundary, lane.centerline[:, 2])) for lane in outer]
+    edges = [np.column_stack((lane.right_boundary, lane.centerline[:, HEADING])) for lane in outer]
     ways = [offset_curve(np.concatenate((edge[:-1:_EVERY], edge[-1:])), -_WALKWAY_MIDDLE_M) for edge in edges]
     return [*ways, *(way[::-1] for way in ways)]
 
@@ -31,7 +33,7 @@ def crossing_way(
     ways: list[FloatArray],
     rng: np.random.Generator,
 ) -> tuple[FloatArray, float]:
-    """A way [P, 2] along a walkway, over the crosswalk and on, and the station of the kerb before the road.
+    """A way [P, 2] along a walkway, over the crosswalk and beyond, and the station of the kerb before the road.
 
     At most ``before_m`` of it lie before the kerb.
     """
@@ -51,13 +53,15 @@ def road_stations(graph: LaneGraph, crosswalk_id: str, kerb_m: float) -> tuple[f
     return kerb_m + _KERB_M, kerb_m + _KERB_M + graph.axes[crosswalk_id].length_m
 
 
-def _onward(point: FloatArray, ways: list[FloatArray], rng: np.random.Generator) -> FloatArray:
-    """A walkway that begins near ``point``; none is an empty way."""
+def _onward(
+    point: Float64[np.ndarray, "2"], ways: list[FloatArray], rng: np.random.Generator
+) -> Float64[np.ndarray, "M 2"]:
+    """A walkway that begins near ``point``; an empty way where there is none."""
     near = [way for way in ways if np.hypot(*(way[0] - point)) < _JOIN_M]
     return near[int(rng.integers(len(near)))] if near else np.zeros((0, 2))
 
 
-def _shorten(way: FloatArray, length_m: float) -> FloatArray:
+def _shorten(way: Float64[np.ndarray, "M 2"], length_m: float) -> Float64[np.ndarray, "V 2"]:
     if len(way) < 2:
         return way
     return way[: max(1, int(np.searchsorted(arc_lengths(way), length_m)))]

@@ -1,7 +1,7 @@
-"""Drive, render and write a world: maps, logs and sensor files, log by log, in as many processes as asked for.
+"""Drive, render and write a world: maps, logs and sensor files, log by log, in several processes if asked for.
 
 What exists already is kept: a log whose file is there is neither driven nor written again, and an image that is there
-is not rendered again, so a run that was stopped goes on where it was.
+is not rendered again, so a run that was stopped continues where it stopped.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def generate_world(config: WorldConfig, parts: WorldParts = REAL) -> WorldIndex:
 
 
 def _open_tasks(config: WorldConfig, parts: WorldParts, entries: dict[int, LogEntry]) -> list[LogTask]:
-    """Logs of which something is missing; a log that no index knows yet may have its part all the same."""
+    """Logs of which something is missing; a log that is in no index yet may still have its part."""
     missing = missing_logs(Path(config.output), entries.values()) if config.scoring_scenes else set()
     tasks = []
     for plan in plan_logs(config):
@@ -148,7 +148,7 @@ def _open_tasks(config: WorldConfig, parts: WorldParts, entries: dict[int, LogEn
 
 
 def _remember(output: Path, config: WorldConfig, entries: dict[int, LogEntry]) -> WorldIndex:
-    """Write what is known of the logs by now."""
+    """Write what is known of the logs so far."""
     logs = tuple(entry for _, entry in sorted(entries.items()))
     index = WorldIndex(package_version(), config.identity(), logs)
     write_index(output, index)

@@ -9,6 +9,7 @@ import numpy as np
 from shapely.geometry import Polygon
 from shapely.ops import unary_union
 
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world.boxes import box_outline
 from navsim_agents.world.curves import (
@@ -34,7 +35,7 @@ _CROSSWALK_M = 3.0
 
 @dataclass(frozen=True)
 class JunctionParts:
-    """What a junction adds beside its lanes."""
+    """What a junction adds besides its lanes."""
 
     crosswalks: tuple[FloatArray, ...]  # outlines
     poles: tuple[TrafficLightPole, ...]
@@ -43,7 +44,7 @@ class JunctionParts:
 
 @dataclass(frozen=True)
 class _Link:
-    """A connector to be: from one incoming lane to one outgoing lane."""
+    """A planned connector: from one incoming lane to one outgoing lane."""
 
     source: Arm
     target: Arm
@@ -69,8 +70,8 @@ def build_junction(arms: list[Arm], kind: NodeKind, builder: NetworkBuilder) -> 
 
 def signal_group(arm: Arm, arms: list[Arm]) -> int:
     """Phase of an arm's signals: opposite arms share one."""
-    first = arms[0].pose[2]
-    return int(abs(np.sin(arm.pose[2] - first)) > np.sqrt(0.5))
+    first = arms[0].pose[HEADING]
+    return int(abs(np.sin(arm.pose[HEADING] - first)) > np.sqrt(0.5))
 
 
 def minor_arm(arms: list[Arm]) -> Arm:
@@ -81,7 +82,7 @@ def minor_arm(arms: list[Arm]) -> Arm:
 
 
 def _turn_angle(source: Arm, target: Arm) -> float:
-    return float(wrap_angle(target.pose[2] - source.pose[2] - np.pi))
+    return float(wrap_angle(target.pose[HEADING] - source.pose[HEADING] - np.pi))
 
 
 def _turn(source: Arm, target: Arm) -> Turn:
@@ -92,7 +93,7 @@ def _turn(source: Arm, target: Arm) -> Turn:
 
 
 def _links_from(source: Arm, arms: list[Arm]) -> list[_Link]:
-    """Left from the leftmost lane, right from the rightmost, straight on from every lane that goes on."""
+    """Left from the leftmost lane, right from the rightmost, straight on from every lane that continues."""
     last = len(source.incoming) - 1
     links = []
     for target in arms:
@@ -110,7 +111,7 @@ def _links_from(source: Arm, arms: list[Arm]) -> list[_Link]:
 
 
 def _link_for_lane(source: Arm, links: list[_Link], lane: int) -> _Link:
-    """A way on for a lane without one: along with its nearest neighbour."""
+    """A connector for a lane without one: parallel to its nearest neighbour's."""
     nearest = min(links, key=lambda link: abs(link.source_index - lane))
     target = nearest.target_index + lane - nearest.source_index
     return replace(nearest, source_index=lane, target_index=int(np.clip(target, 0, len(nearest.target.outgoing) - 1)))
@@ -212,14 +213,14 @@ def _union_outline(outlines: list[FloatArray]) -> FloatArray:
 
 
 def _kerb(arm: Arm, following: Arm) -> FloatArray:
-    start = np.array([*arm.left_edge, arm.pose[2] + np.pi])
-    end = np.array([*following.right_edge, following.pose[2]])
+    start = np.array([*arm.left_edge, arm.pose[HEADING] + np.pi])
+    end = np.array([*following.right_edge, following.pose[HEADING]])
     return connect_poses(start, end, CENTERLINE_SPACING_M, KERB_ROUNDNESS)
 
 
 def _outline(arms: list[Arm], kerbs: tuple[FloatArray, ...], connectors: list[FloatArray]) -> FloatArray:
     """Area between the kerbs, with every connector inside."""
-    ring = np.concatenate([np.concatenate((arm.right_edge[None], kerb[:, :2])) for arm, kerb in zip(arms, kerbs)])
+    ring = np.concatenate([np.concatenate((arm.right_edge[None], kerb[:, XY])) for arm, kerb in zip(arms, kerbs)])
     merged = unary_union([Polygon(ring).buffer(0), *(Polygon(outline).buffer(1e-6) for outline in connectors)])
     return np.asarray(merged.exterior.coords)[:-1].copy()
 
@@ -227,10 +228,10 @@ def _outline(arms: list[Arm], kerbs: tuple[FloatArray, ...], connectors: list[Fl
 def _add_stop_lines(arms: list[Arm], kind: NodeKind, intersection_id: str, builder: NetworkBuilder) -> None:
     waiting = {NodeKind.SIGNAL: arms, NodeKind.YIELD: [minor_arm(arms)] if len(arms) == 3 else []}.get(kind, [])
     for arm in waiting:
-        across = left_normal(arm.pose[2]) * arm.half_width_m / 2
-        center = arm.pose[:2] + across + unit(arm.pose[2]) * _STOP_LINE_M / 2
+        across = left_normal(arm.pose[HEADING]) * arm.half_width_m / 2
+        center = arm.pose[XY] + across + unit(arm.pose[HEADING]) * _STOP_LINE_M / 2
         stop_id = builder.new_id()
-        outline = box_outline(center, float(arm.pose[2]), _STOP_LINE_M, arm.half_width_m)
+        outline = box_outline(center, float(arm.pose[HEADING]), _STOP_LINE_M, arm.half_width_m)
         builder.stop_lines[stop_id] = StopLine(stop_id, intersection_id, arm.incoming, outline)
 
 
@@ -238,18 +239,19 @@ def _crosswalks(arms: list[Arm], kind: NodeKind) -> tuple[FloatArray, ...]:
     if kind is NodeKind.BEND:
         return ()
     if kind is NodeKind.CROSSING:
-        middle = (arms[0].pose[:2] + arms[1].pose[:2]) / 2
-        return (box_outline(middle, float(arms[0].pose[2]), _CROSSWALK_M, 2 * arms[0].half_width_m),)
+        middle = (arms[0].pose[XY] + arms[1].pose[XY]) / 2
+        return (box_outline(middle, float(arms[0].pose[HEADING]), _CROSSWALK_M, 2 * arms[0].half_width_m),)
     crossed = arms if kind is NodeKind.SIGNAL else [minor_arm(arms)]
-    centers = [(arm, arm.pose[:2] - unit(arm.pose[2]) * (0.8 + _CROSSWALK_M / 2)) for arm in crossed]
+    centers = [(arm, arm.pose[XY] - unit(arm.pose[HEADING]) * (0.8 + _CROSSWALK_M / 2)) for arm in crossed]
     return tuple(
-        box_outline(center, float(arm.pose[2]), _CROSSWALK_M, 2 * arm.half_width_m + 0.8) for arm, center in centers
+        box_outline(center, float(arm.pose[HEADING]), _CROSSWALK_M, 2 * arm.half_width_m + 0.8)
+        for arm, center in centers
     )
 
 
 def _pole(arm: Arm, arms: list[Arm], intersection_id: str) -> TrafficLightPole:
     """Head on the far side of the junction, to the right of where the arm's traffic leaves it."""
     opposite = min((other for other in arms if other is not arm), key=lambda other: abs(_turn_angle(arm, other)))
-    lateral = -left_normal(opposite.pose[2]) * _POLE_SETBACK_M
+    lateral = -left_normal(opposite.pose[HEADING]) * _POLE_SETBACK_M
     position = np.array([*(opposite.right_edge + lateral), SIGNAL_HEIGHT_M])
-    return TrafficLightPole(signal_group(arm, arms), intersection_id, position, float(wrap_angle(arm.pose[2])))
+    return TrafficLightPole(signal_group(arm, arms), intersection_id, position, float(wrap_angle(arm.pose[HEADING])))

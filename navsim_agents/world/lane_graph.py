@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from jaxtyping import Float64
 from shapely.geometry import LineString, Polygon
 
+from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.world.curves import FloatArray, arc_lengths
 from navsim_agents.world.types import Lane, Town, Turn
 
@@ -30,8 +32,8 @@ class Crossing:
 class CrosswalkAxis:
     """The line that pedestrians follow over a crosswalk, from kerb to kerb."""
 
-    start: FloatArray  # [2]
-    end: FloatArray  # [2]
+    start: Float64[np.ndarray, "2"]
+    end: Float64[np.ndarray, "2"]
 
     @property
     def length_m(self) -> float:
@@ -39,8 +41,8 @@ class CrosswalkAxis:
         return float(np.hypot(*(self.end - self.start)))
 
     @property
-    def direction(self) -> FloatArray:
-        """Unit vector [2] from start to end."""
+    def direction(self) -> Float64[np.ndarray, "2"]:
+        """Unit vector from start to end."""
         return (self.end - self.start) / self.length_m
 
 
@@ -94,7 +96,7 @@ class LaneGraph:
         found: dict[str, tuple[Crossing, ...]] = {}
         for lane in self.town.lanes.values():
             if lane.is_connector:
-                line = LineString(lane.centerline[:, :2])
+                line = LineString(lane.centerline[:, XY])
                 hits = [(i, shape.intersection(line)) for i, shape in shapes.items() if shape.intersects(line)]
                 pieces = [self._crossing(i, line, piece) for i, piece in hits if piece.length > 1.0]
                 found[lane.lane_id] = tuple(sorted(pieces, key=lambda piece: piece.start_m))
@@ -109,7 +111,7 @@ class LaneGraph:
 
 def _zone(lane: Lane, area: Polygon) -> tuple[float, float]:
     """Stations on ``lane`` between which a vehicle's middle is in or near ``area``."""
-    inside = shapely.contains_xy(area.buffer(_ZONE_MARGIN_M), lane.centerline[:, 0], lane.centerline[:, 1])
+    inside = shapely.contains_xy(area.buffer(_ZONE_MARGIN_M), lane.centerline[:, X], lane.centerline[:, Y])
     stations = arc_lengths(lane.centerline)[inside]
     return (
         (float(stations[0]), float(stations[-1])) if len(stations) else (0.0, float(arc_lengths(lane.centerline)[-1]))

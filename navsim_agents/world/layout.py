@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
+from jaxtyping import Float64
 
+from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world.curves import FloatArray, arc_lengths, connect_poses, cut_curve, interpolate_curve
 
@@ -52,7 +54,7 @@ class RoadPlan:
 
     start: int
     end: int
-    center: FloatArray
+    center: Float64[np.ndarray, "M 3"]
     num_lanes: int
     speed_limit_mps: float
 
@@ -61,7 +63,7 @@ class RoadPlan:
 class StreetPlan:
     """Nodes [N, 2] with their kinds, and roads between them."""
 
-    positions: FloatArray
+    positions: Float64[np.ndarray, "... 2"]
     kinds: tuple[NodeKind, ...]
     roads: tuple[RoadPlan, ...]
 
@@ -93,8 +95,8 @@ def _kind(degree: int) -> NodeKind:
     return {2: NodeKind.BEND, 3: NodeKind.YIELD, 4: NodeKind.SIGNAL}[degree]
 
 
-def _grid_positions(style: TownStyle, rng: np.random.Generator) -> FloatArray:
-    """Node positions [rows, columns, 2]."""
+def _grid_positions(style: TownStyle, rng: np.random.Generator) -> Float64[np.ndarray, "rows columns 2"]:
+    """Node positions."""
     x, y = np.meshgrid(np.arange(style.columns) * style.spacing_x_m, np.arange(style.rows) * style.spacing_y_m)
     grid = np.stack((x + style.skew * y, y), axis=-1) + rng.uniform(-1.0, 1.0, (*x.shape, 2)) * style.jitter_m
     cos, sin = np.cos(style.rotation), np.sin(style.rotation)
@@ -147,8 +149,8 @@ def _inward_heading(
     return float(bounded if sign > 0 else bounded + np.pi)
 
 
-def _heading(start: FloatArray, end: FloatArray) -> float:
-    return float(np.arctan2(end[1] - start[1], end[0] - start[0]))
+def _heading(start: Float64[np.ndarray, "2"], end: Float64[np.ndarray, "2"]) -> float:
+    return float(np.arctan2(end[Y] - start[Y], end[X] - start[X]))
 
 
 def _plan_road(line: _Line, i: int, positions: FloatArray, tangents: dict[tuple[str, int], float]) -> RoadPlan:
@@ -166,7 +168,7 @@ def _cut_crossings(plan: StreetPlan, count: int, rng: np.random.Generator) -> St
         road = roads[i]
         length = float(arc_lengths(road.center)[-1])
         middle = length * float(rng.uniform(0.45, 0.55))
-        positions.append(interpolate_curve(road.center, np.array([middle]))[0, :2])
+        positions.append(interpolate_curve(road.center, np.array([middle]))[0, XY])
         kinds.append(NodeKind.CROSSING)
         node = len(positions) - 1
         roads[i] = replace(road, end=node, center=cut_curve(road.center, 0.0, middle))

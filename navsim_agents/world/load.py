@@ -1,4 +1,4 @@
-"""A written world as it was before it was written: towns and drives, built again from seed and index."""
+"""The towns and drives of a written world, built again from seed and index."""
 
 from __future__ import annotations
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float64, Int64
 
 from navsim_agents.common.conventions import DRIVING_COMMANDS, EGO_WHEEL_BASE_M
+from navsim_agents.common.poses import XY
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world.lane_graph import LaneGraph
-from navsim_agents.world.simulation import Record
+from navsim_agents.world.simulation import SPEED, Record
 from navsim_agents.world.types import EgoStates, Turn
 
 _COMMAND_AHEAD_S = 4.5
@@ -27,8 +28,8 @@ def ego_states(graph: LaneGraph, record: Record, route: list[str]) -> EgoStates:
     )
 
 
-def driving_commands(graph: LaneGraph, record: Record, route: list[str]) -> npt.NDArray[np.int64]:
-    """Index into DRIVING_COMMANDS per step [S]: the turn that the route takes now or within the look-ahead."""
+def driving_commands(graph: LaneGraph, record: Record, route: list[str]) -> Int64[np.ndarray, " S"]:
+    """Index into DRIVING_COMMANDS per step: the turn that the route takes now or within the look-ahead."""
     names = [
         _command(graph, route, where.route_index, where.lane_id, ego)
         for where, ego in zip(record.whereabouts, record.ego)
@@ -36,10 +37,10 @@ def driving_commands(graph: LaneGraph, record: Record, route: list[str]) -> npt.
     return np.array([DRIVING_COMMANDS.index(name) for name in names], dtype=np.int64)
 
 
-def _command(graph: LaneGraph, route: list[str], index: int, lane_id: str, ego: np.ndarray) -> str:
-    ahead = float(np.clip(_COMMAND_AHEAD_S * ego[4], *_COMMAND_AHEAD_M))
+def _command(graph: LaneGraph, route: list[str], index: int, lane_id: str, ego: Float64[np.ndarray, "6"]) -> str:
+    ahead = float(np.clip(_COMMAND_AHEAD_S * ego[SPEED], *_COMMAND_AHEAD_M))
     curve = graph.town.lanes[lane_id].centerline
-    nearest = int(np.argmin(np.hypot(*(curve[:, :2] - ego[:2]).T)))
+    nearest = int(np.argmin(np.hypot(*(curve[:, XY] - ego[XY]).T)))
     reach = graph.lengths[lane_id] * (1.0 - nearest / (len(curve) - 1))
     while True:
         turn = graph.town.lanes[graph.town.roadblocks[route[index]].lane_ids[0]].turn

@@ -1,4 +1,4 @@
-"""A vehicle's plan: the path of its reference point, a comfortable speed along it, and what it must mind on the way."""
+"""A vehicle's plan: the path of its reference point, a comfortable speed along it, and what it must heed on the way."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
+from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.world.curves import FloatArray, arc_lengths, offset_curve
 from navsim_agents.world.lane_graph import LaneGraph
 
 PATH_SPACING_M = 0.5
+CURVATURE = 3
+"""Column of a path's points behind their poses."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ class LaneSpan:
 class Reference:
     """Where to drive: points [M, 3] with lanes, gates and crossings by arc length."""
 
-    curve: FloatArray
-    limits_mps: FloatArray  # [M]
+    curve: Float64[np.ndarray, "M 3"]
+    limits_mps: Float64[np.ndarray, " M"]
     spans: tuple[LaneSpan, ...]
     gates: tuple[PathGate, ...]
     crossings: tuple[PathCrossing, ...]
@@ -57,8 +61,8 @@ class Reference:
 class MotionPlan:
     """A path every ``PATH_SPACING_M`` from 0 on: x, y, unwrapped heading, curvature [M, 4] and speed [M]."""
 
-    path: FloatArray
-    speeds: FloatArray
+    path: Float64[np.ndarray, "M 4"]
+    speeds: Float64[np.ndarray, " M"]
     gates: tuple[PathGate, ...]
     crossings: tuple[PathCrossing, ...]
 
@@ -80,8 +84,8 @@ class Nudge:
 _NUDGE_RAMP_M = 14.0
 
 
-def nudge_profile(nudges: tuple[Nudge, ...], stations: FloatArray) -> FloatArray:
-    """Lateral offsets [M] at ``stations`` [M] along a lane."""
+def nudge_profile(nudges: tuple[Nudge, ...], stations: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " M"]:
+    """Lateral offsets at ``stations`` along a lane."""
     offsets = np.zeros_like(stations)
     for nudge in nudges:
         beyond = (np.abs(stations - nudge.station_m) - nudge.half_length_m) / _NUDGE_RAMP_M
@@ -89,27 +93,29 @@ def nudge_profile(nudges: tuple[Nudge, ...], stations: FloatArray) -> FloatArray
     return offsets
 
 
-def smoothstep(share: FloatArray) -> FloatArray:
+def smoothstep(share: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " M"]:
     """0 to 1 over [0, 1] with zero slope and curvature at both ends."""
     u = np.clip(share, 0.0, 1.0)
     return u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
 
 
-def lane_curve(graph: LaneGraph, lane_id: str, nudges: dict[str, tuple[Nudge, ...]]) -> FloatArray:
-    """Centreline [M, 3] of a lane, moved where something stands at its edge."""
+def lane_curve(graph: LaneGraph, lane_id: str, nudges: dict[str, tuple[Nudge, ...]]) -> Float64[np.ndarray, "M 3"]:
+    """Centreline of a lane, moved where something stands at its edge."""
     curve = graph.town.lanes[lane_id].centerline
     if lane_id not in nudges:
         return curve
     stations = arc_lengths(curve)
     from_end = np.minimum(stations, stations[-1] - stations)
     offsets = nudge_profile(nudges[lane_id], stations) * smoothstep(from_end / _NUDGE_RAMP_M)
-    return np.column_stack((offset_curve(curve, offsets), curve[:, 2]))
+    return np.column_stack((offset_curve(curve, offsets), curve[:, HEADING]))
 
 
-def blend_curves(curve: FloatArray, other: FloatArray, start_m: float, end_m: float) -> FloatArray:
-    """``curve`` [M, 3] that goes over into its neighbour ``other`` [M, 3] between two stations."""
+def blend_curves(
+    curve: Float64[np.ndarray, "M 3"], other: Float64[np.ndarray, "M 3"], start_m: float, end_m: float
+) -> Float64[np.ndarray, "M 3"]:
+    """``curve``, blended into its neighbour ``other`` between two stations."""
     share = smoothstep((arc_lengths(curve) - start_m) / (end_m - start_m))[:, None]
-    xy = (1.0 - share) * curve[:, :2] + share * other[:, :2]
+    xy = (1.0 - share) * curve[:, XY] + share * other[:, XY]
     heading = np.unwrap(np.arctan2(*np.gradient(xy, axis=0).T[::-1]))
     return np.column_stack((xy, heading))
 
@@ -158,8 +164,10 @@ class SpeedRule:
     limit_factor: float = 1.0
 
 
-def speed_profile(curvature: FloatArray, limits_mps: FloatArray, rule: SpeedRule) -> FloatArray:
-    """Speed [M] every ``PATH_SPACING_M`` that keeps to limits and curves, slowing down in time."""
+def speed_profile(
+    curvature: Float64[np.ndarray, " M"], limits_mps: Float64[np.ndarray, " M"], rule: SpeedRule
+) -> Float64[np.ndarray, " M"]:
+    """Speed every ``PATH_SPACING_M`` that keeps to limits and curves, slowing down in time."""
     in_curve = np.sqrt(rule.lateral_accel_mps2 / np.maximum(np.abs(curvature), 1e-4))
     squares = np.minimum(limits_mps * rule.limit_factor, in_curve) ** 2
     ramp = 2.0 * rule.decel_mps2 * PATH_SPACING_M * np.arange(len(squares))
@@ -172,15 +180,15 @@ def plan_along(reference: Reference, rule: SpeedRule, lateral_offset_m: float = 
     travelled = arc_lengths(curve)
     stations = np.arange(0.0, travelled[-1], PATH_SPACING_M)
     xy = offset_curve(curve, lateral_offset_m)
-    heading = np.interp(stations, travelled, np.unwrap(curve[:, 2]))
+    heading = np.interp(stations, travelled, np.unwrap(curve[:, HEADING]))
     curvature = _smooth(np.gradient(heading, PATH_SPACING_M))
     path = np.column_stack(
-        (np.interp(stations, travelled, xy[:, 0]), np.interp(stations, travelled, xy[:, 1]), heading, curvature)
+        (np.interp(stations, travelled, xy[:, X]), np.interp(stations, travelled, xy[:, Y]), heading, curvature)
     )
     speeds = speed_profile(curvature, np.interp(stations, travelled, reference.limits_mps), rule)
     return MotionPlan(path, speeds, reference.gates, reference.crossings)
 
 
-def _smooth(values: FloatArray, half: int = 4) -> FloatArray:
+def _smooth(values: Float64[np.ndarray, " M"], half: int = 4) -> Float64[np.ndarray, " M"]:
     kernel = np.full(2 * half + 1, 1.0 / (2 * half + 1))
     return np.convolve(np.pad(values, half, mode="edge"), kernel, mode="valid")

@@ -1,4 +1,4 @@
-"""The world's seam: who builds towns, drives, maps and pictures, as one object that is handed to ``generate_world``."""
+"""The world's seam: the makers of towns, drives, maps and pictures, as one object for ``generate_world``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import UInt8
 
 from navsim_agents.data.scene import LogFrame
 from navsim_agents.scoring.scene import ScoringScene
@@ -23,15 +23,16 @@ from navsim_agents.world.towns import build_town
 from navsim_agents.world.types import Drive, Town
 
 
+@runtime_checkable
 class Painter(Protocol):
     """Whoever makes the pictures of drives through one town."""
 
-    def render(self, drive: Drive, step: int, camera: CameraModel) -> npt.NDArray[np.uint8]:
-        """Picture [H, W, 3], RGB, of ``camera`` at ``step`` of ``drive``."""
+    def render(self, drive: Drive, step: int, camera: CameraModel) -> UInt8[np.ndarray, "H W 3"]:
+        """Picture, RGB, of ``camera`` at ``step`` of ``drive``."""
 
 
 def write_geopackages(town_of: Callable[[str], Town], maps_root: Path) -> None:
-    """nuPlan's map files of all four locations, those that are missing; only their towns are asked for."""
+    """nuPlan's map files of all four locations, those that are missing; only their towns are built."""
     from navsim_agents.world.writers.maps import map_path, write_map, write_map_index  # needs the extra world
 
     write_map_index(maps_root)
@@ -44,7 +45,7 @@ def write_geopackages(town_of: Callable[[str], Town], maps_root: Path) -> None:
 class WorldParts:
     """What makes a world; the defaults make the real one.
 
-    Each maker gives the same for the same arguments. With several processes all of them must be picklable.
+    Each maker returns the same for the same arguments. With several processes all of them must be picklable.
     """
 
     build_town: Callable[[str, int], Town] = build_town  # of a location, from a seed

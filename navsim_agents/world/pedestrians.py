@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float64
 
 from navsim_agents.world.curves import FloatArray, arc_lengths
 from navsim_agents.world.fleet import Fleet
@@ -15,9 +15,11 @@ from navsim_agents.world.footways import crossing_way, road_stations
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.signals import SignalPlan
 
+WALKING_SPEED = 3
+"""Column of ``People.poses`` behind the poses."""
 PEDESTRIAN_SIZE = np.array([0.6, 0.6, 1.75])
 _WALK_START_S = 3.0  # of the crossing road's green, in which people set out
-_PASSED_M = 2.2  # a car may go once somebody is so far past its path
+_PASSED_M = 2.2  # a car may go once a person is this far past its path
 _DRIVER_LOOK_M = 45.0
 
 
@@ -25,7 +27,7 @@ _DRIVER_LOOK_M = 45.0
 class Crosser:
     """Somebody whose way [P, 2] leads over a crosswalk, between two stations of that way."""
 
-    way: FloatArray
+    way: Float64[np.ndarray, "M 2"]
     speed_mps: float
     crosswalk_id: str
     kerb_m: float  # station of the kerb where one waits
@@ -104,12 +106,12 @@ class People:
                         walls[vehicle] = min(walls[vehicle], max(room, 0.05))
         return walls, {int(vehicle) for vehicle in np.nonzero(walls < NO_LEAD_M)[0]}
 
-    def on_road(self) -> npt.NDArray[np.bool_]:
-        """Who has left the kerb and not reached the other one [M]."""
+    def on_road(self) -> Bool[np.ndarray, " M"]:
+        """Who has left the kerb and not reached the other one."""
         return np.array([person.kerb_m < person.station_m < person.road_end_m for person in self.crossers], dtype=bool)
 
-    def poses(self) -> FloatArray:
-        """Positions, headings and speeds [M, 4] of everybody."""
+    def poses(self) -> Float64[np.ndarray, "M 4"]:
+        """Positions, headings and speeds of everybody."""
         if not self.crossers:
             return np.zeros((0, 4))
         everyone = np.arange(len(self.crossers))
@@ -124,7 +126,7 @@ class People:
 
 
 def _pad_ways(people: list[Crosser]) -> tuple[FloatArray, FloatArray]:
-    """Ways [M, P, 2], the last leg made longer where one has fewer points, and their arc lengths [M, P]."""
+    """Ways [M, P, 2], the last leg extended where one has fewer points, and their arc lengths [M, P]."""
     most = max((len(person.way) for person in people), default=2)
     ways = np.zeros((len(people), most, 2))
     for row, person in zip(ways, people):
@@ -160,13 +162,13 @@ def place_crosser(
     ways: list[FloatArray],
     rng: np.random.Generator,
 ) -> Crosser:
-    """Somebody who comes along a walkway, reaches the kerb within ``wait_s`` seconds, crosses, and walks on."""
+    """Somebody who comes along a walkway, reaches the kerb within ``wait_s`` seconds, crosses, and walks further."""
     way, kerb = crossing_way(graph, crosswalk_id, is_reversed, wait_s * speed_mps, ways, rng)
     start, end = road_stations(graph, crosswalk_id, kerb)
     origin = graph.axes[crosswalk_id].length_m if is_reversed else 0.0
     return Crosser(way, speed_mps, crosswalk_id, kerb, start, end, origin, -1 if is_reversed else 1)
 
 
-def place_walker(way: FloatArray, speed_mps: float, station_m: float) -> Crosser:
+def place_walker(way: Float64[np.ndarray, "M 2"], speed_mps: float, station_m: float) -> Crosser:
     """Somebody who only walks along a walkway."""
     return Crosser(way, speed_mps, "", 0.0, 0.0, 0.0, 0.0, 1, station_m, has_set_out=True)

@@ -1,4 +1,4 @@
-"""Which log belongs to which split and town, and the index file that remembers it."""
+"""Which log belongs to which split and town, and the index file that records it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class WorldIndex:
 
 
 def plan_logs(config: WorldConfig) -> list[LogPlan]:
-    """Deal logs to splits by their shares, and the logs of each split to the towns in turn.
+    """Distribute logs over splits by their shares, and the logs of each split to the towns in turn.
 
     A larger ``config.logs`` only adds to the list, so that a world can grow. Of splits equally far behind their share,
     one that has fewer logs comes first: four logs suffice for train, val and test.

@@ -1,7 +1,7 @@
 """Who may drive into a connector: signals, crossing traffic, priority at junctions, and room behind them.
 
-A vehicle close enough to a connector is *granted* it when nothing speaks against that, and holds it until its rear
-has left; whoever crosses its path is refused meanwhile. Refused vehicles see a wall at the stop line.
+A vehicle close enough to a connector is *granted* it when nothing prevents that, and holds it until its rear
+has left; vehicles that would cross its path are refused meanwhile. Refused vehicles see a wall at the stop line.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class YieldRule:
     look_m: float = 65.0
     hold_m: float = 7.0  # beyond the braking distance, from where on a connector is held
     hold_decel_mps2: float = 1.6
-    stop_decel_mps2: float = 2.6  # who would have to brake harder drives on at yellow
-    crossing_speed_mps: float = 7.0  # assumed of oneself when looking for a gap
+    stop_decel_mps2: float = 2.6  # vehicles that would have to brake harder drive on at yellow
+    crossing_speed_mps: float = 7.0  # assumed for the own vehicle when looking for a gap
     start_accel_mps2: float = 1.5
     crossing_pace_mps: tuple[float, float] = (2.0, 7.0)  # bounds of the pace at which others are taken to clear the way
-    gap_s: float = 0.9  # left over between oneself and who has priority
+    gap_s: float = 0.9  # kept between the own vehicle and those with priority
     exit_room_m: float = 2.0
-    waiting_mps: float = 1.0  # whoever was refused and is slower is not about to come
+    waiting_mps: float = 1.0  # a refused vehicle slower than this is not about to come
 
 
 @dataclass
@@ -54,7 +54,7 @@ class RightOfWay:
         self._refused: dict[int, str] = {}
 
     def forget(self, vehicle: int) -> None:
-        """A vehicle has gone: whatever it held is free."""
+        """Free everything that a vehicle held which has left."""
         for holders in self._holders.values():
             holders.discard(vehicle)
         self._states[vehicle] = GateState()
@@ -89,7 +89,7 @@ class RightOfWay:
         return walls, reasons
 
     def _update_gates(self, fleet: Fleet) -> list[tuple[int, PathGate, float]]:
-        """Leave what lies behind; list who is near a gate, nearest first."""
+        """Give up what lies behind; list the vehicles near a gate, nearest first."""
         self._approaching = {}
         near = []
         for vehicle in np.nonzero(fleet.is_active)[0].tolist():
@@ -176,7 +176,7 @@ class RightOfWay:
     def _rivals(self, vehicle: int, connector: str, has_priority: bool, step: int) -> list[tuple[int, float, float]]:
         """Vehicles that hold ``connector``, and with priority those that come towards it; with distance and speed.
 
-        Whoever holds a connector itself minds only those with priority.
+        A vehicle that holds a connector itself heeds only those with priority.
         """
         if self._states[vehicle].is_granted and not has_priority:
             return []
@@ -199,4 +199,4 @@ class RightOfWay:
         return float(max(speeding_up, distance / max(self._rule.crossing_speed_mps, speed)))
 
     def _is_stopping(self, connector: str, step: int) -> bool:
-        return connector in self._codes and self._codes[connector][step] != GREEN
+        return connector in self._codes and bool(self._codes[connector][step] != GREEN)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world.curves import (
-    FloatArray,
     arc_lengths,
     cut_curve,
     left_normal,
@@ -54,7 +55,7 @@ class NetworkBuilder:
 class Arm:
     """One end of a road at a junction, seen from the junction."""
 
-    pose: FloatArray  # [3] road centre where the junction ends, heading away from the junction
+    pose: Float64[np.ndarray, "3"]  # road centre where the junction ends, heading away from the junction
     half_width_m: float
     incoming: tuple[str, ...]  # lane ids, left to right
     outgoing: tuple[str, ...]
@@ -62,14 +63,14 @@ class Arm:
     outgoing_roadblock: str
 
     @property
-    def left_edge(self) -> FloatArray:
-        """Road edge [2] on the left, looking away from the junction (incoming traffic keeps there)."""
-        return self.pose[:2] + self.half_width_m * left_normal(self.pose[2])
+    def left_edge(self) -> Float64[np.ndarray, "2"]:
+        """Road edge on the left, looking away from the junction (incoming traffic keeps there)."""
+        return self.pose[XY] + self.half_width_m * left_normal(self.pose[HEADING])
 
     @property
-    def right_edge(self) -> FloatArray:
-        """Road edge [2] on the right, looking away from the junction."""
-        return self.pose[:2] - self.half_width_m * left_normal(self.pose[2])
+    def right_edge(self) -> Float64[np.ndarray, "2"]:
+        """Road edge on the right, looking away from the junction."""
+        return self.pose[XY] - self.half_width_m * left_normal(self.pose[HEADING])
 
 
 def build_roads(plan: StreetPlan, builder: NetworkBuilder) -> list[list[Arm]]:
@@ -84,20 +85,22 @@ def build_roads(plan: StreetPlan, builder: NetworkBuilder) -> list[list[Arm]]:
         half_width = road.num_lanes * LANE_WIDTH_M
         arms[road.start].append(_make_arm(center[0], half_width, backward, forward, builder))
         arms[road.end].append(_make_arm(reverse_curve(center)[0], half_width, forward, backward, builder))
-    return [sorted(group, key=lambda arm: float(arm.pose[2])) for group in arms]
+    return [sorted(group, key=lambda arm: float(arm.pose[HEADING])) for group in arms]
 
 
-def parallel_curve(center: FloatArray, offset_m: float) -> FloatArray:
-    """``center`` [M, 3] moved ``offset_m`` to the left, with its headings."""
-    return np.column_stack((offset_curve(center, offset_m), center[:, 2]))
+def parallel_curve(center: Float64[np.ndarray, "M 3"], offset_m: float) -> Float64[np.ndarray, "M 3"]:
+    """``center`` moved ``offset_m`` to the left, with its headings."""
+    return np.column_stack((offset_curve(center, offset_m), center[:, HEADING]))
 
 
-def _make_arm(pose: FloatArray, half_width: float, incoming: str, outgoing: str, builder: NetworkBuilder) -> Arm:
+def _make_arm(
+    pose: Float64[np.ndarray, "3"], half_width: float, incoming: str, outgoing: str, builder: NetworkBuilder
+) -> Arm:
     blocks = builder.roadblocks
     return Arm(pose, half_width, blocks[incoming].lane_ids, blocks[outgoing].lane_ids, incoming, outgoing)
 
 
-def _add_direction(center: FloatArray, road: RoadPlan, builder: NetworkBuilder) -> str:
+def _add_direction(center: Float64[np.ndarray, "M 3"], road: RoadPlan, builder: NetworkBuilder) -> str:
     """Lanes to the right of ``center`` in its direction; returns their roadblock."""
     borders = [offset_curve(center, -k * LANE_WIDTH_M) for k in range(road.num_lanes + 1)]
     roadblock_id = builder.new_id()
@@ -140,4 +143,4 @@ def _trim(plan: StreetPlan, node: int, road_index: int) -> float:
 
 
 def _outward_heading(road: RoadPlan, node: int) -> float:
-    return float(road.center[0, 2] if road.start == node else road.center[-1, 2] + np.pi)
+    return float(road.center[0, HEADING] if road.start == node else road.center[-1, HEADING] + np.pi)

@@ -10,7 +10,7 @@ from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.types import Roadblock, Turn
 
 _TRIES = 10
-_RECENT_BLOCKS = 24  # a route avoids coming back to so many roadblocks
+_RECENT_BLOCKS = 24  # a route avoids returning to this many of its last roadblocks
 
 
 def open_lane_route(
@@ -42,7 +42,7 @@ def _lane_route(
 def random_block_route(
     graph: LaneGraph, start: list[str], length_m: float, rng: np.random.Generator, turn_preference: float
 ) -> list[str]:
-    """Roadblocks and roadblock connectors that go on from ``start`` (which ends in a roadblock) for ``length_m``.
+    """Roadblocks and roadblock connectors that follow from ``start`` (which ends in a roadblock) for ``length_m``.
 
     ``turn_preference`` is the weight of a turn against going straight on.
     """

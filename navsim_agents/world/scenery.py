@@ -1,14 +1,16 @@
-"""What stands beside the roads: walkways, car parks and buildings."""
+"""What stands along the roads: walkways, car parks and buildings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Float64
 from shapely.geometry import Polygon
 from shapely.ops import unary_union
 from shapely.prepared import prep
 
+from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.world.boxes import box_outline
 from navsim_agents.world.curves import (
     FloatArray,
@@ -33,7 +35,7 @@ def road_edges(builder: NetworkBuilder) -> Iterator[tuple[str, FloatArray]]:
     for block in builder.roadblocks.values():
         if not block.is_connector:
             lane = builder.lanes[block.lane_ids[-1]]
-            yield block.roadblock_id, np.column_stack((lane.right_boundary, lane.centerline[:, 2]))
+            yield block.roadblock_id, np.column_stack((lane.right_boundary, lane.centerline[:, HEADING]))
 
 
 def build_walkways(builder: NetworkBuilder, kerbs: list[FloatArray]) -> dict[str, Area]:
@@ -62,17 +64,17 @@ def build_carparks(builder: NetworkBuilder, surface: Polygon, count: int) -> dic
         taken = [Polygon(area.polygon) for area in found.values()]
         if not lot.intersects(surface) and not any(lot.intersects(other) for other in taken):
             carpark_id = builder.new_id()
-            found[carpark_id] = Area(carpark_id, outline, heading=float(pose[2] + np.pi / 2))
+            found[carpark_id] = Area(carpark_id, outline, heading=float(pose[HEADING] + np.pi / 2))
     return found
 
 
-def _carpark_outline(pose: FloatArray) -> FloatArray:
-    """A lot behind the walkway to the right of ``pose`` on the road's edge, and its throat [8, 2]."""
+def _carpark_outline(pose: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "8 2"]:
+    """A lot behind the walkway to the right of ``pose`` on the road's edge, and its throat."""
     throat, depth, half = _CARPARK["throat"] / 2, _CARPARK["depth"], _CARPARK["half_length"]
     near, far = -(WALKWAY_EDGE_M + 0.5), -(WALKWAY_EDGE_M + 0.5 + depth)
     local = [(throat, 0.5), (-throat, 0.5), (-throat, near), (-half, near), (-half, far), (half, far), (half, near)]
     points = np.array([*local, (throat, near)])
-    return pose[:2] + points[:, :1] * unit(pose[2]) + points[:, 1:] * left_normal(pose[2])
+    return pose[XY] + points[:, X, None] * unit(pose[HEADING]) + points[:, Y, None] * left_normal(pose[HEADING])
 
 
 def drivable_surface(builder: NetworkBuilder) -> Polygon:
@@ -101,12 +103,12 @@ def build_buildings(
     return found
 
 
-def _building_outlines(edge: FloatArray, rng: np.random.Generator) -> Iterator[FloatArray]:
+def _building_outlines(edge: Float64[np.ndarray, "M 3"], rng: np.random.Generator) -> Iterator[FloatArray]:
     station, end = 0.0, float(arc_lengths(edge)[-1])
     while station < end:
         width, depth = rng.uniform(11.0, 24.0), rng.uniform(9.0, 16.0)
         setback = WALKWAY_EDGE_M + rng.uniform(1.5, 6.0)
         pose = interpolate_curve(edge, np.array([min(station + width / 2, end)]))[0]
-        center = pose[:2] - (setback + depth / 2) * left_normal(pose[2])
-        yield box_outline(center, float(pose[2]), width, depth)
+        center = pose[XY] - (setback + depth / 2) * left_normal(pose[HEADING])
+        yield box_outline(center, float(pose[HEADING]), width, depth)
         station += width + rng.uniform(2.0, 9.0)

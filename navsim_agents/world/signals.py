@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, Int64
 
 from navsim_agents.world.types import Light, Town
 
@@ -19,7 +20,7 @@ class SignalTiming:
     """Seconds of one phase; the next phase follows."""
 
     green_s: float = 12.0
-    yellow_s: float = 3.6  # so that whoever cannot stop has left before red
+    yellow_s: float = 3.6  # so that vehicles that cannot stop have left before red
     all_red_s: float = 1.6
 
     @property
@@ -51,14 +52,14 @@ class SignalPlan:
             if lane.signal_group is not None
         }
 
-    def codes(self, intersection_id: str, phase: int) -> IntArray:
-        """Index into ``LIGHTS`` per step [S]."""
+    def codes(self, intersection_id: str, phase: int) -> Int64[np.ndarray, " S"]:
+        """Index into ``LIGHTS`` per step."""
         elapsed = self._phase_time[intersection_id, phase]
         red = elapsed >= self.timing.green_s + self.timing.yellow_s
         return np.where(red, 2, np.where(elapsed >= self.timing.green_s, 1, 0))
 
-    def green_elapsed(self, intersection_id: str, phase: int) -> npt.NDArray[np.float64]:
-        """Seconds per step [S] since the phase's last green began."""
+    def green_elapsed(self, intersection_id: str, phase: int) -> Float64[np.ndarray, " S"]:
+        """Seconds per step since the phase's last green began."""
         return self._phase_time[intersection_id, phase]
 
     def connector_codes(self) -> dict[str, IntArray]:

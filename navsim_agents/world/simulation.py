@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Bool, Float64
 
 from navsim_agents.common.conventions import WORLD_STEP_S
+from navsim_agents.common.poses import HEADING, POSE, XY
 from navsim_agents.world.curves import FloatArray, unit
 from navsim_agents.world.expert import Expert, Whereabouts
 from navsim_agents.world.fleet import EGO, BoolArray, Fleet
 from navsim_agents.world.following import FollowRule, Lead, Obstacles, find_leads, limit_accel, wanted_accel
-from navsim_agents.world.pedestrians import PEDESTRIAN_SIZE, People
+from navsim_agents.world.pedestrians import PEDESTRIAN_SIZE, WALKING_SPEED, People
 from navsim_agents.world.right_of_way import RightOfWay
 from navsim_agents.world.still_objects import StillScene
+from navsim_agents.world.types import FOOTPRINT
 
 _AWAKE_M = 150.0  # vehicles farther from the expert stand still, unseen
 _STANDING_MPS = 0.1
+
+
+SPEED = 4
+"""Column of ``Record.ego`` behind those of a path's point."""
 
 
 @dataclass
@@ -27,7 +34,7 @@ class Record:
     speeds: list[FloatArray] = field(default_factory=list)  # [K]
     awake: list[BoolArray] = field(default_factory=list)  # [K]
     people: list[FloatArray] = field(default_factory=list)  # [M, 4]
-    ego: list[FloatArray] = field(default_factory=list)  # [6] x, y, heading, curvature, speed, acceleration
+    ego: list[FloatArray] = field(default_factory=list)  # [6]: pose, curvature, speed, acceleration
     whereabouts: list[Whereabouts] = field(default_factory=list)
     events: dict[str, list[int]] = field(default_factory=dict)
 
@@ -47,7 +54,7 @@ class Simulation:
     def __post_init__(self) -> None:
         blocking = [item for item in self.still.objects if _is_in_lane(item.pose, self.still, self.expert)]
         self._still_centers = np.array([item.pose for item in blocking]).reshape(-1, 3)
-        self._still_sizes = np.array([item.size[:2] for item in blocking]).reshape(-1, 2)
+        self._still_sizes = np.array([item.size[FOOTPRINT] for item in blocking]).reshape(-1, 2)
 
     def run(self, num_warmup: int, num_steps: int) -> Record:
         """Let everybody move; record the last ``num_steps`` steps."""
@@ -74,8 +81,8 @@ class Simulation:
         fleet.advance(accel, WORLD_STEP_S)
         self.people.step(fleet, step, WORLD_STEP_S)
 
-    def _awake(self, poses: FloatArray) -> BoolArray:
-        distance = np.hypot(*(poses[:, :2] - poses[EGO, :2]).T)
+    def _awake(self, poses: Float64[np.ndarray, "K 4"]) -> Bool[np.ndarray, " K"]:
+        distance = np.hypot(*(poses[:, XY] - poses[EGO, XY]).T)
         has_arrived = self.fleet.station > self.fleet.path_length - 12.0
         is_awake = (distance < _AWAKE_M) & ~has_arrived
         is_awake[EGO] = True
@@ -84,21 +91,21 @@ class Simulation:
                 self.ways.forget(int(vehicle))
         return is_awake
 
-    def _obstacles(self, poses: FloatArray) -> Obstacles:
+    def _obstacles(self, poses: Float64[np.ndarray, "K 4"]) -> Obstacles:
         fleet = self.fleet
         centers, people = fleet.centers(poses), self.people.poses()[self.people.on_road()]
         sizes = np.column_stack((fleet.length, fleet.width))
-        person = np.tile(PEDESTRIAN_SIZE[:2], (len(people), 1))
-        velocities = fleet.speed[:, None] * unit(poses[:, 2])
-        walking = people[:, 3:] * unit(people[:, 2])
+        person = np.tile(PEDESTRIAN_SIZE[FOOTPRINT], (len(people), 1))
+        velocities = fleet.speed[:, None] * unit(poses[:, HEADING])
+        walking = people[:, WALKING_SPEED, None] * unit(people[:, HEADING])
         still = np.zeros((len(self._still_centers), 2))
         return Obstacles(
-            np.concatenate((centers, people[:, :3], self._still_centers)),
+            np.concatenate((centers, people[:, POSE], self._still_centers)),
             np.concatenate((sizes, person, self._still_sizes)),
             np.concatenate((velocities, walking, still)),
         )
 
-    def _remember(self, poses: FloatArray, accel: FloatArray) -> None:
+    def _remember(self, poses: Float64[np.ndarray, "K 4"], accel: Float64[np.ndarray, " K"]) -> None:
         fleet, record = self.fleet, self.record
         record.centers.append(fleet.centers(poses))
         record.speeds.append(fleet.speed.copy())
@@ -121,8 +128,8 @@ class Simulation:
                 self.record.events.setdefault(name, []).append(step)
 
 
-def _is_in_lane(pose: FloatArray, still: StillScene, expert: Expert) -> bool:
+def _is_in_lane(pose: Float64[np.ndarray, "3"], still: StillScene, expert: Expert) -> bool:
     """Whether something still stands in a lane's middle, so that it must not be passed within that lane."""
     lanes = expert.graph.town.lanes
     curves = [lanes[lane_id].centerline for lane_id in still.closed_lanes]
-    return any(float(np.hypot(*(curve[:, :2] - pose[:2]).T).min()) < 2.0 for curve in curves)
+    return any(float(np.hypot(*(curve[:, XY] - pose[XY]).T).min()) < 2.0 for curve in curves)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Float64
 
-from navsim_agents.world.curves import FloatArray, arc_lengths
+from navsim_agents.world.curves import arc_lengths
 from navsim_agents.world.motion import (
+    CURVATURE,
     PATH_SPACING_M,
     MotionPlan,
     PathCrossing,
@@ -34,9 +36,9 @@ class SteeringRule:
 
 
 def drive_along(
-    reference: Reference, start: FloatArray, curvature: float, steering: SteeringRule, speed: SpeedRule
-) -> tuple[MotionPlan, FloatArray]:
-    """Plan of a rear axle that sets out from pose ``start`` [3]; also the reference's arc length per path point."""
+    reference: Reference, start: Float64[np.ndarray, "3"], curvature: float, steering: SteeringRule, speed: SpeedRule
+) -> tuple[MotionPlan, Float64[np.ndarray, " M"]]:
+    """Plan of a rear axle that sets out from pose ``start``; also the reference's arc length per path point."""
     travelled = arc_lengths(reference.curve)
     marks = np.arange(0.0, travelled[-1], _REFERENCE_STEP_M)
     target_x, target_y = (np.interp(marks, travelled, reference.curve[:, i]) for i in (0, 1))
@@ -47,10 +49,10 @@ def drive_along(
     gates = tuple(_along_path(gate, ("stop_m", "clear_m"), progress) for gate in reference.gates)
     marks_of_crossing = ("wait_m", "start_m", "end_m")
     crossings = tuple(_along_path(crossing, marks_of_crossing, progress) for crossing in reference.crossings)
-    return MotionPlan(path, speed_profile(path[:, 3], limits, speed), gates, crossings), progress
+    return MotionPlan(path, speed_profile(path[:, CURVATURE], limits, speed), gates, crossings), progress
 
 
-def _along_path(item: _Item, names: tuple[str, ...], progress: FloatArray) -> _Item:
+def _along_path(item: _Item, names: tuple[str, ...], progress: Float64[np.ndarray, " M"]) -> _Item:
     """``item`` with the marks ``names`` moved from the reference to the path, whose points have made ``progress``.
 
     What lies behind the path's start keeps its distance.
@@ -65,8 +67,8 @@ def _along_path(item: _Item, names: tuple[str, ...], progress: FloatArray) -> _I
 
 
 def _pursue(
-    target_x: list[float], target_y: list[float], start: FloatArray, curvature: float, rule: SteeringRule
-) -> tuple[FloatArray, FloatArray]:
+    target_x: list[float], target_y: list[float], start: Float64[np.ndarray, "3"], curvature: float, rule: SteeringRule
+) -> tuple[Float64[np.ndarray, "M 4"], Float64[np.ndarray, " M"]]:
     """Poses with curvature [M, 4] every ``_STEP_M``, and the index of the nearest target per pose [M]."""
     x, y, heading = (float(value) for value in start)
     ahead = round(rule.lookahead_m / _REFERENCE_STEP_M)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float64
 
+from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curve, left_normal
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.motion import Nudge
 from navsim_agents.world.roads import LANE_WIDTH_M
 from navsim_agents.world.scenery import VERGE_M, WALKWAY_EDGE_M
-from navsim_agents.world.types import AgentType, Area, Lane
+from navsim_agents.world.types import LENGTH, WIDTH, AgentType, Area, Lane
 
 VEHICLE_COLORS = (
     (200, 200, 205), (40, 42, 48), (110, 114, 120), (150, 30, 32), (36, 70, 130),
@@ -23,11 +25,11 @@ _FREE_END_M = 9.0  # no parking so close to a junction
 
 @dataclass(frozen=True)
 class StillObject:
-    """Something that stands: box centre and heading [3], size [3]."""
+    """Something that stands still: box centre and heading [3], size [3]."""
 
     agent_type: AgentType
-    pose: FloatArray
-    size: FloatArray
+    pose: Float64[np.ndarray, "3"]
+    size: Float64[np.ndarray, "3"]
     color: tuple[int, int, int]
 
 
@@ -46,7 +48,7 @@ class StillScene:
 
 @dataclass(frozen=True)
 class StillConfig:
-    """How much stands about."""
+    """How much stands at the roads."""
 
     parked_share: float = 0.3  # of the places at the road's edge
     carpark_share: float = 0.6
@@ -84,12 +86,12 @@ def random_car(rng: np.random.Generator) -> tuple[FloatArray, tuple[int, int, in
     return size, VEHICLE_COLORS[int(rng.integers(len(VEHICLE_COLORS)))]
 
 
-def _edge_pose(lane: Lane, station_m: float, right_of_edge_m: float) -> FloatArray:
-    """Pose [3] to the right of a lane's right edge, heading along the lane."""
-    edge = np.column_stack((lane.right_boundary, lane.centerline[:, 2]))
+def _edge_pose(lane: Lane, station_m: float, right_of_edge_m: float) -> Float64[np.ndarray, "3"]:
+    """Pose to the right of a lane's right edge, heading along the lane."""
+    edge = np.column_stack((lane.right_boundary, lane.centerline[:, HEADING]))
     scale = arc_lengths(edge)[-1] / arc_lengths(lane.centerline)[-1]
     pose = interpolate_curve(edge, np.array([station_m * scale]))[0]
-    return np.array([*(pose[:2] - right_of_edge_m * left_normal(pose[2])), pose[2]])
+    return np.array([*(pose[XY] - right_of_edge_m * left_normal(pose[HEADING])), pose[HEADING]])
 
 
 def _add_parked(
@@ -102,26 +104,26 @@ def _add_parked(
         if rng.random() > share:
             continue
         size, color = random_car(rng)
-        if size[0] > 6.5:
+        if size[LENGTH] > 6.5:
             continue
         protrusion = float(np.clip(rng.normal(-0.1, 0.2), 0.0, 0.25))
         station = float(place + rng.uniform(-0.4, 0.4))
-        pose = _edge_pose(lane, station, float(min(size[1] / 2 - protrusion + 0.15, VERGE_M - size[1] / 2)))
-        if any(np.hypot(*(throat - pose[:2])) < 9.0 for throat in throats):
+        pose = _edge_pose(lane, station, float(min(size[WIDTH] / 2 - protrusion + 0.15, VERGE_M - size[WIDTH] / 2)))
+        if any(np.hypot(*(throat - pose[XY])) < 9.0 for throat in throats):
             continue
-        pose[2] += rng.normal(0.0, 0.02)
+        pose[HEADING] += rng.normal(0.0, 0.02)
         scene.objects.append(StillObject(AgentType.VEHICLE, pose, size, color))
         if protrusion > 0.0:
-            scene.add_nudge(lane.lane_id, Nudge(station, size[0] / 2 + 2.0, 0.3))
+            scene.add_nudge(lane.lane_id, Nudge(station, size[LENGTH] / 2 + 2.0, 0.3))
 
 
 def _add_double_parked(scene: StillScene, lane: Lane, rng: np.random.Generator) -> None:
     """A vehicle that stands in the rightmost lane."""
     station = float(arc_lengths(lane.centerline)[-1] * rng.uniform(0.5, 0.65))
     size, color = random_car(rng)
-    pose = _edge_pose(lane, station, -(size[1] / 2 + 0.5))
+    pose = _edge_pose(lane, station, -(size[WIDTH] / 2 + 0.5))
     scene.objects.append(StillObject(AgentType.VEHICLE, pose, size, color))
-    scene.closed_lanes[lane.lane_id] = (station - size[0] / 2, station + size[0] / 2)
+    scene.closed_lanes[lane.lane_id] = (station - size[LENGTH] / 2, station + size[LENGTH] / 2)
 
 
 def _add_works(scene: StillScene, lane: Lane, rng: np.random.Generator) -> None:
@@ -164,9 +166,9 @@ def _fill_carpark(scene: StillScene, carpark: Area, share: float, rng: np.random
             if rng.random() > share or blocks_throat:
                 continue
             size, color = random_car(rng)
-            heading = float(np.arctan2(inward[1], inward[0]) + (np.pi if rng.random() < 0.5 else 0.0))
+            heading = float(np.arctan2(inward[Y], inward[X]) + (np.pi if rng.random() < 0.5 else 0.0))
             pose = np.array([*(near_left + along * place + inward * depth), heading + rng.normal(0.0, 0.02)])
-            if size[0] < 6.0:
+            if size[LENGTH] < 6.0:
                 scene.objects.append(StillObject(AgentType.VEHICLE, pose, size, color))
 
 

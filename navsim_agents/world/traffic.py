@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
-from navsim_agents.world.curves import FloatArray, arc_lengths, interpolate_curve, offset_curve
+from navsim_agents.common.poses import XY
+from navsim_agents.world.curves import arc_lengths, interpolate_curve, offset_curve
 from navsim_agents.world.fleet import EGO_BODY, Body, Fleet
 from navsim_agents.world.footways import footways
 from navsim_agents.world.lane_graph import LaneGraph
@@ -49,13 +51,13 @@ class Mover:
 def place_movers(
     graph: LaneGraph,
     still: StillScene,
-    ego: FloatArray,
-    route: FloatArray,
+    ego: Float64[np.ndarray, "3"],
+    route: Float64[np.ndarray, "M 2"],
     reach_m: float,
     config: TrafficConfig,
     rng: np.random.Generator,
 ) -> list[Mover]:
-    """Vehicles and cyclists on lanes near the ``route`` [M, 2], with ways of ``reach_m``, clear of the pose ``ego``."""
+    """Vehicles and cyclists on lanes near the ``route``, with ways of ``reach_m``, clear of the pose ``ego``."""
     slots = _free_slots(graph, still, ego, route, rng)[: config.num_vehicles + config.num_cyclists]
     movers = []
     closed = frozenset(still.closed_lanes)
@@ -73,7 +75,7 @@ def place_movers(
 
 
 def assemble_fleet(movers: list[Mover], rng: np.random.Generator) -> Fleet:
-    """The expert's car, yet without a plan, and all movers in motion."""
+    """The expert's car, still without a plan, and all movers in motion."""
     fleet = Fleet([EGO_BODY, *(mover.body for mover in movers)], MAX_PATH_POINTS)
     for number, mover in enumerate(movers, start=1):
         fleet.set_plan(number, mover.plan, mover.station_m)
@@ -93,7 +95,11 @@ def _cyclist(rng: np.random.Generator) -> tuple[Body, tuple[int, int, int], Spee
 
 
 def _free_slots(
-    graph: LaneGraph, still: StillScene, ego: FloatArray, route: FloatArray, rng: np.random.Generator
+    graph: LaneGraph,
+    still: StillScene,
+    ego: Float64[np.ndarray, "3"],
+    route: Float64[np.ndarray, "M 2"],
+    rng: np.random.Generator,
 ) -> list[tuple[str, float]]:
     """Places (lane, station) near the route in random order, none in closed lanes or close to the expert."""
     slots = []
@@ -101,17 +107,21 @@ def _free_slots(
         if lane.is_connector or lane.lane_id in still.closed_lanes:
             continue
         places = np.arange(8.0, graph.lengths[lane.lane_id] - 6.0, _SLOT_M)
-        points = interpolate_curve(lane.centerline, places)[:, :2]
+        points = interpolate_curve(lane.centerline, places)[:, XY]
         near = np.abs(points[:, None] - route[None, ::20]).max(axis=-1).min(axis=1) < _NEAR_ROUTE_M
-        is_clear = np.hypot(*(points - ego[:2]).T) > 14.0
+        is_clear = np.hypot(*(points - ego[XY]).T) > 14.0
         slots += [(lane.lane_id, float(place)) for place in places[near & is_clear]]
     return [slots[i] for i in rng.permutation(len(slots))]
 
 
 def place_people(
-    graph: LaneGraph, route: FloatArray, duration_s: float, config: TrafficConfig, rng: np.random.Generator
+    graph: LaneGraph,
+    route: Float64[np.ndarray, "M 2"],
+    duration_s: float,
+    config: TrafficConfig,
+    rng: np.random.Generator,
 ) -> list[Crosser]:
-    """Crossers at crosswalks near the ``route`` [M, 2] and walkers along the walkways."""
+    """Crossers at crosswalks near the ``route`` and walkers along the walkways."""
     crosswalks = [i for i, axis in graph.axes.items() if _is_near(axis.start, route)]
     ways = footways(graph)
     people = []
@@ -123,12 +133,12 @@ def place_people(
     near = [way for way in ways if _is_near(way[0], route)]
     for i in rng.integers(len(near), size=config.num_walkers):
         station = float(arc_lengths(near[i])[-1] * rng.uniform(0.0, 0.7))
-        file = int(rng.integers(len(_WALKING_MPS)))  # side by side at different paces, nobody walks into another's back
+        file = int(rng.integers(len(_WALKING_MPS)))  # with a file for each pace, nobody walks into the back of another
         heading = np.arctan2(*np.gradient(near[i], axis=0).T[::-1])
         way = offset_curve(np.column_stack((near[i], heading)), -WALKWAY_M * (0.16 + 0.26 * file))
         people.append(place_walker(way, _WALKING_MPS[file], station))
     return people
 
 
-def _is_near(point: FloatArray, route: FloatArray) -> bool:
+def _is_near(point: Float64[np.ndarray, "2"], route: Float64[np.ndarray, "M 2"]) -> bool:
     return bool(np.abs(route[::20] - point).max(axis=-1).min() < _NEAR_ROUTE_M)

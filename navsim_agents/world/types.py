@@ -12,8 +12,15 @@ from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64
 
 FloatArray = npt.NDArray[np.float64]
+
+Z = 2
+"""Column of a point in space behind x and y."""
+LENGTH, WIDTH, HEIGHT = 0, 1, 2
+FOOTPRINT = slice(LENGTH, WIDTH + 1)
+"""Columns of a size."""
 
 
 class Turn(str, Enum):
@@ -53,9 +60,9 @@ class Lane:
     roadblock_id: str
     is_connector: bool
     turn: Turn
-    centerline: FloatArray  # [M, 3] x, y, heading, about 0.5 m apart, in driving direction
-    left_boundary: FloatArray  # [M, 2]
-    right_boundary: FloatArray  # [M, 2]
+    centerline: Float64[np.ndarray, "M 3"]  # x, y, heading, about 0.5 m apart, in driving direction
+    left_boundary: Float64[np.ndarray, "M 2"]
+    right_boundary: Float64[np.ndarray, "M 2"]
     speed_limit_mps: float
     predecessors: tuple[str, ...]
     successors: tuple[str, ...]
@@ -65,8 +72,8 @@ class Lane:
     signal_group: Optional[int] = None  # connectors of a signalised intersection: which phase lets them go
 
     @property
-    def polygon(self) -> FloatArray:
-        """Closed outline without the repeated first point [2M, 2]."""
+    def polygon(self) -> Float64[np.ndarray, "V 2"]:
+        """Closed outline without the repeated first point."""
         return np.concatenate((self.left_boundary, self.right_boundary[::-1]))
 
 
@@ -77,7 +84,7 @@ class Roadblock:
     roadblock_id: str
     is_connector: bool
     lane_ids: tuple[str, ...]  # left to right
-    polygon: FloatArray  # [., 2]
+    polygon: Float64[np.ndarray, "_ 2"]
     predecessors: tuple[str, ...]
     successors: tuple[str, ...]
     intersection_id: Optional[str] = None
@@ -88,7 +95,7 @@ class Intersection:
     """Area where roads meet."""
 
     intersection_id: str
-    polygon: FloatArray  # [., 2]
+    polygon: Float64[np.ndarray, "_ 2"]
     is_signalised: bool
     num_phases: int = 0
 
@@ -100,7 +107,7 @@ class StopLine:
     stop_id: str
     intersection_id: str
     lane_ids: tuple[str, ...]
-    polygon: FloatArray  # [., 2] thin box across the lanes
+    polygon: Float64[np.ndarray, "_ 2"]  # thin box across the lanes
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ class Area:
     """A named polygon: crosswalk, walkway, car park, or a building's footprint."""
 
     area_id: str
-    polygon: FloatArray  # [., 2]
+    polygon: Float64[np.ndarray, "_ 2"]
     height_m: float = 0.0  # buildings only
     heading: float = 0.0  # car parks: direction of the stalls
 
@@ -119,7 +126,7 @@ class TrafficLightPole:
 
     signal_group: int
     intersection_id: str
-    position: FloatArray  # [3] of the head
+    position: Float64[np.ndarray, "3"]  # of the head
     facing: float  # heading of the light's face
 
 
@@ -145,10 +152,10 @@ class Track:
 
     track_token: str  # 16 hexadecimal digits
     agent_type: AgentType
-    size: FloatArray  # [3] length, width, height, m
-    poses: FloatArray  # [S, 3] box centre and heading, global
-    velocities: FloatArray  # [S, 2] m/s, global
-    valid: npt.NDArray[np.bool_]  # [S]
+    size: Float64[np.ndarray, "3"]  # length, width, height, m
+    poses: Float64[np.ndarray, "S 3"]  # box centre and heading, global
+    velocities: Float64[np.ndarray, "S 2"]  # m/s, global
+    valid: Bool[np.ndarray, " S"]
     color: tuple[int, int, int] = (120, 120, 120)
 
 
@@ -156,11 +163,11 @@ class Track:
 class EgoStates:
     """The expert's drive at 0.1 s steps; rear axle, global pose, velocity and acceleration in its own frame."""
 
-    poses: FloatArray  # [S, 3]
-    velocities: FloatArray  # [S, 2] m/s; y is 0 for a rear axle that does not slip
-    accelerations: FloatArray  # [S, 2] m/s^2: along, and lateral = speed * yaw rate
-    steering: FloatArray  # [S] rad
-    commands: npt.NDArray[np.int64]  # [S] index into DRIVING_COMMANDS
+    poses: Float64[np.ndarray, "S 3"]
+    velocities: Float64[np.ndarray, "S 2"]  # m/s; y is 0 for a rear axle that does not slip
+    accelerations: Float64[np.ndarray, "S 2"]  # m/s^2: along, and lateral = speed * yaw rate
+    steering: Float64[np.ndarray, " S"]  # rad
+    commands: Int64[np.ndarray, " S"]  # index into DRIVING_COMMANDS
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def test_what_navsim_does_with_such_scenes_is_said(tmp_path: Path, pictures: lis
     for part in (
         "caching stops at the first such scene, and training without a cache too",
         "scoring and submissions go on without it ('Agent failed'; v2.2's one-stage scoring then ends in a ValueError",
-        "training from an unfinished cache leaves it out in silence",
+        "training from an unfinished cache leaves it out silently",
     ):
         assert part in line
 
@@ -120,7 +120,7 @@ def test_what_the_filter_names_and_nobody_has(tmp_path: Path, pictures: list[Pat
     assert "split val: 1 of 1 scenes" in second
     assert absent.startswith("WRONG")
     assert "split test, val: the scene filter names 1 logs (gone) and 1 tokens (nowhere) that are not there" in absent
-    assert "leaves them out in silence" in absent
+    assert "leaves them out silently" in absent
     alone = lines(tmp_path, "val", scene_filter=wanted)
     assert "2 logs (a, gone) and 2 tokens (a3, nowhere)" in alone[1]
 
@@ -162,8 +162,8 @@ def test_the_command_takes_the_name_or_the_file_of_a_filter(
     assert data("--scene-filter", "navtrain") == [whole]
     assert data("--scene-filter", str(devkit_root / "navsim" / FILTER_FOLDER / "navtrain.yaml"), "--split", "test") == [
         whole,
-        "split test: the scene filter names 1 tokens (a6) that are not there as scenes; NAVSIM leaves them out in "
-        "silence: download these logs, or take the filter of this split",
+        "split test: the scene filter names 1 tokens (a6) that are not there as scenes; NAVSIM leaves them out "
+        "silently: download these logs, or take the filter of this split",
     ]
     unquoted, lonely, absent = data("--scene-filter", "lonely")
     assert "lonely.yaml has 1 names without quotes that YAML reads as numbers or truth values (1e5)" in unquoted

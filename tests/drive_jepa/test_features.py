@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_cameras_without_a_front_one_are_refused() -> None:
 @pytest.mark.parametrize("image", [np.zeros((540, 960, 3), np.uint8), np.zeros((1080, 1920, 3), np.float32)])
 def test_a_picture_of_another_kind_is_refused_by_path(image: np.ndarray) -> None:
     agent_input = make_input()
-    front = replace(agent_input.cameras[-1].cam_f0, image=image, camera_path="log-7/CAM_F0/token-5.jpg")
+    front = replace(agent_input.cameras[-1].cam_f0, image=image, camera_path=Path("log-7/CAM_F0/token-5.jpg"))
     agent_input.cameras[-1] = replace(agent_input.cameras[-1], cam_f0=front)
     with pytest.raises(InputError, match=r"log-7/CAM_F0/token-5\.jpg\) is .*uint8 \[1080, 1920, 3\]"):
         video(agent_input)

@@ -75,7 +75,10 @@ def test_diversity_is_of_agents_that_propose_and_of_scenes_that_were_planned() -
     along[:, 0] = np.arange(1, 9)
     aside = along + np.array([0.0, 50.0, 0.0])
     proposals = np.stack((np.stack((along, along)), np.stack((along, aside)), np.full((2, 8, 3), np.nan)))
-    scenes = replace(planned_scenes(), tokens=["alike", "apart", "failed"], proposals=proposals)
+    still = np.zeros((3, 8, 3))
+    scenes = replace(
+        planned_scenes(), tokens=["alike", "apart", "failed"], planned=still, human=still, proposals=proposals
+    )
     found = compute_columns(["diversity"], scenes)
     # Two corridors that coincide are one; two that are apart have half of the union each, and share nothing.
     np.testing.assert_allclose(found["diversity"], [0.0, 0.5, np.nan], atol=1e-9)

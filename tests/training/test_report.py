@@ -29,7 +29,7 @@ CAMERA = default_cameras()["cam_f0"].scaled(96, 54)
 
 
 def square(x: float, y: float, side: float = 4.0) -> np.ndarray:
-    return np.array([[x, y], [x + side, y], [x + side, y + side], [x, y + side]])
+    return np.array([[x, y], [x + side, y], [x + side, y + side], [x, y + side]], dtype=np.float64)
 
 
 def read_view(log_name: str, token: str, plans: Any) -> SceneView:

@@ -284,7 +284,7 @@ def test_frames_dropped_by_avi_leave_their_time(tmp_path: Path) -> None:
     video = indexed(path)
     assert (video.num_frames, video.clock) == (len(ticks), DECODING)
     for number, tick in enumerate(ticks):
-        assert [number_of(picture) for picture in read_pictures(video, [tick / RATE], tmp_path)] == [number]
+        assert [number_of(picture) for picture in read_pictures(video, [float(tick / RATE)], tmp_path)] == [number]
 
 
 def test_a_clock_is_trusted_where_it_holds(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any, Optional, Protocol
+from typing import Any, Optional, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what torchrun and batch systems send."""
 
 
+@runtime_checkable
 class ClipLoader(Protocol):
     """Clips of this process, as ``navsim_agents.video.loader`` gives them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -31,8 +32,8 @@ def draw_fan_on_camera(axes: Axes, view: SceneView) -> None:
     )
 
 
-def score_colors(foreseen: FloatArray) -> FloatArray:
-    """Colours [N, 4] from the lowest to the highest of ``foreseen`` [N]; all the highest's where they are equal."""
+def score_colors(foreseen: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, "N 4"]:
+    """Colours from the lowest to the highest of ``foreseen``; all the highest's where they are equal."""
     lowest, highest = float(foreseen.min()), float(foreseen.max())
     share = (foreseen - lowest) / (highest - lowest) if highest > lowest else np.ones_like(foreseen)
     colors: FloatArray = SCORE_COLORS(COLOR_RANGE[0] + (COLOR_RANGE[1] - COLOR_RANGE[0]) * share)

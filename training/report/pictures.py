@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
@@ -73,8 +74,8 @@ def bev_picture(view: SceneView) -> Figure:
     return figure
 
 
-def box_outline(box: FloatArray) -> FloatArray:
-    """Corners [4, 2] of a box (x, y, z, length, width, height, heading), clockwise from front left."""
+def box_outline(box: Float64[np.ndarray, "7"]) -> Float64[np.ndarray, "4 2"]:
+    """Corners of a box (x, y, z, length, width, height, heading), clockwise from front left."""
     x, y, _, length_m, width_m, _, heading = box
     return ground_outline(np.array([x, y]), heading, length_m, width_m)[FRONT_FIRST]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.distillation.label_store import LabelStore
 from navsim_agents.distillation.vocabulary import load_vocabulary
@@ -24,8 +25,8 @@ class SceneTeachers:
         self._poses: FloatArray = known.planned().double().numpy()
         self._labels = LabelStore.open(Path(labels), vocabulary=known)
 
-    def of(self, token: str) -> FloatArray:
-        """Poses [M, T, 3] of the scene's teachers; M = 0 where it has none or was not labelled."""
+    def of(self, token: str) -> Float64[np.ndarray, "M T 3"]:
+        """Poses of the scene's teachers; M = 0 where it has none or was not labelled."""
         if token not in self._labels:
             return np.zeros((0, *self._poses.shape[1:]))
         chosen: FloatArray = self._poses[self._labels.is_teacher(token)]

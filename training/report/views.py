@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float64, UInt8
 
 from navsim_agents.common.conventions import FRONT_CAMERA, NUM_HISTORY_FRAMES
 from navsim_agents.errors import NavsimDriveJepaError
@@ -46,14 +46,14 @@ class SceneView:
     """One scene now; everything in the ego frame (rear axle, x ahead, y left)."""
 
     camera: CameraModel
-    image: npt.NDArray[np.uint8]  # [H, W, 3]
-    boxes: FloatArray  # [K, 7] centre x, y, z, length, width, height, heading
+    image: UInt8[np.ndarray, "H W 3"]
+    boxes: Float64[np.ndarray, "K 7"]  # centre x, y, z, length, width, height, heading
     box_names: list[str]
     road: Optional[Road]  # None where the data is not of the built-in world
     plans: dict[str, FloatArray]  # agent -> [T, 3], in drawing order
-    teachers: FloatArray = field(default_factory=lambda: np.zeros((0, 8, 3)))  # [M, T, 3]
-    proposals: Optional[FloatArray] = None  # [N, T, 3] what the shown agent chose from
-    foreseen: Optional[FloatArray] = None  # [N] its own scores of them
+    teachers: Float64[np.ndarray, "M _ 3"] = field(default_factory=lambda: np.zeros((0, 8, 3)))
+    proposals: Optional[Float64[np.ndarray, "N T 3"]] = None  # what the shown agent chose from
+    foreseen: Optional[Float64[np.ndarray, " N"]] = None  # its own scores of them
 
 
 def open_world(root: Path) -> Optional[World]:
@@ -93,8 +93,8 @@ def view_scene(
     return replace(view, teachers=teachers.of(token)) if teachers else view
 
 
-def view_road(town: Town, pose: FloatArray, red_connectors: set[str]) -> Road:
-    """What of ``town`` lies within ``VIEW_RADIUS_M`` of the global ``pose`` [3]."""
+def view_road(town: Town, pose: Float64[np.ndarray, "3"], red_connectors: set[str]) -> Road:
+    """What of ``town`` lies within ``VIEW_RADIUS_M`` of the global ``pose``."""
 
     def near(shapes: list[FloatArray]) -> list[FloatArray]:
         local = [points_to_local(shape[:, POSITION], pose) for shape in shapes]
@@ -114,20 +114,20 @@ def view_road(town: Town, pose: FloatArray, red_connectors: set[str]) -> Road:
     )
 
 
-def upwards(points: FloatArray) -> FloatArray:
-    """Ego-frame points [..., 2] (x ahead, y left) as paper points (right, up)."""
+def upwards(points: Float64[np.ndarray, "*batch 2"]) -> Float64[np.ndarray, "*batch 2"]:
+    """Ego-frame points (x ahead, y left) as paper points (right, up)."""
     return np.stack((-points[..., State.Y], points[..., State.X]), axis=-1)
 
 
-def project_ground(view: SceneView, points: FloatArray) -> FloatArray:
-    """Pixels [..., 2] of ground points [..., 2]; NaN behind or right under the camera."""
+def project_ground(view: SceneView, points: Float64[np.ndarray, "*batch 2"]) -> Float64[np.ndarray, "*batch 2"]:
+    """Pixels of ground points; NaN behind or right under the camera."""
     ground = np.concatenate((points, np.zeros((*points.shape[:-1], 1))), axis=-1)
     pixels, depth = view.camera.project(ground)
     return np.where((depth > NEAREST_DEPTH_M)[..., None], pixels, np.nan)
 
 
-def smooth_path(poses: FloatArray) -> FloatArray:
-    """Positions [., 2] along planned ``poses`` [T, 3], from the ego on, by cubic Hermite pieces that keep headings."""
+def smooth_path(poses: Float64[np.ndarray, "T 3"]) -> Float64[np.ndarray, "_ 2"]:
+    """Positions along planned ``poses``, from the ego on, by cubic Hermite pieces that keep headings."""
     poses = np.concatenate((np.zeros((1, 3)), poses))
     positions = poses[:, POSITION]
     steps = np.linalg.norm(np.diff(positions, axis=0), axis=1, keepdims=True)
@@ -153,8 +153,8 @@ def _hermite(
     return curve
 
 
-def ribbon(path: FloatArray, width_m: float) -> tuple[FloatArray, FloatArray]:
-    """Left and right edge [., 2] of a band of ``width_m`` along ``path`` [., 2]."""
+def ribbon(path: Float64[np.ndarray, "_ 2"], width_m: float) -> tuple[FloatArray, FloatArray]:
+    """Left and right edge [., 2] of a band of ``width_m`` along ``path``."""
     ahead = np.gradient(path, axis=0)
     ahead = ahead / np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
     left = np.stack((-ahead[:, State.Y], ahead[:, State.X]), axis=-1) * (width_m / 2.0)

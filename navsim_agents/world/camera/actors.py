@@ -12,9 +12,9 @@ from navsim_agents.world.camera.figures import barrier, cone, cyclist, pedestria
 from navsim_agents.world.camera.mesh import Colour, Mesh, rectangle
 from navsim_agents.world.camera.solids import Solid, placed_solid
 from navsim_agents.world.camera.vehicles import LORRY_CAB_M, vehicle_meshes
-from navsim_agents.world.types import AgentType, Drive, Track
+from navsim_agents.world.types import HEIGHT, LENGTH, WIDTH, AgentType, Drive, Track
 
-BRAKE_MPS2 = 0.7  # slowing down by more lights the lamps
+BRAKE_MPS2 = 0.7  # slowing down harder than this lights the brake lamps
 STANDING_MPS = 0.3
 SHADE_SHARE = 0.85  # of a vehicle's height: its roof is smaller than its footprint
 GAIT_PHASES = 12
@@ -29,9 +29,9 @@ def actor_solids(drive: Drive, step: int) -> Iterator[Solid]:
 
 
 def _solids(track: Track, step: int) -> Iterator[Solid]:
-    pose, length, width = track.poses[step], float(track.size[0]), float(track.size[1])
+    pose, length, width = track.poses[step], float(track.size[LENGTH]), float(track.size[WIDTH])
     meshes = _meshes(track, step)
-    casts = (0.0, SHADE_SHARE * float(track.size[2]))
+    casts = (0.0, SHADE_SHARE * float(track.size[HEIGHT]))
     if len(meshes) == 1:
         yield placed_solid(meshes[0], rectangle(length, width), pose, casts, has_contact=True)
         return
@@ -48,8 +48,10 @@ def _meshes(track: Track, step: int) -> tuple[Mesh, ...]:
     elif track.agent_type is AgentType.BICYCLE:
         gait = int(GAIT_PHASES * travelled(track, step) / CRANK_M) % GAIT_PHASES
     brakes = track.agent_type is AgentType.VEHICLE and is_braking(track, step)
-    size = (float(track.size[0]), float(track.size[1]), float(track.size[2]))
-    colour: Colour = (float(track.color[0]), float(track.color[1]), float(track.color[2]))
+    length, width, height = (float(side) for side in track.size)
+    size = (length, width, height)
+    red, green, blue = track.color
+    colour: Colour = (float(red), float(green), float(blue))
     return _shape(track.agent_type, size, colour, gait, brakes)
 
 
@@ -76,7 +78,7 @@ def _shape(
 
 
 def is_braking(track: Track, step: int) -> bool:
-    """Slowing down, or standing between two stretches of driving; what is parked all along shows no brake lamps."""
+    """Slowing down, or standing between two stretches of driving; what is parked throughout shows no brake lamps."""
     speeds = np.linalg.norm(track.velocities, axis=1)
     before, after = max(step - 2, 0), min(step + 2, len(speeds) - 1)
     slowing = (speeds[before] - speeds[after]) / max((after - before) * WORLD_STEP_S, WORLD_STEP_S)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import UInt32
 
 from navsim_agents.world.camera.canvas import Sheets
 from navsim_agents.world.camera.ground import GroundMap, build_ground, paint_ground
 from navsim_agents.world.camera.horizon import Horizon, find_horizon
 from navsim_agents.world.camera.lighting import Lighting
-from navsim_agents.world.camera.packed import PACKED, PackedArray
+from navsim_agents.world.camera.packed import PACKED
 from navsim_agents.world.camera.relief import (
     Grain,
     cast_ground_rays,
@@ -32,8 +33,8 @@ class Backdrop:
         self._grain: Grain = make_grain()
         self._clouds: npt.NDArray[np.float32] = cloud_field()
 
-    def paint(self, sheets: Sheets, view: View, lighting: Lighting, shadows: Shadows) -> PackedArray:
-        """Picture [H, W]; the fourth channel means nothing."""
+    def paint(self, sheets: Sheets, view: View, lighting: Lighting, shadows: Shadows) -> UInt32[np.ndarray, "H W"]:
+        """Picture; the fourth channel means nothing."""
         camera, horizon = view.camera, find_horizon(view)
         sheet = np.empty((camera.height, camera.width), dtype=PACKED)
         sheet[: horizon.num_sky_rows] = paint_sky(view, lighting, self._clouds, horizon.num_sky_rows)
@@ -44,7 +45,7 @@ class Backdrop:
 
     def _paint_ground(
         self, sheets: Sheets, view: View, lighting: Lighting, shadows: Shadows, first_row: int
-    ) -> PackedArray:
+    ) -> UInt32[np.ndarray, "rows W"]:
         """Ground [H - first_row, W]."""
         paint_ground(sheets.colour, self._ground, view, lighting, first_row)
         rays = cast_ground_rays(view, first_row)
@@ -53,7 +54,7 @@ class Backdrop:
         return finish_ground(samples, rays, grain, light, lighting)
 
 
-def _lay(sheet: PackedArray, ground: PackedArray, horizon: Horizon) -> None:
+def _lay(sheet: UInt32[np.ndarray, "H W"], ground: UInt32[np.ndarray, "rows W"], horizon: Horizon) -> None:
     """Put ``ground`` below the horizon of ``sheet``."""
     shared = horizon.num_sky_rows - horizon.first_ground_row
     mixed = sheet[horizon.first_ground_row : horizon.num_sky_rows]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+from jaxtyping import Float64
 
+from navsim_agents.common.poses import X, Y
 from navsim_agents.world.camera.mesh import Colour, MeshBuilder
-from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.shadows import Caster
 from navsim_agents.world.camera.solids import Solid
 from navsim_agents.world.types import Area
@@ -41,29 +42,29 @@ def building_solid(area: Area) -> Solid:
     return Solid(builder.build(), ring, Caster(ring, 0.0, height))
 
 
-def counter_clockwise(ring: FloatArray) -> FloatArray:
-    """``ring`` [K, 2], reversed if it runs clockwise."""
+def counter_clockwise(ring: Float64[np.ndarray, "K 2"]) -> Float64[np.ndarray, "K 2"]:
+    """``ring``, reversed if it runs clockwise."""
     following = np.roll(ring, -1, axis=0)
-    area = np.sum((ring[:, 0] - ring[0, 0]) * (following[:, 1] - ring[0, 1]))
-    area -= np.sum((following[:, 0] - ring[0, 0]) * (ring[:, 1] - ring[0, 1]))
+    area = np.sum((ring[:, X] - ring[0, X]) * (following[:, Y] - ring[0, Y]))
+    area -= np.sum((following[:, X] - ring[0, X]) * (ring[:, Y] - ring[0, Y]))
     return ring if area >= 0.0 else ring[::-1]
 
 
 def _facade(
     builder: MeshBuilder,
-    start: FloatArray,
-    end: FloatArray,
+    start: Float64[np.ndarray, "2"],
+    end: Float64[np.ndarray, "2"],
     height: float,
     wall: Colour,
     window: tuple[float, float],
     rng: np.random.Generator,
 ) -> None:
-    """Plinth, cornice and a grid of windows on the wall from ``start`` to ``end`` [2]."""
+    """Plinth, cornice and a grid of windows on the wall from ``start`` to ``end``."""
     length = float(np.linalg.norm(end - start))
     if length < 1.0:
         return
     along = (end - start) / length
-    origin = start + PROUD_M * np.array([along[1], -along[0]])
+    origin = start + PROUD_M * np.array([along[Y], -along[X]])
 
     def panel(low: float, high: float, bottom: float, top: float, colour: Colour, is_detail: bool = True) -> None:
         near, far = origin + low * along, origin + high * along

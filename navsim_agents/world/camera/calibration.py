@@ -9,6 +9,7 @@ it; ``camera.py`` projects those same boxes with ``sensor2lidar``). An identity 
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.world.camera.model import CameraModel, FloatArray
 
@@ -31,7 +32,7 @@ MOUNTS: dict[str, tuple[float, float, float, float, float]] = {
 }
 
 
-def camera_rotation(yaw_deg: float, pitch_deg: float) -> FloatArray:
+def camera_rotation(yaw_deg: float, pitch_deg: float) -> Float64[np.ndarray, "3 3"]:
     """``sensor2lidar_rotation`` [3, 3] of a camera without roll; yaw counter-clockwise, pitch positive downwards."""
     yaw, pitch = np.deg2rad(yaw_deg), np.deg2rad(pitch_deg)
     ahead = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), -np.sin(pitch)])

@@ -1,4 +1,4 @@
-"""A supersampled sheet that polygons are painted on, with a fourth channel beside the colour.
+"""A supersampled sheet that polygons are painted on, with a fourth channel besides the colour.
 
 Pillow's four-channel mode without colour management or premultiplication is called CMYK; here the channels are red,
 green, blue and whatever the layer counts (coverage of objects, coarseness of ground).
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Int64, UInt8
 from PIL import Image, ImageDraw
 
-from navsim_agents.world.camera.model import FloatArray
-from navsim_agents.world.camera.packed import ByteArray
+from navsim_agents.world.camera.model import DEPTH, FloatArray
 from navsim_agents.world.camera.polygons import Polygons, clip_near
 from navsim_agents.world.camera.view import View
 
@@ -28,10 +28,10 @@ class Canvas:
 
     def __init__(self, width: int, height: int, samples: float = SUPERSAMPLING) -> None:
         self.width, self.height, self.samples = width, height, samples
-        size = (math.ceil(width * samples), math.ceil(height * samples))
-        self._sheet = np.zeros((size[1], size[0], 4), dtype=np.uint8)
-        self._image = Image.frombuffer("CMYK", size, self._sheet, "raw", "CMYK", 0, 1)
-        self._image.readonly = 0  # else Pillow would paint on a copy of the array's memory
+        across, down = math.ceil(width * samples), math.ceil(height * samples)
+        self._sheet = np.zeros((down, across, 4), dtype=np.uint8)
+        self._image = Image.frombuffer("CMYK", (across, down), self._sheet, "raw", "CMYK", 0, 1)
+        self._image.readonly = 0  # otherwise Pillow would paint on a copy of the array's memory
         self._draw = ImageDraw.Draw(self._image)
         self._first_row = 0
 
@@ -41,17 +41,17 @@ class Canvas:
         self._image.paste(colour, self._used())
 
     def _used(self) -> tuple[int, int, int, int]:
-        """The part of the sheet that the rows of this picture take."""
+        """The part of the sheet that the rows of this picture need."""
         return (0, 0, self._image.width, math.ceil((self.height - self._first_row) * self.samples))
 
-    def paint(self, view: View, polygons: Polygons, colours: ByteArray) -> None:
-        """Paint global ``polygons`` in order with ``colours`` [F, 4]; what lies behind the camera is cut off."""
+    def paint(self, view: View, polygons: Polygons, colours: UInt8[np.ndarray, "F 4"]) -> None:
+        """Paint global ``polygons`` in order with ``colours``; what lies behind the camera is cut off."""
         if not len(polygons):
             return
         in_camera = view.to_camera(polygons.vertices)
-        nearest = np.minimum.reduceat(in_camera[:, 2], polygons.starts[:-1])
-        farthest = np.maximum.reduceat(in_camera[:, 2], polygons.starts[:-1])
-        safe = in_camera[:, 2:3] > NEAR_M
+        nearest = np.minimum.reduceat(in_camera[:, DEPTH], polygons.starts[:-1])
+        farthest = np.maximum.reduceat(in_camera[:, DEPTH], polygons.starts[:-1])
+        safe = in_camera[:, DEPTH, None] > NEAR_M
         sheet = self._sheet_coordinates(view.to_pixels(np.where(safe, in_camera, np.array([0.0, 0.0, 1.0]))))
         is_cut = (nearest <= NEAR_M) & (farthest > NEAR_M)
         is_shown = (nearest > NEAR_M) & self._touches(sheet, polygons)
@@ -64,19 +64,19 @@ class Canvas:
                 points = flat[starts[index] : starts[index + 1]]
             self._draw.polygon(points, fill=tuple(inks[index]))
 
-    def _touches(self, sheet: npt.NDArray[np.int64], polygons: Polygons) -> npt.NDArray[np.bool_]:
-        """Whether each polygon's bounding box meets the sheet [F]."""
+    def _touches(self, sheet: npt.NDArray[np.int64], polygons: Polygons) -> Bool[np.ndarray, " F"]:
+        """Whether each polygon's bounding box meets the sheet."""
         low = np.minimum.reduceat(sheet, polygons.starts[:-1], axis=0)
         high = np.maximum.reduceat(sheet, polygons.starts[:-1], axis=0)
         return np.asarray((high >= 0).all(axis=1) & (low < np.array(self._used()[2:])).all(axis=1))
 
-    def _sheet_coordinates(self, pixels: FloatArray) -> npt.NDArray[np.int64]:
-        """Nearest sample [., 2] of each pixel coordinate [., 2]; both count centres."""
+    def _sheet_coordinates(self, pixels: FloatArray) -> Int64[np.ndarray, "_ 2"]:
+        """Nearest sample of each pixel coordinate [., 2]; both count centres."""
         sheet = (pixels - np.array([0.0, self._first_row])) * self.samples + 0.5 * (self.samples - 1.0)
         return np.rint(np.clip(sheet, -1e6, 1e6)).astype(np.int64)
 
-    def samples_of_rows(self) -> ByteArray:
-        """The sheet itself, as far as this picture's rows take it [rows * samples, width * samples, 4]."""
+    def samples_of_rows(self) -> UInt8[np.ndarray, "rows columns 4"]:
+        """The sheet itself, as far as this picture's rows need it [rows * samples, width * samples, 4]."""
         return self._sheet[: self._used()[3]]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 
+from navsim_agents.common.poses import X, Y
 from navsim_agents.world.camera.mesh import Colour, Mesh, MeshBuilder, rectangle, regular_ring
-from navsim_agents.world.camera.model import FloatArray
+from navsim_agents.world.types import FOOTPRINT, HEIGHT, LENGTH, WIDTH
 
 SKIN: Colour = (206.0, 164.0, 136.0)
 HAIR: Colour = (66.0, 52.0, 44.0)
@@ -21,10 +23,10 @@ HEAD_M = 0.24
 STRIPE_M = 0.4
 
 
-def pedestrian(size: FloatArray, colour: Colour, stride: float) -> Mesh:
-    """A walker of ``size`` [3]; ``stride`` in [-1, 1] swings the legs."""
+def pedestrian(size: Float64[np.ndarray, "3"], colour: Colour, stride: float) -> Mesh:
+    """A walker of ``size``; ``stride`` in [-1, 1] swings the legs."""
     builder = MeshBuilder()
-    width, height = min(float(size[1]), 0.6), float(size[2])
+    width, height = min(float(size[WIDTH]), 0.6), float(size[HEIGHT])
     swing = 0.2 * stride
     for side, shift in ((-1.0, swing), (1.0, -swing)):
         foot = regular_ring(0.085, 6, (shift, side * 0.11))
@@ -35,10 +37,10 @@ def pedestrian(size: FloatArray, colour: Colour, stride: float) -> Mesh:
     return builder.build()
 
 
-def cyclist(size: FloatArray, colour: Colour, turn: float) -> Mesh:
-    """A rider on a bicycle of ``size`` [3]; ``turn`` [rad] is the cranks' angle."""
+def cyclist(size: Float64[np.ndarray, "3"], colour: Colour, turn: float) -> Mesh:
+    """A rider on a bicycle of ``size``; ``turn`` [rad] is the cranks' angle."""
     builder = MeshBuilder()
-    length, height = float(size[0]), max(float(size[2]), 1.3)
+    length, height = float(size[LENGTH]), max(float(size[HEIGHT]), 1.3)
     radius = min(0.34, 0.2 * length)
     hub = 0.5 * length - radius
     for x in (-hub, hub):
@@ -57,10 +59,10 @@ def cyclist(size: FloatArray, colour: Colour, turn: float) -> Mesh:
     return builder.build()
 
 
-def cone(size: FloatArray) -> Mesh:
+def cone(size: Float64[np.ndarray, "3"]) -> Mesh:
     """An orange traffic cone with a white collar."""
     builder = MeshBuilder()
-    base, height = 0.5 * float(min(size[0], size[1])), float(size[2])
+    base, height = 0.5 * float(min(size[FOOTPRINT])), float(size[HEIGHT])
     builder.box((0.0, 0.0), (2 * base, 2 * base), (0.0, 0.05 * height), (60.0, 56.0, 52.0))
     levels = ((0.05, 0.78, CONE_ORANGE), (0.45, 0.50, REFLECTIVE), (0.68, 0.33, CONE_ORANGE), (1.0, 0.12, CONE_ORANGE))
     for (low, low_r, colour), (high, high_r, _) in zip(levels[:-1], levels[1:]):
@@ -70,7 +72,7 @@ def cone(size: FloatArray) -> Mesh:
     return builder.build()
 
 
-def barrier(size: FloatArray) -> Mesh:
+def barrier(size: Float64[np.ndarray, "3"]) -> Mesh:
     """A white board with slanted red stripes along its longer sides."""
     builder = MeshBuilder()
     length, width, height = (float(side) for side in size)
@@ -88,10 +90,10 @@ def barrier(size: FloatArray) -> Mesh:
     return builder.build()
 
 
-def work_sign(size: FloatArray) -> Mesh:
+def work_sign(size: Float64[np.ndarray, "3"]) -> Mesh:
     """An orange lozenge on a post, as road works show."""
     builder = MeshBuilder()
-    height = max(float(size[2]), 0.8)
+    height = max(float(size[HEIGHT]), 0.8)
     builder.box((0.0, 0.0), (0.07, 0.07), (0.0, 0.6 * height), POST)
     half = 0.38 * height
     middle = height - half
@@ -102,11 +104,11 @@ def work_sign(size: FloatArray) -> Mesh:
     return builder.build()
 
 
-def plain_box(size: FloatArray, colour: Colour) -> Mesh:
+def plain_box(size: Float64[np.ndarray, "3"], colour: Colour) -> Mesh:
     """The bounding box itself."""
     builder = MeshBuilder()
-    ring = rectangle(float(size[0]), float(size[1]))
-    builder.frustum(ring, 0.0, ring, float(size[2]), colour, top=colour)
+    ring = rectangle(float(size[LENGTH]), float(size[WIDTH]))
+    builder.frustum(ring, 0.0, ring, float(size[HEIGHT]), colour, top=colour)
     return builder.build()
 
 
@@ -140,6 +142,6 @@ def _bar(
     """A flat bar in the plane y = 0."""
     a, b = np.array(start), np.array(end)
     along = (b - a) / np.linalg.norm(b - a)
-    across = 0.5 * thickness * np.array([-along[1], along[0]])
+    across = 0.5 * thickness * np.array([-along[Y], along[X]])
     ring = np.stack((a - across, b - across, b + across, a + across))
-    builder.two_sided(np.stack((ring[:, 0], np.zeros(4), ring[:, 1]), axis=1), colour)
+    builder.two_sided(np.stack((ring[:, X], np.zeros(4), ring[:, Y]), axis=1), colour)

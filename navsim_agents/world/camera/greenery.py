@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.world.camera.mesh import Colour, Mesh, MeshBuilder, rectangle, regular_ring
 from navsim_agents.world.camera.model import FloatArray
@@ -61,7 +62,7 @@ def _poses(town: Town, spacing_m: float, setback_m: float, rng: np.random.Genera
             yield np.array([*(point + setback_m * np.array([np.sin(heading), -np.cos(heading)])), heading])
 
 
-def _tree(pose: FloatArray, rng: np.random.Generator) -> Solid:
+def _tree(pose: Float64[np.ndarray, "3"], rng: np.random.Generator) -> Solid:
     height, radius = rng.uniform(5.0, 8.5), rng.uniform(1.5, 2.4)
     foot = 0.32 * height
     builder = MeshBuilder()
@@ -82,8 +83,8 @@ def _tree(pose: FloatArray, rng: np.random.Generator) -> Solid:
     return placed_solid(builder.build(), rectangle(1.2 * radius, 1.2 * radius), pose, (foot, 0.9 * height))
 
 
-def _leaf(colour: FloatArray, rng: np.random.Generator) -> Colour:
-    """A facet's own tone of ``colour`` [3]."""
+def _leaf(colour: Float64[np.ndarray, "3"], rng: np.random.Generator) -> Colour:
+    """A facet's own tone of ``colour``."""
     red, green, blue = (float(channel) for channel in colour * rng.uniform(0.90, 1.10))
     return (red, green, blue)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int64, UInt8
 
 from navsim_agents.world.camera.canvas import Canvas
 from navsim_agents.world.camera.lighting import Lighting
 from navsim_agents.world.camera.markings import GroundPatch, Material, ground_patches
 from navsim_agents.world.camera.mesh import at_height
 from navsim_agents.world.camera.model import FloatArray
-from navsim_agents.world.camera.packed import ByteArray
-from navsim_agents.world.camera.polygons import IntArray, Polygons, make_polygons
+from navsim_agents.world.camera.polygons import Polygons, make_polygons
 from navsim_agents.world.camera.view import View
 from navsim_agents.world.types import Town
 
@@ -39,9 +39,9 @@ class GroundMap:
     """A town's ground, ready to be seen from anywhere."""
 
     polygons: Polygons  # z = 0
-    materials: IntArray  # [F]
-    centres: FloatArray  # [F, 3]
-    radii: FloatArray  # [F] m
+    materials: Int64[np.ndarray, " F"]
+    centres: Float64[np.ndarray, "F 3"]
+    radii: Float64[np.ndarray, " F"]  # m
 
 
 def build_ground(town: Town) -> GroundMap:
@@ -70,7 +70,7 @@ def paint_ground(canvas: Canvas, ground: GroundMap, view: View, lighting: Lighti
     canvas.paint(view, ground.polygons.select(indices), inks[ground.materials[indices]])
 
 
-def material_inks(lighting: Lighting) -> ByteArray:
+def material_inks(lighting: Lighting) -> UInt8[np.ndarray, "..."]:
     """Colour and coarseness [len(Material), 4] of sunlit ground."""
     colours = np.array([PALETTE[material][0] for material in Material], dtype=np.float64)
     lit = np.clip(lighting.shade(colours, UP), 0.0, 255.0)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 
 from navsim_agents.world.camera.model import FloatArray
+from navsim_agents.world.types import Z
 
 HAZE_FREE_M = 15.0
 MAX_HAZE = 0.92
@@ -18,30 +20,30 @@ MAX_HAZE = 0.92
 class Lighting:
     """Colours are 0-255 RGB; ``sun`` points from the ground to the sun, global frame, unit length."""
 
-    sun: FloatArray  # [3]
+    sun: Float64[np.ndarray, "3"]
     sun_strength: float  # what a face turned to the sun gains over ``ambient``
     ambient: float
-    tint: FloatArray  # [3] colour of the light, about 1
-    zenith: FloatArray  # [3]
-    horizon: FloatArray  # [3] also the colour of haze
+    tint: Float64[np.ndarray, "3"]  # colour of the light, about 1
+    zenith: Float64[np.ndarray, "3"]
+    horizon: Float64[np.ndarray, "3"]  # also the colour of haze
     cloudiness: float  # 0 clear .. 1 overcast
     shadow_strength: float  # 0 none .. 1 black
     haze_range_m: float  # distance over which haze thickens by 1 / e
     sky_seed: int
 
-    def shade(self, colours: FloatArray, normals: FloatArray) -> FloatArray:
-        """Colours [F, 3] of matt faces with unit ``normals`` [F, 3]."""
+    def shade(self, colours: FloatArray, normals: Float64[np.ndarray, "#F 3"]) -> Float64[np.ndarray, "F 3"]:
+        """Colours of matt faces with unit ``normals``."""
         sunlit = self.sun_strength * np.clip(normals @ self.sun, 0.0, None)
-        skylit = self.ambient * (0.82 + 0.18 * normals[:, 2])
+        skylit = self.ambient * (0.82 + 0.18 * normals[:, Z])
         return colours * self.tint * (sunlit + skylit)[:, None]
 
-    def haze(self, distance_m: npt.ArrayLike) -> FloatArray:
+    def haze(self, distance_m: npt.ArrayLike) -> Float64[np.ndarray, "..."]:
         """Share of the horizon's colour in what is seen at ``distance_m``."""
         beyond = np.clip(np.asarray(distance_m, dtype=np.float64) - HAZE_FREE_M, 0.0, None)
-        return MAX_HAZE * (1.0 - np.exp(-beyond / self.haze_range_m))
+        return np.asarray(MAX_HAZE * (1.0 - np.exp(-beyond / self.haze_range_m)))
 
-    def through_air(self, colours: FloatArray, distance_m: FloatArray) -> FloatArray:
-        """Colours [F, 3] as seen from ``distance_m`` [F]."""
+    def through_air(self, colours: FloatArray, distance_m: Float64[np.ndarray, " F"]) -> Float64[np.ndarray, "F 3"]:
+        """Colours as seen from ``distance_m``."""
         share = self.haze(distance_m)[:, None]
         return colours * (1.0 - share) + self.horizon * share
 

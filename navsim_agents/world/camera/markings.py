@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+from jaxtyping import Float64
 
+from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.regions import inside
 from navsim_agents.world.camera.strips import arc_length, dashes, resample, rim_quads, simplify, strip
@@ -42,7 +44,7 @@ class Material(IntEnum):
 class GroundPatch:
     """One flat polygon [., 2] in global metres."""
 
-    outline: FloatArray
+    outline: Float64[np.ndarray, "M 2"]
     material: Material
 
 
@@ -100,8 +102,8 @@ def _outer_lanes(town: Town) -> Iterator[Lane]:
     return (lane for lane in town.lanes.values() if not lane.is_connector and lane.right_neighbor is None)
 
 
-def _cut(curve: FloatArray) -> list[FloatArray]:
-    """``curve`` [M, 2] in pieces of about PIECE_M, each with few points."""
+def _cut(curve: Float64[np.ndarray, "M 2"]) -> list[FloatArray]:
+    """``curve`` in pieces of about PIECE_M, each with few points."""
     count = max(1, round(float(arc_length(curve)[-1]) / PIECE_M))
     bounds = np.linspace(0, len(curve) - 1, count + 1).round().astype(int)
     return [simplify(curve[start : end + 1]) for start, end in zip(bounds[:-1], bounds[1:])]
@@ -128,7 +130,7 @@ def zebra_bars(crosswalk: Area) -> list[FloatArray]:
     longest = int(np.argmax(np.linalg.norm(sides, axis=1)))
     length = float(np.linalg.norm(sides[longest]))
     along = sides[longest] / length
-    across = np.array([-along[1], along[0]])
+    across = np.array([-along[Y], along[X]])
     reach = (corners - corners[longest]) @ across
     low, high = float(reach.min()), float(reach.max())
     count = max(1, int((length + ZEBRA_GAP_M) // (ZEBRA_BAR_M + ZEBRA_GAP_M)))
@@ -136,11 +138,11 @@ def zebra_bars(crosswalk: Area) -> list[FloatArray]:
     starts = margin + np.arange(count) * (ZEBRA_BAR_M + ZEBRA_GAP_M)
     local = np.array([[0.0, low], [ZEBRA_BAR_M, low], [ZEBRA_BAR_M, high], [0.0, high]])
     bars = local[None] + np.stack((starts, np.zeros(count)), axis=1)[:, None]
-    return list(corners[longest] + bars[..., :1] * along + bars[..., 1:] * across)
+    return list(corners[longest] + bars[..., X, None] * along + bars[..., Y, None] * across)
 
 
 def stall_lines(carpark: Area) -> Iterator[FloatArray]:
-    """Lines between the stalls of two rows: along the lot's longest side and, but for the way in, opposite it."""
+    """Lines between the stalls of two rows: along the lot's longest side and opposite it, except at the entrance."""
     corners = carpark.polygon
     sides = np.roll(corners, -1, axis=0) - corners
     first = int(np.argmax(np.linalg.norm(sides, axis=1)))
@@ -158,22 +160,22 @@ def stall_lines(carpark: Area) -> Iterator[FloatArray]:
             yield _line(opposite, opposite - STALL_DEPTH_M * inward)
 
 
-def _line(start: FloatArray, end: FloatArray) -> FloatArray:
+def _line(start: Float64[np.ndarray, "2"], end: Float64[np.ndarray, "2"]) -> FloatArray:
     return strip(np.array([start, end]), LINE_WIDTH_M / 2, LINE_WIDTH_M / 2)
 
 
 def _turn_arrows(lane: Lane, town: Town) -> Iterator[GroundPatch]:
-    """An arrow for every way on, before signalised junctions."""
+    """An arrow for every way out of a lane, before signalised junctions."""
     exits = [town.lanes[name] for name in lane.successors if town.lanes[name].signal_group is not None]
-    length = float(arc_length(lane.centerline[:, :2])[-1])
+    length = float(arc_length(lane.centerline[:, XY])[-1])
     if not exits or length < 3 * ARROW_SETBACK_M:
         return
-    foot, tip = resample(lane.centerline[:, :2], np.array([length - ARROW_SETBACK_M, length - ARROW_SETBACK_M + 1.0]))
+    foot, tip = resample(lane.centerline[:, XY], np.array([length - ARROW_SETBACK_M, length - ARROW_SETBACK_M + 1.0]))
     ahead = tip - foot
-    across = np.array([-ahead[1], ahead[0]])
+    across = np.array([-ahead[Y], ahead[X]])
     for turn in sorted({exit_lane.turn for exit_lane in exits}):
         for outline in ARROWS[turn]:
-            yield GroundPatch(foot + outline[:, :1] * ahead + outline[:, 1:] * across, Material.WHITE)
+            yield GroundPatch(foot + outline[:, X, None] * ahead + outline[:, Y, None] * across, Material.WHITE)
 
 
 _SHAFT = np.array([[-2.0, 0.08], [-2.0, -0.08], [0.8, -0.08], [0.8, 0.08]])

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64
 
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.world.camera.model import FloatArray
-from navsim_agents.world.camera.polygons import IntArray, Polygons, join_polygons, make_polygons
+from navsim_agents.world.camera.polygons import Polygons, join_polygons, make_polygons
 
 BoolArray = npt.NDArray[np.bool_]
 Colour = tuple[float, float, float]
+Ring = Union[Float64[np.ndarray, "M 3"], Sequence[Union[Float64[np.ndarray, "3"], tuple[float, float, float]]]]
+"""Corners of a face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,21 +25,21 @@ class Mesh:
     """Faces in painting order: a later face that is visible may cover an earlier one, never the other way."""
 
     polygons: Polygons
-    normals: FloatArray  # [F, 3] outward, unit length
-    colours: FloatArray  # [F, 3] RGB 0-255 in full light
-    is_glowing: BoolArray  # [F] shines by itself: neither shaded nor hazed
-    is_detail: BoolArray  # [F] not worth painting when far away
+    normals: Float64[np.ndarray, "F 3"]  # outward, unit length
+    colours: Float64[np.ndarray, "F 3"]  # RGB 0-255 in full light
+    is_glowing: Bool[np.ndarray, " F"]  # shines by itself: neither shaded nor hazed
+    is_detail: Bool[np.ndarray, " F"]  # not worth painting when far away
 
-    def placed(self, pose: FloatArray) -> Mesh:
-        """The mesh moved from its own frame to the planar ``pose`` [3] (x, y, heading)."""
-        cos, sin = np.cos(pose[2]), np.sin(pose[2])
+    def placed(self, pose: Float64[np.ndarray, "3"]) -> Mesh:
+        """The mesh moved from its own frame to the planar ``pose`` (x, y, heading)."""
+        cos, sin = np.cos(pose[HEADING]), np.sin(pose[HEADING])
         turn = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])  # for row vectors
-        vertices = self.polygons.vertices @ turn + np.array([pose[0], pose[1], 0.0])
+        vertices = self.polygons.vertices @ turn + np.array([*pose[XY], 0.0])
         moved = Polygons(vertices, self.polygons.starts)
         return Mesh(moved, self.normals @ turn, self.colours, self.is_glowing, self.is_detail)
 
-    def select(self, indices: IntArray) -> Mesh:
-        """The faces at ``indices`` [G], in that order."""
+    def select(self, indices: Int64[np.ndarray, " G"]) -> Mesh:
+        """The faces at ``indices``, in that order."""
         polygons = self.polygons.select(indices)
         flags = self.is_glowing[indices], self.is_detail[indices]
         return Mesh(polygons, self.normals[indices], self.colours[indices], *flags)
@@ -61,14 +65,14 @@ class MeshBuilder:
     glowing: list[bool] = field(default_factory=list)
     detail: list[bool] = field(default_factory=list)
 
-    def face(self, ring: npt.ArrayLike, colour: Colour, glows: bool = False, is_detail: bool = False) -> None:
+    def face(self, ring: Ring, colour: Colour, glows: bool = False, is_detail: bool = False) -> None:
         """One flat face [., 3], counter-clockwise seen from outside."""
         self.rings.append(np.asarray(ring, dtype=np.float64))
         self.colours.append(colour)
         self.glowing.append(glows)
         self.detail.append(is_detail)
 
-    def two_sided(self, ring: npt.ArrayLike, colour: Colour, is_detail: bool = False) -> None:
+    def two_sided(self, ring: Ring, colour: Colour, is_detail: bool = False) -> None:
         """A flat sheet seen from both sides."""
         points = np.asarray(ring, dtype=np.float64)
         self.face(points, colour, is_detail=is_detail)
@@ -76,14 +80,14 @@ class MeshBuilder:
 
     def frustum(
         self,
-        low: FloatArray,
+        low: Float64[np.ndarray, "K 2"],
         low_z: float,
-        high: FloatArray,
+        high: Float64[np.ndarray, "K 2"],
         high_z: float,
         colour: Colour,
         top: Optional[Colour] = None,
     ) -> None:
-        """Sides between the rings ``low`` and ``high`` [K, 2] and, when ``top`` is given, a lid."""
+        """Sides between the rings ``low`` and ``high`` and, when ``top`` is given, a lid."""
         lower, upper = at_height(low, low_z), at_height(high, high_z)
         for side in range(len(low)):
             following = (side + 1) % len(low)
@@ -110,24 +114,24 @@ class MeshBuilder:
         )
 
 
-def rectangle(length: float, width: float) -> FloatArray:
-    """Corners [4, 2] of a rectangle about the origin, counter-clockwise from rear right."""
+def rectangle(length: float, width: float) -> Float64[np.ndarray, "4 2"]:
+    """Corners of a rectangle about the origin, counter-clockwise from rear right."""
     return 0.5 * np.array([[-length, -width], [length, -width], [length, width], [-length, width]])
 
 
-def regular_ring(radius: float, sides: int, centre: tuple[float, float] = (0.0, 0.0)) -> FloatArray:
-    """A regular polygon [sides, 2], counter-clockwise."""
+def regular_ring(radius: float, sides: int, centre: tuple[float, float] = (0.0, 0.0)) -> Float64[np.ndarray, "sides 2"]:
+    """A regular polygon, counter-clockwise."""
     angles = 2.0 * np.pi * (np.arange(sides) + 0.5) / sides
     return radius * np.stack((np.cos(angles), np.sin(angles)), axis=1) + np.array(centre)
 
 
-def at_height(ring: FloatArray, z: float) -> FloatArray:
-    """Ring [K, 2] as points [K, 3]."""
+def at_height(ring: Float64[np.ndarray, "K 2"], z: float) -> Float64[np.ndarray, "K 3"]:
+    """Ring as points [K, 3]."""
     return np.concatenate((ring, np.full((len(ring), 1), z)), axis=1)
 
 
-def _normals(polygons: Polygons) -> FloatArray:
-    """Unit normals [F, 3] by Newell's sum, which bears corners on one line."""
+def _normals(polygons: Polygons) -> Float64[np.ndarray, "F 3"]:
+    """Unit normals by Newell's sum, which allows corners on one line."""
     following = np.arange(1, len(polygons.vertices) + 1)
     following[polygons.starts[1:] - 1] = polygons.starts[:-1]
     # Relative to each face's first corner: map coordinates are large.

@@ -10,11 +10,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX
 from navsim_agents.errors import InputError
+from navsim_agents.world.types import Z
 
 FloatArray = npt.NDArray[np.float64]
+
+DEPTH = 2
+"""Column of a point in camera axes: how far ahead it lies. Column of an axis: the optical one."""
+PIXEL = slice(0, 2)
+"""Columns u and v of a homogeneous pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,23 +45,23 @@ class CameraModel:
         """
         offsets = np.asarray(points_lidar, dtype=np.float64) - self.sensor2lidar_translation
         in_camera = offsets @ self.sensor2lidar_rotation
-        depth = in_camera[..., 2]
+        depth = in_camera[..., DEPTH]
         with np.errstate(divide="ignore", invalid="ignore"):
             homogeneous = (in_camera / np.where(depth > 0.0, depth, np.nan)[..., None]) @ self.intrinsics.T
-        return homogeneous[..., :2], depth
+        return homogeneous[..., PIXEL], depth
 
-    def rays(self, pixels: npt.ArrayLike) -> FloatArray:
-        """Directions [..., 3] in the lidar frame, of unit depth (not of unit length), through ``pixels`` [..., 2]."""
+    def rays(self, pixels: npt.ArrayLike) -> Float64[np.ndarray, "*batch 3"]:
+        """Directions in the lidar frame, of unit depth (not of unit length), through ``pixels`` [..., 2]."""
         uv = np.asarray(pixels, dtype=np.float64)
         homogeneous = np.concatenate((uv, np.ones_like(uv[..., :1])), axis=-1)
         in_camera: FloatArray = homogeneous @ np.linalg.inv(self.intrinsics).T
         return np.asarray(in_camera @ self.sensor2lidar_rotation.T, dtype=np.float64)
 
-    def pixels_to_ground(self, pixels: npt.ArrayLike, ground_z: float = 0.0) -> FloatArray:
-        """Points [..., 3] of the plane z = ``ground_z`` (lidar frame) seen at ``pixels``; NaN above the horizon."""
+    def pixels_to_ground(self, pixels: npt.ArrayLike, ground_z: float = 0.0) -> Float64[np.ndarray, "*batch 3"]:
+        """Points of the plane z = ``ground_z`` (lidar frame) seen at ``pixels``; NaN above the horizon."""
         rays = self.rays(pixels)
         with np.errstate(divide="ignore", invalid="ignore"):
-            depth = (ground_z - self.sensor2lidar_translation[2]) / rays[..., 2]
+            depth = (ground_z - self.sensor2lidar_translation[Z]) / rays[..., Z]
         depth = np.where(np.isfinite(depth) & (depth > 0.0), depth, np.nan)
         return self.sensor2lidar_translation + depth[..., None] * rays
 

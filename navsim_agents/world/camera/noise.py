@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float32, Float64
 from PIL import Image
 
 
-def tileable_noise(size: int, octaves: tuple[int, ...], seed: int) -> npt.NDArray[np.float32]:
+def tileable_noise(size: int, octaves: tuple[int, ...], seed: int) -> Float32[np.ndarray, "..."]:
     """A field [size, size] in [-1, 1] that repeats at its edges.
 
     Each of ``octaves`` is the number of random cells along a side; finer ones weigh less.
@@ -19,8 +20,8 @@ def tileable_noise(size: int, octaves: tuple[int, ...], seed: int) -> npt.NDArra
     return (field / np.abs(field).max()).astype(np.float32)
 
 
-def _smooth_cells(values: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.float64]:
-    """Random ``values`` [C, C] enlarged to [size, size], continuous across the edges."""
+def _smooth_cells(values: Float64[np.ndarray, "C C"], size: int) -> npt.NDArray[np.float64]:
+    """Random ``values`` enlarged to [size, size], continuous across the edges."""
     cells = len(values)
     border = 3
     wrapped = np.pad(values, border, mode="wrap").astype(np.float32)

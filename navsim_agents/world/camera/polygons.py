@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, Int64
 
-from navsim_agents.world.camera.model import FloatArray
+from navsim_agents.world.camera.model import DEPTH, FloatArray
 
 IntArray = npt.NDArray[np.int64]
 
@@ -17,19 +18,19 @@ IntArray = npt.NDArray[np.int64]
 class Polygons:
     """Polygon i has the vertices ``vertices[starts[i]:starts[i + 1]]``."""
 
-    vertices: FloatArray  # [V, 3] m
-    starts: IntArray  # [F + 1]
+    vertices: Float64[np.ndarray, "V 3"]  # m
+    starts: Int64[np.ndarray, " edges"]
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     @property
-    def counts(self) -> IntArray:
-        """Vertices of each polygon [F]."""
+    def counts(self) -> Int64[np.ndarray, " F"]:
+        """Vertices of each polygon."""
         return np.diff(self.starts)
 
-    def select(self, indices: IntArray) -> Polygons:
-        """The polygons at ``indices`` [G], in that order."""
+    def select(self, indices: Int64[np.ndarray, " G"]) -> Polygons:
+        """The polygons at ``indices``, in that order."""
         counts = self.counts[indices]
         starts = _running_total(counts)
         within = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
@@ -48,16 +49,16 @@ def join_polygons(groups: Sequence[Polygons]) -> Polygons:
     return Polygons(vertices, _running_total(np.concatenate([np.zeros(0, np.int64), *(g.counts for g in groups)])))
 
 
-def clip_near(ring: FloatArray, near_m: float) -> FloatArray:
-    """The part [., 3] of a polygon [., 3] in camera axes that lies deeper than ``near_m`` (Sutherland-Hodgman)."""
+def clip_near(ring: FloatArray, near_m: float) -> Float64[np.ndarray, "_ 3"]:
+    """The part of a polygon [., 3] in camera axes that lies deeper than ``near_m`` (Sutherland-Hodgman)."""
     following = np.roll(ring, -1, axis=0)
-    is_inside, next_inside = ring[:, 2] >= near_m, following[:, 2] >= near_m
+    is_inside, next_inside = ring[:, DEPTH] >= near_m, following[:, DEPTH] >= near_m
     kept: list[FloatArray] = []
     for start, end, start_in, end_in in zip(ring, following, is_inside, next_inside):
         if start_in:
             kept.append(start)
         if start_in != end_in:
-            share = (near_m - start[2]) / (end[2] - start[2])
+            share = (near_m - start[DEPTH]) / (end[DEPTH] - start[DEPTH])
             kept.append(start + share * (end - start))
     return np.array(kept).reshape(-1, 3)
 

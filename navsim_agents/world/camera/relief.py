@@ -1,4 +1,4 @@
-"""What falls on the ground beside its own colour, at half the picture's resolution: grain, shadows and haze."""
+"""What changes the ground's own colour, at half the picture's resolution: grain, shadows and haze."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float32, UInt8, UInt32
 from PIL import Image, ImageFilter
 
+from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.world.camera.canvas import SHADOW_SAMPLES, SUPERSAMPLING, Canvas
 from navsim_agents.world.camera.lighting import Lighting
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.noise import tileable_noise
-from navsim_agents.world.camera.packed import PACKED, ByteArray, PackedArray, halved, pack, unpack
+from navsim_agents.world.camera.packed import FOURTH, PACKED, ByteArray, halved, pack, unpack
 from navsim_agents.world.camera.shadows import Shadows
 from navsim_agents.world.camera.view import View
+from navsim_agents.world.types import Z
 
 REDUCTION = round(1 / SHADOW_SAMPLES)
 SLAB_ROWS = 32  # worked on at once, to stay in the processor's cache
 NEUTRAL_BITS = 7
-NEUTRAL = np.float32(1 << NEUTRAL_BITS)  # brightness factor of bare ground
+NEUTRAL = np.float32(1 << NEUTRAL_BITS)  # brightness factor of ground as it is
 TILE = 512  # samples a side; a power of two, so that a bit mask wraps
 GRAIN_M, BLOTCH_M = 0.025, 0.16  # size of a sample
 GRAIN_GAIN, BLOTCH_GAIN = 26.0, 22.0  # of 128
+LIGHT = 0  # channel of a shadow sheet that holds the share of sunlight
 FloatImage = npt.NDArray[np.float32]
 ShareArray = npt.NDArray[np.uint16]
 
@@ -45,9 +49,9 @@ class GroundRays:
     """Where the pixels of rows [first_row, height) meet the ground, at 1 / REDUCTION of the resolution."""
 
     first_row: int
-    depth: FloatImage  # [h, w] m along the optical axis; infinite above the horizon
-    x: FloatImage  # [h, w] m from the camera, global axes; 0 above the horizon
-    y: FloatImage
+    depth: Float32[np.ndarray, "h w"]  # m along the optical axis; infinite above the horizon
+    x: Float32[np.ndarray, "h w"]  # m from the camera, global axes; 0 above the horizon
+    y: Float32[np.ndarray, "h w"]
 
 
 def cast_ground_rays(view: View, first_row: int) -> GroundRays:
@@ -57,18 +61,18 @@ def cast_ground_rays(view: View, first_row: int) -> GroundRays:
     u = ((np.arange(width) + 0.5) * REDUCTION - 0.5).astype(np.float32)
     v = ((np.arange(height) + 0.5) * REDUCTION - 0.5 + first_row).astype(np.float32)
     per_u, per_v, constant = (view.rotation @ np.linalg.inv(camera.intrinsics)).T.astype(np.float32)
-    fall = per_u[2] * u[None, :] + (per_v[2] * v + constant[2])[:, None]
+    fall = per_u[Z] * u[None, :] + (per_v[Z] * v + constant[Z])[:, None]
     is_ground = fall < -1e-6
-    depth = np.where(is_ground, -np.float32(view.position[2]) / np.where(is_ground, fall, -1.0), np.float32(np.inf))
+    depth = np.where(is_ground, -np.float32(view.position[Z]) / np.where(is_ground, fall, -1.0), np.float32(np.inf))
     reach = np.where(is_ground, depth, 0.0)
-    x, y = (reach * (per_u[a] * u[None, :] + (per_v[a] * v + constant[a])[:, None]) for a in (0, 1))
+    x, y = (reach * (per_u[a] * u[None, :] + (per_v[a] * v + constant[a])[:, None]) for a in (X, Y))
     return GroundRays(first_row, depth, x, y)
 
 
 def grain_image(rays: GroundRays, view: View, grain: Grain) -> FloatImage:
     """Brightness offsets [h, w] in 1 / 128 of the ground's own; fades where a pixel spans more than a sample."""
     total = np.zeros_like(rays.x)
-    pixel_m = rays.depth**2 * np.float32(REDUCTION / (view.focal_px * max(view.position[2], 0.1)))
+    pixel_m = rays.depth**2 * np.float32(REDUCTION / (view.focal_px * max(view.position[Z], 0.1)))
     for tile, size_m, gain in ((grain.fine, GRAIN_M, GRAIN_GAIN), (grain.broad, BLOTCH_M, BLOTCH_GAIN)):
         visibility = np.minimum(np.float32(1.0), np.float32(1.5 * size_m) / np.maximum(pixel_m, 1e-6))
         total += np.float32(gain) * visibility * _sample_wrapped(tile, rays, view, size_m)
@@ -76,10 +80,10 @@ def grain_image(rays: GroundRays, view: View, grain: Grain) -> FloatImage:
 
 
 def _sample_wrapped(tile: FloatImage, rays: GroundRays, view: View, size_m: float) -> FloatImage:
-    origin = np.mod(view.position[:2] / size_m, TILE)
+    origin = np.mod(view.position[XY] / size_m, TILE)
     scale = np.float32(1.0 / size_m)
-    column = (rays.x * scale + np.float32(origin[0] + 64 * TILE)).astype(np.int32) & (TILE - 1)
-    row = (rays.y * scale + np.float32(origin[1] + 64 * TILE)).astype(np.int32) & (TILE - 1)
+    column = (rays.x * scale + np.float32(origin[X] + 64 * TILE)).astype(np.int32) & (TILE - 1)
+    row = (rays.y * scale + np.float32(origin[Y] + 64 * TILE)).astype(np.int32) & (TILE - 1)
     return np.asarray(tile.ravel()[row * TILE + column])
 
 
@@ -87,20 +91,24 @@ def shadow_image(canvas: Canvas, shadows: Shadows, view: View, first_row: int) -
     """Light left on the ground in rows from ``first_row`` [h, w], at ``canvas``'s resolution, softened."""
     canvas.start((255, 0, 0, 0), first_row)
     inks = np.zeros((len(shadows.light), 4), dtype=np.uint8)
-    inks[:, 0] = np.rint(255.0 * shadows.light)
+    inks[:, LIGHT] = np.rint(255.0 * shadows.light)
     canvas.paint(view, shadows.polygons, inks)
-    light = Image.fromarray(np.ascontiguousarray(canvas.samples_of_rows()[..., 0]))
+    light = Image.fromarray(np.ascontiguousarray(canvas.samples_of_rows()[..., LIGHT]))
     return np.asarray(light.filter(ImageFilter.BoxBlur(2)))
 
 
 def finish_ground(
-    samples: ByteArray, rays: GroundRays, grain: FloatImage, light: ByteArray, lighting: Lighting
-) -> PackedArray:
-    """Ground [H, W] from its painted ``samples`` [2H, 2W, 4], whose last channel is coarseness.
+    samples: UInt8[np.ndarray, "rows columns 4"],
+    rays: GroundRays,
+    grain: FloatImage,
+    light: ByteArray,
+    lighting: Lighting,
+) -> UInt32[np.ndarray, "H W"]:
+    """Ground from its painted ``samples``, whose last channel is coarseness.
 
     ``grain`` and ``light`` [H / REDUCTION, W / REDUCTION] brighten and darken it; haze covers the far rows.
     """
-    coarse = samples[:: SUPERSAMPLING * REDUCTION, :: SUPERSAMPLING * REDUCTION, 3]
+    coarse = samples[:: SUPERSAMPLING * REDUCTION, :: SUPERSAMPLING * REDUCTION, FOURTH]
     relief = NEUTRAL + grain * (coarse * np.float32(1.0 / 255.0))
     factors = np.clip(relief * (light * np.float32(1.0 / 255.0)), 0.0, 255.0).astype(np.uint16)
     far_rows = int(np.count_nonzero(lighting.haze(rays.depth.min(axis=1)) > 1.0 / 255.0))
@@ -114,8 +122,8 @@ def finish_ground(
     return finished
 
 
-def _light_slab(colours: ByteArray, factor: ShareArray, haze: ShareArray, horizon: FloatArray) -> None:
-    """Brighten ``colours`` [h, w, 4] by ``factor`` [h, w]; cover the first rows with ``haze`` [<= h, w]; in place."""
+def _light_slab(colours: UInt8[np.ndarray, "h w 4"], factor: ShareArray, haze: ShareArray, horizon: FloatArray) -> None:
+    """Brighten ``colours`` by ``factor`` [h, w]; cover the first rows with ``haze`` [<= h, w]; in place."""
     for channel in range(3):  # one by one: NumPy is slow over an axis of four
         lit = colours[..., channel] * factor
         lit >>= NEUTRAL_BITS

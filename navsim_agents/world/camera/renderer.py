@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Optional
 
+import numpy as np
+from jaxtyping import UInt8
+
 from navsim_agents.errors import InputError
 from navsim_agents.world.camera.backdrop import Backdrop
 from navsim_agents.world.camera.canvas import Sheets, make_sheets
 from navsim_agents.world.camera.lighting import Lighting, lighting_of
 from navsim_agents.world.camera.model import CameraModel
-from navsim_agents.world.camera.packed import ByteArray
 from navsim_agents.world.camera.scenery import Scenery
 from navsim_agents.world.camera.shadows import cast_shadows
 from navsim_agents.world.camera.upright import paint_upright
@@ -26,10 +28,12 @@ class Renderer:
         self._scenery = Scenery(town)
         self._sheets = make_sheets(1, 1)
 
-    def render(self, drive: Drive, step: int, camera: CameraModel, lighting: Optional[Lighting] = None) -> ByteArray:
-        """Picture [height, width, 3], RGB, of ``camera`` at ``step`` (0.1 s) of ``drive``; same input, same bytes.
+    def render(
+        self, drive: Drive, step: int, camera: CameraModel, lighting: Optional[Lighting] = None
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """Picture, RGB, of ``camera`` at ``step`` (0.1 s) of ``drive``; same input, same bytes.
 
-        ``lighting`` replaces the light that the drive's name stands for. Raises ``InputError`` for a drive through
+        ``lighting`` replaces the light that follows from the drive's name. Raises ``InputError`` for a drive through
         another town or a step outside the drive.
         """
         self._check(drive, step)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from navsim_agents.common.poses import XY
 from navsim_agents.world.camera.actors import actor_solids
 from navsim_agents.world.camera.buildings import building_solid
 from navsim_agents.world.camera.greenery import rim_heights, roadside_solids
@@ -15,7 +16,7 @@ from navsim_agents.world.camera.shadows import Caster, sun_shift
 from navsim_agents.world.camera.signals import governing_connector, signal_solids, state_of
 from navsim_agents.world.camera.solids import Solid, SolidSet, solid_set
 from navsim_agents.world.camera.view import View
-from navsim_agents.world.types import Drive, Town
+from navsim_agents.world.types import Drive, Town, Z
 
 BUILDING_RANGE_M, SMALL_RANGE_M, ACTOR_RANGE_M, SHADOW_RANGE_M = 450.0, 170.0, 260.0, 110.0
 
@@ -40,7 +41,7 @@ class Scenery:
         return [solid for group, range_m in groups for solid in _seen(group, view, range_m)]
 
     def casters(self, things: SolidSet, view: View, lighting: Lighting) -> list[Caster]:
-        """Whatever may throw a shadow into the picture."""
+        """Everything that may cast a shadow into the picture."""
         groups = (self._buildings, self._roadside, things)
         solids = (solid for group in groups for solid in _shading(group, view, lighting))
         return [solid.caster for solid in solids if solid.caster is not None]
@@ -55,8 +56,8 @@ def _seen(group: SolidSet, view: View, range_m: float) -> Iterator[Solid]:
 def _shading(group: SolidSet, view: View, lighting: Lighting) -> Iterator[Solid]:
     """Solids whose shadow may be seen; centre and reach of shadow and solid together."""
     if group.solids:
-        reach = group.centres[:, 2:] * sun_shift(lighting)
-        centres = np.concatenate((group.centres[:, :2] + reach, np.zeros((len(reach), 1))), axis=1)
+        reach = group.centres[:, Z, None] * sun_shift(lighting)
+        centres = np.concatenate((group.centres[:, XY] + reach, np.zeros((len(reach), 1))), axis=1)
         radii = group.radii + np.linalg.norm(reach, axis=1)
         for index in np.flatnonzero(view.sees(centres, radii, SHADOW_RANGE_M)).tolist():
             yield group.solids[index]

@@ -7,9 +7,10 @@ from typing import Optional
 
 import numpy as np
 
+from navsim_agents.common.poses import XY
 from navsim_agents.world.camera.mesh import Colour, Mesh, MeshBuilder, rectangle, regular_ring
 from navsim_agents.world.camera.solids import Solid, placed_solid
-from navsim_agents.world.types import Drive, Light, Town, TrafficLightPole
+from navsim_agents.world.types import Drive, Light, Town, TrafficLightPole, Z
 
 POLE: Colour = (86.0, 90.0, 92.0)
 HOUSING: Colour = (30.0, 31.0, 32.0)
@@ -34,9 +35,9 @@ def governing_connector(town: Town, pole: TrafficLightPole) -> Optional[str]:
 
 def signal_solids(pole: TrafficLightPole) -> Mapping[Optional[Light], Solid]:
     """The pole in each state; None is a head without a lit lamp."""
-    pose = np.array([pole.position[0], pole.position[1], pole.facing])
+    pose = np.array([*pole.position[XY], pole.facing])
     states: tuple[Optional[Light], ...] = (None, *Light)
-    height = float(pole.position[2])
+    height = float(pole.position[Z])
     footprint = rectangle(FOOTPRINT_M, FOOTPRINT_M)
     return {state: placed_solid(_signal(height, state), footprint, pose, (0.0, height)) for state in states}
 

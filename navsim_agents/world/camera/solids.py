@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.poses import points_to_global
 from navsim_agents.world.camera.mesh import Mesh
@@ -19,7 +20,7 @@ class Solid:
     """One thing in the global frame; ``footprint`` [K, 2], convex, counter-clockwise, decides who hides whom."""
 
     mesh: Mesh
-    footprint: FloatArray
+    footprint: Float64[np.ndarray, "K 2"]
     caster: Optional[Caster]
 
     def box(self) -> tuple[FloatArray, FloatArray]:
@@ -33,8 +34,8 @@ class SolidSet:
     """Many solids with their bounds in arrays, for culling."""
 
     solids: tuple[Solid, ...]
-    centres: FloatArray  # [N, 3]
-    radii: FloatArray  # [N] m
+    centres: Float64[np.ndarray, "N 3"]
+    radii: Float64[np.ndarray, " N"]  # m
 
 
 def solid_set(solids: Sequence[Solid]) -> SolidSet:
@@ -46,12 +47,12 @@ def solid_set(solids: Sequence[Solid]) -> SolidSet:
 
 def placed_solid(
     mesh: Mesh,
-    footprint: FloatArray,
-    pose: FloatArray,
+    footprint: Float64[np.ndarray, "K 2"],
+    pose: Float64[np.ndarray, "3"],
     caster: Optional[tuple[float, float]],
     has_contact: bool = False,
 ) -> Solid:
-    """A solid given in its own frame, put at ``pose`` [3]; ``caster`` spans its shadow's heights (low, high) [m]."""
+    """A solid given in its own frame, put at ``pose``; ``caster`` spans its shadow's heights (low, high) [m]."""
     ring = points_to_global(footprint, pose)
     shadow = None if caster is None else Caster(ring, caster[0], caster[1], has_contact)
     return Solid(mesh.placed(pose), ring, shadow)

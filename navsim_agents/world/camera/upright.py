@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64, UInt8, UInt32
 
+from navsim_agents.common.poses import XY
 from navsim_agents.world.camera.canvas import SUPERSAMPLING, Canvas
 from navsim_agents.world.camera.lighting import Lighting
 from navsim_agents.world.camera.mesh import Mesh, join_meshes
-from navsim_agents.world.camera.model import FloatArray
-from navsim_agents.world.camera.packed import ByteArray, PackedArray, halved, laid_over, pack, unpack
+from navsim_agents.world.camera.packed import RGB, halved, laid_over, pack, unpack
 from navsim_agents.world.camera.painter import painting_order
 from navsim_agents.world.camera.polygons import make_polygons
 from navsim_agents.world.camera.solids import Solid
@@ -25,13 +26,18 @@ RIM_FOOT_RAD = -0.004
 
 
 def paint_upright(
-    canvas: Canvas, sheet: PackedArray, view: View, lighting: Lighting, solids: Sequence[Solid], rim_heights: FloatArray
-) -> ByteArray:
-    """Cover the backdrop ``sheet`` [H, W] with the world's rim and ``solids``; returns RGB [H, W, 3]."""
+    canvas: Canvas,
+    sheet: UInt32[np.ndarray, "H W"],
+    view: View,
+    lighting: Lighting,
+    solids: Sequence[Solid],
+    rim_heights: Float64[np.ndarray, " R"],
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Cover the backdrop ``sheet`` with the world's rim and ``solids``; returns RGB."""
     canvas.start((0, 0, 0, 0))
     _paint_rim(canvas, view, lighting, rim_heights)
     if solids:
-        order = painting_order([solid.footprint for solid in solids], view.position[:2])
+        order = painting_order([solid.footprint for solid in solids], view.position[XY])
         mesh = join_meshes([_worth_painting(solids[index], view) for index in order.tolist()])
         _paint_mesh(canvas, mesh, view, lighting)
     return _composed(sheet, canvas.samples_of_rows())
@@ -40,7 +46,7 @@ def paint_upright(
 def _worth_painting(solid: Solid, view: View) -> Mesh:
     """The solid's mesh, without details where it is far away."""
     mesh = solid.mesh
-    distance = float(np.linalg.norm(solid.footprint - view.position[:2], axis=1).min())
+    distance = float(np.linalg.norm(solid.footprint - view.position[XY], axis=1).min())
     if view.focal_px > DETAIL_PX_PER_M * distance or not mesh.is_detail.any():
         return mesh
     return mesh.select(np.flatnonzero(~mesh.is_detail))
@@ -57,7 +63,7 @@ def _paint_mesh(canvas: Canvas, mesh: Mesh, view: View, lighting: Lighting) -> N
     canvas.paint(view, shown.polygons, _opaque(colours))
 
 
-def _paint_rim(canvas: Canvas, view: View, lighting: Lighting, heights: FloatArray) -> None:
+def _paint_rim(canvas: Canvas, view: View, lighting: Lighting, heights: Float64[np.ndarray, " R"]) -> None:
     """A wooded silhouette at infinity, one quadrilateral a step of azimuth."""
     azimuth = 2.0 * np.pi * np.arange(len(heights) + 1) / len(heights)
     top = np.tan(np.append(heights, heights[0]))
@@ -72,15 +78,17 @@ def _paint_rim(canvas: Canvas, view: View, lighting: Lighting, heights: FloatArr
     canvas.paint(view, make_polygons(list(far)), np.repeat(_opaque(colour), len(far), axis=0))
 
 
-def _opaque(colours: FloatArray) -> ByteArray:
-    """Colours [F, 3] with full coverage as the fourth channel."""
+def _opaque(colours: Float64[np.ndarray, "F 3"]) -> UInt8[np.ndarray, "F 4"]:
+    """Colours with full coverage as the fourth channel."""
     inks = np.full((len(colours), 4), OPAQUE, dtype=np.uint8)
-    inks[:, :3] = np.clip(np.rint(colours), 0.0, 255.0)
+    inks[:, RGB] = np.clip(np.rint(colours), 0.0, 255.0)
     return inks
 
 
-def _composed(sheet: PackedArray, samples: ByteArray) -> ByteArray:
-    """Objects' ``samples`` [2H, 2W, 4], the last channel their coverage, over ``sheet`` [H, W]: RGB [H, W, 3]."""
+def _composed(
+    sheet: UInt32[np.ndarray, "H W"], samples: UInt8[np.ndarray, "rows columns 4"]
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Objects' ``samples``, the last channel their coverage, over ``sheet``: RGB."""
     picture = np.empty((*sheet.shape, 3), dtype=np.uint8)
     for first in range(0, len(sheet), SLAB_ROWS):
         rows = slice(first, first + SLAB_ROWS)

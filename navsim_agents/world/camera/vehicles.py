@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.world.camera.mesh import Colour, Mesh, MeshBuilder, at_height
-from navsim_agents.world.camera.model import FloatArray
 
 GLASS: Colour = (58.0, 70.0, 82.0)
 TYRE: Colour = (34.0, 34.0, 36.0)
@@ -22,11 +22,11 @@ LORRY_HEIGHT_M = 2.9
 VAN_HEIGHT_M = 2.4
 LORRY_CAB_M = 2.25  # a lorry's length ahead of its cargo box
 AXLES = (-0.31, 0.32)  # shares of the length
-PROUD_M = 0.012  # decals stand off so that their faces do not turn away before the wall they lie on
+PROUD_M = 0.012  # decals stand off the wall, so that they turn away from the camera no earlier than it does
 
 
-def vehicle_meshes(size: FloatArray, colour: Colour, is_braking: bool) -> list[Mesh]:
-    """Solids of a vehicle of ``size`` [3] (length, width, height, m); several when one footprint will not do."""
+def vehicle_meshes(size: Float64[np.ndarray, "3"], colour: Colour, is_braking: bool) -> list[Mesh]:
+    """Solids of a vehicle of ``size`` (length, width, height, m); several when one footprint is not enough."""
     length, width, height = (float(side) for side in size)
     if length >= LORRY_LENGTH_M and height > LORRY_HEIGHT_M:
         return [_lorry_box(length, width, height, is_braking), _lorry_cab(length, width, height, colour)]
@@ -35,8 +35,8 @@ def vehicle_meshes(size: FloatArray, colour: Colour, is_braking: bool) -> list[M
     return [_car(length, width, height, colour, is_braking)]
 
 
-def _octagon(length: float, width: float, cut_x: float, cut_y: float) -> FloatArray:
-    """A rectangle [8, 2] with its corners cut off, counter-clockwise from the rear right."""
+def _octagon(length: float, width: float, cut_x: float, cut_y: float) -> Float64[np.ndarray, "8 2"]:
+    """A rectangle with its corners cut off, counter-clockwise from the rear right."""
     x, y = 0.5 * length, 0.5 * width
     quarter = [(x - cut_x, -y), (x, -y + cut_y), (x, y - cut_y), (x - cut_x, y)]
     return np.array([(-x, -y + cut_y), (-x + cut_x, -y), *quarter, (-x + cut_x, y), (-x, y - cut_y)])
@@ -79,13 +79,15 @@ def _cabin(
             builder.face(_inset(quad, (0.07, 0.93), (0.08, 0.92)), GLASS)
 
 
-def _spanning(rear: float, front: float, width: float) -> FloatArray:
+def _spanning(rear: float, front: float, width: float) -> Float64[np.ndarray, "4 2"]:
     y = 0.5 * width
     return np.array([[rear, -y], [front, -y], [front, y], [rear, y]])
 
 
-def _inset(quad: FloatArray, across: tuple[float, float], up: tuple[float, float]) -> FloatArray:
-    """Part of a quadrilateral [4, 3] (bottom two corners, then the top two backwards) in shares of its sides."""
+def _inset(
+    quad: Float64[np.ndarray, "4 3"], across: tuple[float, float], up: tuple[float, float]
+) -> Float64[np.ndarray, "4 3"]:
+    """Part of a quadrilateral (bottom two corners, then the top two backwards) in shares of its sides."""
     bottom = [quad[0] + share * (quad[1] - quad[0]) for share in across]
     top = [quad[3] + share * (quad[2] - quad[3]) for share in across]
     corners = [(0, up[0]), (1, up[0]), (1, up[1]), (0, up[1])]

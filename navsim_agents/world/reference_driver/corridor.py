@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64
 
 from navsim_agents.common.conventions import HORIZON_S, NUM_STATES, STEP_S
-from navsim_agents.poses import FloatArray
+from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.scoring.axes import State, Vehicle
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.world.boxes import corners
@@ -20,19 +20,21 @@ from navsim_agents.world.reference_driver.rule import DriverRule
 class Path:
     """Part of a scene's centreline around the ego, in its frame."""
 
-    points: FloatArray  # [M, 2] m
-    headings: FloatArray  # [M] rad, unwrapped
-    stations: FloatArray  # [M] m from the first point
+    points: Float64[np.ndarray, "M 2"]  # m
+    headings: Float64[np.ndarray, " M"]  # rad, unwrapped
+    stations: Float64[np.ndarray, " M"]  # m from the first point
     ego_station: float  # of the rear axle
 
-    def poses(self, stations: FloatArray, offset_m: float) -> FloatArray:
-        """Poses [..., 3] at ``stations`` [...], ``offset_m`` to the left of the path."""
+    def poses(self, stations: Float64[np.ndarray, "*batch"], offset_m: float) -> Float64[np.ndarray, "*batch 3"]:
+        """Poses at ``stations``, ``offset_m`` to the left of the path."""
         shifted = self.points + offset_m * left_normal(self.headings)
-        columns = (shifted[:, 0], shifted[:, 1], self.headings)
+        columns = (shifted[:, X], shifted[:, Y], self.headings)
         return np.stack([np.interp(stations, self.stations, column) for column in columns], axis=-1)
 
-    def project(self, points: FloatArray) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
-        """Station [...], lateral position [...] (left is positive) and nearest vertex [...] of ``points`` [..., 2]."""
+    def project(
+        self, points: Float64[np.ndarray, "*batch 2"]
+    ) -> tuple[Float64[np.ndarray, "*batch"], Float64[np.ndarray, "*batch"], Int64[np.ndarray, "*batch"]]:
+        """Station [...], lateral position [...] (left is positive) and nearest vertex [...] of ``points``."""
         flat = points.reshape(-1, 2)
         distance = (self.points**2).sum(-1) - 2.0 * flat @ self.points.T
         nearest = distance.argmin(-1).reshape(points.shape[:-1])
@@ -45,15 +47,15 @@ class Path:
 class Obstacles:
     """J things that may stand in the way, at U moments ``lead_stride`` steps apart."""
 
-    rear: FloatArray  # [J, U] station of the nearest corner
-    center: FloatArray  # [J, U] station of the middle
-    right: FloatArray  # [J, U] lateral extent
-    left: FloatArray  # [J, U]
-    speed: FloatArray  # [J, U] m/s along the path
+    rear: Float64[np.ndarray, "J U"]  # station of the nearest corner
+    center: Float64[np.ndarray, "J U"]  # station of the middle
+    right: Float64[np.ndarray, "J U"]  # lateral extent
+    left: Float64[np.ndarray, "J U"]
+    speed: Float64[np.ndarray, "J U"]  # m/s along the path
 
 
 def scene_path(scene: ScoringScene, top_speed_mps: float, rule: DriverRule) -> Path:
-    """The centreline from a little behind the ego to where it cannot get to."""
+    """The centreline from a little behind the ego to beyond its reach."""
     line = scene.centerline.numpy()
     line = line[np.concatenate(([True], np.abs(np.diff(line, axis=0)).max(-1) > 0.0))]
     stations = arc_lengths(line)
@@ -63,17 +65,17 @@ def scene_path(scene: ScoringScene, top_speed_mps: float, rule: DriverRule) -> P
     last = int(np.searchsorted(stations, stations[nearest] + reach)) + 1
     points = line[min(first, len(line) - 2) : max(last, first + 2)]
     steps = np.gradient(points, axis=0)
-    path = Path(points, np.unwrap(np.arctan2(steps[:, 1], steps[:, 0])), arc_lengths(points), 0.0)
+    path = Path(points, np.unwrap(np.arctan2(steps[:, Y], steps[:, X])), arc_lengths(points), 0.0)
     station, _, _ = path.project(np.zeros((1, 2)))
     return Path(path.points, path.headings, path.stations, float(station[0]))
 
 
-def forecast_tracks(scene: ScoringScene) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+def forecast_tracks(scene: ScoringScene) -> tuple[Float64[np.ndarray, "K S 3"], Bool[np.ndarray, " K"]]:
     """Poses [K, S, 3] of the tracks seen now, each straight on at its present speed; and which ones are seen [K]."""
     now, seen = scene.track_poses[:, 0].numpy(), scene.track_valid[:, 0].numpy()
     way = scene.track_speed.numpy()[:, None] * STEP_S * np.arange(NUM_STATES)
     poses = np.repeat(now[:, None], NUM_STATES, axis=1)
-    poses[..., :2] += way[..., None] * unit(now[:, None, 2])
+    poses[..., XY] += way[..., None] * unit(now[:, None, HEADING])
     return poses, seen
 
 
@@ -83,13 +85,13 @@ def find_obstacles(scene: ScoringScene, path: Path, rule: DriverRule) -> Obstacl
     poses = poses[:, :: rule.lead_stride]
     sizes, speeds = scene.track_size.numpy(), scene.track_speed.numpy()
     chosen = np.flatnonzero(seen)
-    _, aside, _ = path.project(poses[chosen, :, :2])
+    _, aside, _ = path.project(poses[chosen, :, XY])
     chosen = chosen[(np.abs(aside) < rule.max_gap_to_path_m).any(1)]
     poses, sizes, speeds = poses[chosen], sizes[chosen], speeds[chosen]
     boxes = np.concatenate((poses, np.repeat(sizes[:, None], poses.shape[1], axis=1)), axis=-1)
     along, aside, _ = path.project(corners(boxes))
-    center, _, nearest = path.project(poses[..., :2])
-    forward = speeds[:, None] * np.cos(poses[..., 2] - path.headings[nearest])
+    center, _, nearest = path.project(poses[..., XY])
+    forward = speeds[:, None] * np.cos(poses[..., HEADING] - path.headings[nearest])
     tracks = Obstacles(along.min(-1), center, aside.min(-1), aside.max(-1), forward)
     return _with_lights(tracks, _red_lights(scene, path, rule))
 

@@ -37,7 +37,7 @@ def reference_trajectories(
 
 
 def forecast_scene(scene: ScoringScene) -> ScoringScene:
-    """The scene as it would go on if everybody kept his velocity and lights stayed as they are."""
+    """The scene as it would continue if everybody kept their velocity and lights stayed as they are."""
     poses, seen = forecast_tracks(scene)
     columns = poses.shape[1]
     lights = scene.red_light_active[:, :1].expand(-1, columns)

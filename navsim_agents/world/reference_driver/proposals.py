@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import NUM_STATES, STEP_S
-from navsim_agents.poses import FloatArray
 from navsim_agents.scoring.axes import Vehicle
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.world.reference_driver.corridor import Obstacles, Path, ego_speed, find_obstacles, scene_path
 from navsim_agents.world.reference_driver.rule import DriverRule
 
 
-def propose(scenes: Sequence[ScoringScene], speed_limits_mps: Sequence[float], rule: DriverRule) -> FloatArray:
-    """Poses [B, N, S, 3] of N = offsets times fractions proposals in each scene's frame; the first pose is the ego's.
+def propose(
+    scenes: Sequence[ScoringScene], speed_limits_mps: Sequence[float], rule: DriverRule
+) -> Float64[np.ndarray, "B N S 3"]:
+    """Poses of N = offsets times fractions proposals in each scene's frame; the first pose is the ego's.
 
     Offsets vary slowest, so proposal 0 keeps to the centreline and its limit.
     """
@@ -37,14 +39,14 @@ def propose(scenes: Sequence[ScoringScene], speed_limits_mps: Sequence[float], r
 class _Ways:
     """What holds the proposals back: B scenes, O offsets, F fractions, J obstacles, U moments."""
 
-    rear: FloatArray  # [B, O, J, U] infinite where the obstacle is not in the corridor
-    center: FloatArray  # [B, J, U]
-    speed: FloatArray  # [B, J, U]
-    start: FloatArray  # [B] station of the rear axle
-    end: FloatArray  # [B] of the path
-    ego_speed: FloatArray  # [B]
-    limit: FloatArray  # [B] m/s
-    front: FloatArray  # [B] m from rear axle to front bumper
+    rear: Float64[np.ndarray, "B O J U"]  # infinite where the obstacle is not in the corridor
+    center: Float64[np.ndarray, "B J U"]
+    speed: Float64[np.ndarray, "B J U"]
+    start: Float64[np.ndarray, " B"]  # station of the rear axle
+    end: Float64[np.ndarray, " B"]  # of the path
+    ego_speed: Float64[np.ndarray, " B"]
+    limit: Float64[np.ndarray, " B"]  # m/s
+    front: Float64[np.ndarray, " B"]  # m from rear axle to front bumper
 
     @staticmethod
     def of(
@@ -74,13 +76,13 @@ class _Ways:
         )
 
 
-def _pad(values: FloatArray, count: int) -> FloatArray:
-    """Rows [count, U]; those that are added lie infinitely far to the left, behind and ahead of nobody."""
+def _pad(values: Float64[np.ndarray, "J U"], count: int) -> Float64[np.ndarray, "count U"]:
+    """Rows; the added ones lie infinitely far to the left, where they hinder nobody."""
     return np.concatenate((values, np.full((count - len(values), values.shape[1]), np.inf)))
 
 
-def roll_out(ways: _Ways, rule: DriverRule) -> FloatArray:
-    """Stations [B, O, F, S] of the rear axle along the path, one step of 0.1 s after the other."""
+def roll_out(ways: _Ways, rule: DriverRule) -> Float64[np.ndarray, "B O F S"]:
+    """Stations of the rear axle along the path, one step of 0.1 s after the other."""
     fractions = np.array(rule.speed_fractions)
     shape = (len(ways.start), len(rule.lateral_offsets_m), len(fractions))
     station = np.broadcast_to(ways.start[:, None, None], shape).copy()
@@ -96,10 +98,12 @@ def roll_out(ways: _Ways, rule: DriverRule) -> FloatArray:
     return np.stack(stations, axis=-1)
 
 
-def _lead(ways: _Ways, station: FloatArray, moment: int) -> tuple[FloatArray, FloatArray]:
+def _lead(
+    ways: _Ways, station: Float64[np.ndarray, "B O F"], moment: int
+) -> tuple[Float64[np.ndarray, "B O F"], Float64[np.ndarray, "B O F"]]:
     """Gap [m] from the front bumper to the nearest obstacle whose middle is ahead, and its speed [m/s], [B, O, F].
 
-    With nobody ahead the end of the path stands there.
+    With nobody ahead, the end of the path takes the obstacle's place.
     """
     to_end = (ways.end - ways.front)[:, None, None] - station
     if not ways.rear.shape[2]:
@@ -114,8 +118,12 @@ def _lead(ways: _Ways, station: FloatArray, moment: int) -> tuple[FloatArray, Fl
 
 
 def idm_acceleration(
-    speed: FloatArray, wanted: FloatArray, gap_m: FloatArray, lead_speed: FloatArray, rule: DriverRule
-) -> FloatArray:
+    speed: Float64[np.ndarray, "*#batch"],
+    wanted: Float64[np.ndarray, "*#batch"],
+    gap_m: Float64[np.ndarray, "*#batch"],
+    lead_speed: Float64[np.ndarray, "*#batch"],
+    rule: DriverRule,
+) -> Float64[np.ndarray, "..."]:
     """Acceleration [m/s^2] of the intelligent driver model (Treiber et al. 2000), within the rule's bounds."""
     braking = 2.0 * np.sqrt(rule.max_accel_mps2 * rule.max_decel_mps2)
     keep = rule.min_gap_m + speed * rule.headway_s + speed * (speed - lead_speed) / braking

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from navsim_agents.common.conventions import (
@@ -21,11 +22,13 @@ from navsim_agents.common.conventions import (
     NUM_STATES,
     POSE_INTERVAL_S,
 )
+from navsim_agents.common.poses import HEADING, POSE, XY
 from navsim_agents.data.logs import split_into_scenes
 from navsim_agents.data.scene import LogFrame
 from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.simulation.reference import knot_times_us, sample_times_us
+from navsim_agents.world.curves import unit
 from navsim_agents.world.fleet import EGO_BODY
 from navsim_agents.world.scoring_scenes import ego
 from navsim_agents.world.scoring_scenes.lights import RedLights, red_lights
@@ -40,7 +43,7 @@ from navsim_agents.world.scoring_scenes.tracks import (
 )
 
 DEVKIT = "v2.2"
-REFERENCE_DRIVER = "navsim_agents.world"  # who plays PDM-Closed's role in these scenes
+REFERENCE_DRIVER = "navsim_agents.world"  # the driver in PDM-Closed's role in these scenes
 NOW = NUM_HISTORY_FRAMES - 1
 
 
@@ -64,7 +67,7 @@ class SceneBuilder:
     def start(self, index: int) -> tuple[tuple[str, ...], str]:
         """Route without loops and starting lane of the scene whose current frame is ``index``."""
         route = self._route(tuple(self._frames[index]["roadblock_ids"]))
-        return route, starting_lane(self._map, lanes_of_route(self._map, route), self._states[index, :3])
+        return route, starting_lane(self._map, lanes_of_route(self._map, route), self._states[index, POSE])
 
     def speed_limit_mps(self, index: int) -> float:
         """Limit of the starting lane."""
@@ -72,14 +75,14 @@ class SceneBuilder:
 
     def build(self, index: int) -> ScoringScene:
         """The scene whose current frame is ``index``."""
-        frame, pose = self._frames[index], self._states[index, :3]
+        frame, pose = self._frames[index], self._states[index, POSE]
         route, lane = self.start(index)
         first, future = index - NOW, slice(index, index + NUM_FUTURE_FRAMES + 1)
-        area = self._map.drivable_area(pose[:2] + EGO_BODY.center_m * np.array([np.cos(pose[2]), np.sin(pose[2])]))
+        area = self._map.drivable_area(pose[XY] + EGO_BODY.center_m * unit(pose[HEADING]))
         lights = red_lights(self._frames[future], lanes_of_route(self._map, frame["roadblock_ids"]))
         past = slice(first, index + 1)
         history = ego.history_states(self._states[past], self._times[past])
-        human = self._states[index + 1 : index + 1 + NUM_POSES, :3]
+        human = self._states[index + 1 : index + 1 + NUM_POSES, POSE]
         timestamp_us = int(self._times[index])
         return ScoringScene(
             devkit=DEVKIT,
@@ -112,7 +115,7 @@ def _offsets(rings: Sequence[FloatArray]) -> Tensor:
     return torch.from_numpy(np.cumsum([0, *(len(ring) for ring in rings)], dtype=np.int64))
 
 
-def _area_fields(area: DrivableArea, route_lanes: frozenset[str], origin: FloatArray) -> dict:
+def _area_fields(area: DrivableArea, route_lanes: frozenset[str], origin: Float64[np.ndarray, "3"]) -> dict:
     count = len(area.rings)
     return {
         "ring_xy": _tensor(points_to_local(np.concatenate(area.rings), origin)),
@@ -140,7 +143,7 @@ def _track_fields(tracks: SceneTracks) -> dict:
     }
 
 
-def _light_fields(lights: RedLights, town_map: TownMap, origin: FloatArray) -> dict:
+def _light_fields(lights: RedLights, town_map: TownMap, origin: Float64[np.ndarray, "3"]) -> dict:
     rings = [town_map.lane_ring(lane) for lane in lights.lane_ids]
     xy = points_to_local(np.concatenate(rings), origin) if rings else np.zeros((0, 2))
     return {

@@ -5,33 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float64, Int64
 
 from navsim_agents.common.conventions import STEP_US
+from navsim_agents.common.poses import POSE
 from navsim_agents.data.scene import LogFrame, global_ego_pose
-from navsim_agents.poses import FloatArray, poses_to_local
+from navsim_agents.poses import poses_to_local
 from navsim_agents.scoring.axes import MOTION, State
 
 NUM_STATE_COLUMNS = len(State)
 
 
-def global_states(frames: Sequence[LogFrame]) -> FloatArray:
-    """Ego states [F, 11], poses on the map; velocity and acceleration pass through NAVSIM's float32."""
+def global_states(frames: Sequence[LogFrame]) -> Float64[np.ndarray, "F 11"]:
+    """Ego states, poses on the map; velocity and acceleration pass through NAVSIM's float32."""
     states = np.zeros((len(frames), NUM_STATE_COLUMNS))
-    states[:, : State.HEADING + 1] = [global_ego_pose(frame) for frame in frames]
+    states[:, POSE] = [global_ego_pose(frame) for frame in frames]
     states[:, MOTION] = np.array([frame["ego_dynamic_state"] for frame in frames], dtype=np.float32)
     return states
 
 
-def local_states(states: FloatArray, origin: FloatArray) -> FloatArray:
-    """``states`` [..., 11] with their poses in the frame of the pose ``origin`` [3]."""
+def local_states(
+    states: Float64[np.ndarray, "*batch 11"], origin: Float64[np.ndarray, "3"]
+) -> Float64[np.ndarray, "*batch 11"]:
+    """``states`` with their poses in the frame of the pose ``origin``."""
     moved = states.copy()
-    moved[..., : State.HEADING + 1] = poses_to_local(states[..., : State.HEADING + 1], origin)
+    moved[..., POSE] = poses_to_local(states[..., POSE], origin)
     return moved
 
 
-def history_states(states: FloatArray, times_us: npt.NDArray[np.int64]) -> FloatArray:
-    """States [H, 11] 0.1 s apart between logged ``states`` [F, 11], the last of which is now and left out.
+def history_states(
+    states: Float64[np.ndarray, "F 11"], times_us: Int64[np.ndarray, " F"]
+) -> Float64[np.ndarray, "H 11"]:
+    """States 0.1 s apart between logged ``states``, the last of which is now and left out.
 
     NAVSIM v2.2 also leaves out the last sample before now, so 1.5 s make 14 states.
     """

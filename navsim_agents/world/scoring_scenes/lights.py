@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool
 
 from navsim_agents.data.scene import LogFrame
 from navsim_agents.world.scoring_scenes.tracks import COLUMNS_PER_FRAME, NUM_COLUMNS, NUM_FRAMES_V2
@@ -19,7 +19,7 @@ class RedLights:
     """Connectors that are red at some column."""
 
     lane_ids: tuple[str, ...]
-    active: npt.NDArray[np.bool_]  # [L, T]
+    active: Bool[np.ndarray, "L T"]
 
     @property
     def tokens(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The route as PDM-Closed reads it: cut at loops, a starting lane, and the centreline that progress is measured on.
 
 Behaviour of NAVSIM's ``route_utils.py``, ``abstract_pdm_planner.py`` and ``dijkstra.py``; a route of the built-in world
-begins where the ego is and its roadblocks follow each other, so the repairs for other routes have nothing to do.
+begins where the ego is and its roadblocks follow each other, so the repairs for other routes are not needed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import shapely
+from jaxtyping import Float64
 
-from navsim_agents.poses import FloatArray, wrap_angle
+from navsim_agents.common.poses import HEADING, XY
+from navsim_agents.poses import wrap_angle
 from navsim_agents.world.boxes import corners
+from navsim_agents.world.curves import unit
 from navsim_agents.world.fleet import EGO_BODY
 from navsim_agents.world.scoring_scenes.town_map import TownMap
 
@@ -40,32 +43,32 @@ def lanes_of_route(town_map: TownMap, route: Sequence[str]) -> tuple[str, ...]:
     return tuple(lane for block in route for lane in town_map.lanes_of(block))
 
 
-def starting_lane(town_map: TownMap, lanes: Sequence[str], ego_pose: FloatArray) -> str:
-    """Of the route's lanes under the rear axle the one that runs most along it; else the lane nearest to the ego.
+def starting_lane(town_map: TownMap, lanes: Sequence[str], ego_pose: Float64[np.ndarray, "3"]) -> str:
+    """Of the route's lanes under the rear axle, the one best aligned with it; without any, the lane nearest to the ego.
 
     ``ego_pose`` is the rear axle [3] on the map.
     """
-    point = shapely.Point(ego_pose[:2])
+    point = shapely.Point(ego_pose[XY])
     under = [lane for lane in lanes if town_map.lane_polygon(lane).intersects(point)]
     if under:
         return min(under, key=lambda lane: _heading_error(town_map, lane, ego_pose))
-    center = ego_pose[:2] + EGO_BODY.center_m * np.array([np.cos(ego_pose[2]), np.sin(ego_pose[2])])
+    center = ego_pose[XY] + EGO_BODY.center_m * unit(ego_pose[HEADING])
     for lane in lanes:
         if town_map.lane_polygon(lane).contains(shapely.Point(center)):
             return lane
-    box = shapely.Polygon(corners(np.array([*center, ego_pose[2], EGO_BODY.length_m, EGO_BODY.width_m])))
+    box = shapely.Polygon(corners(np.array([*center, ego_pose[HEADING], EGO_BODY.length_m, EGO_BODY.width_m])))
     return min(lanes, key=lambda lane: town_map.lane_polygon(lane).distance(box))
 
 
-def _heading_error(town_map: TownMap, lane: str, pose: FloatArray) -> float:
+def _heading_error(town_map: TownMap, lane: str, pose: Float64[np.ndarray, "3"]) -> float:
     """Angle [rad] between ``pose`` and the lane's chord at the nearest of its points."""
     chords = town_map.chords(lane)
-    nearest = int(np.argmin(np.hypot(*(chords.points - pose[:2]).T)))
-    return float(np.abs(wrap_angle(chords.headings[nearest] - pose[2])))
+    nearest = int(np.argmin(np.hypot(*(chords.points - pose[XY]).T)))
+    return float(np.abs(wrap_angle(chords.headings[nearest] - pose[HEADING])))
 
 
-def centerline(town_map: TownMap, route: Sequence[str], start: str) -> FloatArray:
-    """Points [M, 2] of the shortest chain of the route's lanes from lane ``start`` to the route's end.
+def centerline(town_map: TownMap, route: Sequence[str], start: str) -> Float64[np.ndarray, "M 2"]:
+    """Points of the shortest chain of the route's lanes from lane ``start`` to the route's end.
 
     Points where two lanes meet appear twice, as in the devkit.
     """
@@ -79,7 +82,7 @@ def centerline(town_map: TownMap, route: Sequence[str], start: str) -> FloatArra
 def shortest_chain(town_map: TownMap, allowed: frozenset[str], start: str, target_block: str) -> list[str]:
     """Lanes from ``start`` to the nearest lane of ``target_block`` within ``allowed`` (Dijkstra, by length).
 
-    Where the target is out of reach: the shortest of the deepest chains. Of equals the one found first.
+    Where the target is out of reach: the shortest of the deepest chains. Among equals, the one found first.
     """
     parent: dict[str, str] = {}
     best, depth, order = {start: 0.0}, {start: 1}, {start: 0}

@@ -1,7 +1,7 @@
 """Stores of a written world's scoring scenes: ``scoring_scenes/<folder>``, one for each folder of ``navsim_logs``.
 
 Each log's scenes are first written to a part of their own, by whichever process drove the log; when all logs are there,
-the parts are joined in the order of the logs and go.
+the parts are joined in the order of the logs and deleted.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _stored_tokens(path: Path) -> frozenset[str]:
 
 
 def join_parts(output: Path, entries: Iterable[LogEntry]) -> None:
-    """Move the parts of ``entries`` into the stores of their folders; an interruption costs nothing."""
+    """Move the parts of ``entries`` into the stores of their folders; an interruption loses nothing."""
     by_folder: dict[str, list[LogEntry]] = defaultdict(list)
     for entry in sorted(entries, key=lambda entry: entry.index):
         if _part_path(output, entry.folder, entry.name).exists():

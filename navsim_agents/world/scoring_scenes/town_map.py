@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from jaxtyping import Float64
 
+from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.world.curves import FloatArray, arc_lengths
 from navsim_agents.world.types import Roadblock, Town
 
@@ -26,8 +28,8 @@ class DrivableArea:
 class LaneChords:
     """A lane's centreline as nuPlan reads it: points and the headings of the chords that leave them."""
 
-    points: FloatArray  # [M, 2] m
-    headings: FloatArray  # [M] rad, the last one repeated
+    points: Float64[np.ndarray, "M 2"]  # m
+    headings: Float64[np.ndarray, " M"]  # rad, the last one repeated
     length_m: float
 
 
@@ -78,8 +80,8 @@ class TownMap:
         """Outline of a lane or connector."""
         return self._polygon[lane_id]
 
-    def lane_ring(self, lane_id: str) -> FloatArray:
-        """The same as a closed ring [V, 2]."""
+    def lane_ring(self, lane_id: str) -> Float64[np.ndarray, "V 2"]:
+        """The same as a closed ring."""
         return self._lanes.rings[lane_id]
 
     def connector_polygon(self, roadblock_id: str) -> shapely.Polygon:
@@ -89,16 +91,16 @@ class TownMap:
     def chords(self, lane_id: str) -> LaneChords:
         """Centreline of a lane."""
         if lane_id not in self._chords:
-            points = self.town.lanes[lane_id].centerline[:, :2]
+            points = self.town.lanes[lane_id].centerline[:, XY]
             steps = np.diff(points, axis=0)
-            headings = np.arctan2(steps[:, 1], steps[:, 0])
+            headings = np.arctan2(steps[:, Y], steps[:, X])
             self._chords[lane_id] = LaneChords(
                 points, np.append(headings, headings[-1]), float(arc_lengths(points)[-1])
             )
         return self._chords[lane_id]
 
-    def drivable_area(self, center: FloatArray) -> DrivableArea:
-        """Areas that reach into the square of ``MAP_RADIUS_M`` around ``center`` [2], in the devkit's order.
+    def drivable_area(self, center: Float64[np.ndarray, "2"]) -> DrivableArea:
+        """Areas that reach into the square of ``MAP_RADIUS_M`` around ``center``, in the devkit's order.
 
         Roadblocks, then all lanes of the roadblocks and of the roadblock connectors (whose own outlines are left out,
         as PDMDrivableMap does), then intersections and car parks.

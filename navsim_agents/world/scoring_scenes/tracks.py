@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64
 
 from navsim_agents.common.conventions import FRAME_INTERVAL_S, STEP_S
-from navsim_agents.data.scene import LogFrame, global_ego_pose, read_annotations
+from navsim_agents.common.poses import HEADING, X, Y
+from navsim_agents.data.scene import BOX_FOOTPRINT, BOX_POSE, LogFrame, global_ego_pose, read_annotations
 from navsim_agents.poses import FloatArray, poses_to_global, poses_to_local, wrap_angle
 from navsim_agents.world.types import AgentType
 
@@ -31,9 +33,9 @@ class FrameBoxes:
 
     tokens: tuple[str, ...]
     names: tuple[str, ...]
-    poses: FloatArray  # [K, 3]
-    sizes: FloatArray  # [K, 2] length, width
-    speeds: FloatArray  # [K] m/s; 0 for what is no agent
+    poses: Float64[np.ndarray, "K 3"]
+    sizes: Float64[np.ndarray, "K 2"]  # length, width
+    speeds: Float64[np.ndarray, " K"]  # m/s; 0 for what is no agent
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,11 @@ class SceneTracks:
 
     tokens: tuple[str, ...]
     names: tuple[str, ...]
-    sizes: FloatArray  # [K, 2]
-    speeds: FloatArray  # [K] of the first appearance
-    headings: FloatArray  # [K] of the first appearance
-    poses: FloatArray  # [K, T, 3]
-    valid: BoolArray  # [K, T]
+    sizes: Float64[np.ndarray, "K 2"]
+    speeds: Float64[np.ndarray, " K"]  # of the first appearance
+    headings: Float64[np.ndarray, " K"]  # of the first appearance
+    poses: Float64[np.ndarray, "K T 3"]
+    valid: Bool[np.ndarray, "K T"]
 
 
 def frame_boxes(frame: LogFrame) -> FrameBoxes:
@@ -60,16 +62,16 @@ def frame_boxes(frame: LogFrame) -> FrameBoxes:
     return FrameBoxes(
         tokens=tuple(annotations.track_tokens[i] for i in order),
         names=names,
-        poses=poses_to_global(boxes[:, [0, 1, 6]], global_ego_pose(frame)),
-        sizes=boxes[:, 3:5],
-        speeds=np.hypot(velocities[:, 0], velocities[:, 1]) * np.isin(names, AGENT_NAMES),
+        poses=poses_to_global(boxes[:, BOX_POSE], global_ego_pose(frame)),
+        sizes=boxes[:, BOX_FOOTPRINT],
+        speeds=np.hypot(velocities[:, X], velocities[:, Y]) * np.isin(names, AGENT_NAMES),
     )
 
 
-def scene_tracks(frames: Sequence[FrameBoxes], origin: FloatArray) -> SceneTracks:
-    """Tracks of the frames from now on (11 of them: 5 s), in the frame of the pose ``origin`` [3].
+def scene_tracks(frames: Sequence[FrameBoxes], origin: Float64[np.ndarray, "3"]) -> SceneTracks:
+    """Tracks of the frames from now on (11 of them: 5 s), in the frame of the pose ``origin``.
 
-    Columns up to 4 s are v2.2's, which knows the frames up to 4 s: an object annotated once in them stands in all of
+    Columns up to 4 s are v2.2's, which knows the frames up to 4 s: an object annotated once in them stays in all of
     these columns. The later columns, which only v1.1 looks at, follow its rule over all 5 s.
     """
     seen: dict[str, list[tuple[int, int]]] = {}
@@ -90,7 +92,7 @@ def scene_tracks(frames: Sequence[FrameBoxes], origin: FloatArray) -> SceneTrack
         names=tuple(frames[index].names[row] for index, row in first),
         sizes=np.array([frames[index].sizes[row] for index, row in first]).reshape(-1, 2),
         speeds=np.array([frames[index].speeds[row] for index, row in first]),
-        headings=local[np.arange(len(tokens)), valid.argmax(1), 2] if tokens else np.zeros(0),
+        headings=local[np.arange(len(tokens)), valid.argmax(1), HEADING] if tokens else np.zeros(0),
         poses=local,
         valid=valid,
     )
@@ -114,12 +116,14 @@ def _track(frames: Sequence[FrameBoxes], places: list[tuple[int, int]]) -> tuple
     return track, valid
 
 
-def _interpolate(poses: FloatArray, frame_numbers: npt.NDArray[np.int64]) -> tuple[FloatArray, BoolArray]:
-    """Poses [T, 3] between ``poses`` [n, 3] at the frames ``frame_numbers``, and whether each column lies between."""
+def _interpolate(
+    poses: Float64[np.ndarray, "n 3"], frame_numbers: Int64[np.ndarray, " n"]
+) -> tuple[Float64[np.ndarray, "T 3"], Bool[np.ndarray, " T"]]:
+    """Poses [T, 3] between ``poses`` at the frames ``frame_numbers``, and whether each column lies between."""
     times, samples = frame_numbers * FRAME_INTERVAL_S, np.arange(NUM_COLUMNS) * STEP_S
     if len(times) == 1:
         return np.repeat(poses, NUM_COLUMNS, axis=0), np.ones(NUM_COLUMNS, dtype=bool)
-    unwrapped = np.unwrap(poses[:, 2])
-    values = [np.interp(samples, times, column) for column in (poses[:, 0], poses[:, 1], unwrapped)]
-    values[2] = wrap_angle(values[2])
+    unwrapped = np.unwrap(poses[:, HEADING])
+    values = [np.interp(samples, times, column) for column in (poses[:, X], poses[:, Y], unwrapped)]
+    values[HEADING] = wrap_angle(values[HEADING])
     return np.stack(values, axis=1), (times[0] <= samples) & (samples <= times[-1])

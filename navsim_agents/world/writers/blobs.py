@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, UInt8
 from PIL import Image
 
 from navsim_agents.common.files import is_there, write_bytes
+from navsim_agents.data.scene import BOX_POSE, BOX_SIZE, BOX_Z
 from navsim_agents.poses import FloatArray, points_to_global
 from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.types import Drive
@@ -27,7 +29,7 @@ POINTS_PER_RING = 180
 PCD_FIELDS = (("x", "f4"), ("y", "f4"), ("z", "f4"), ("intensity", "u1"), ("ring", "u1"), ("lidar_info", "u1"))
 
 
-def encode_jpeg(image: npt.NDArray[np.uint8], quality: int) -> bytes:
+def encode_jpeg(image: UInt8[np.ndarray, "H W 3"], quality: int) -> bytes:
     """JPEG of an RGB image [H, W, 3]."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format="JPEG", quality=quality)
@@ -53,28 +55,28 @@ def write_images(
     return written
 
 
-def _box_points(box: FloatArray) -> FloatArray:
-    """Points [N, 3] on the walls of a box (x, y, z, length, width, height, heading), in the frame of its pose."""
-    length, width, height = box[3:6]
+def _box_points(box: Float64[np.ndarray, "7"]) -> Float64[np.ndarray, "N 3"]:
+    """Points on the walls of a box (x, y, z, length, width, height, heading), in the frame of its pose."""
+    length, width, height = box[BOX_SIZE]
     along = np.arange(-0.5, 0.5 + 1e-9, min(0.5, POINT_SPACING_M / max(length, width)))
     levels = np.arange(-0.5, 0.5 + 1e-9, min(0.5, POINT_SPACING_M / height)) * height
     half = np.full_like(along, 0.5)
     walls = np.concatenate(
         [np.stack(wall, axis=1) for wall in ((along, half), (along, -half), (half, along), (-half, along))]
     )
-    corners = points_to_global(walls * (length, width), np.array([box[0], box[1], box[6]]))
-    return np.concatenate([np.column_stack((corners, np.full(len(corners), box[2] + level))) for level in levels])
+    corners = points_to_global(walls * (length, width), box[BOX_POSE])
+    return np.concatenate([np.column_stack((corners, np.full(len(corners), box[BOX_Z] + level))) for level in levels])
 
 
-def _ground_points() -> FloatArray:
-    """Rings [N, 3] on the road around the vehicle."""
+def _ground_points() -> Float64[np.ndarray, "N 3"]:
+    """Rings on the road around the vehicle."""
     angles = np.linspace(-np.pi, np.pi, POINTS_PER_RING, endpoint=False)
     radius, angle = np.meshgrid(GROUND_RINGS_M, angles, indexing="ij")
     return np.stack((radius * np.cos(angle), radius * np.sin(angle), np.zeros_like(radius)), axis=-1).reshape(-1, 3)
 
 
-def point_cloud(boxes: FloatArray) -> FloatArray:
-    """Lidar points [N, 3] of boxes [K, 7] and road, all in the lidar frame. Nothing hides anything."""
+def point_cloud(boxes: Float64[np.ndarray, "K 7"]) -> Float64[np.ndarray, "N 3"]:
+    """Lidar points of ``boxes`` and road, all in the lidar frame. Nothing is occluded."""
     return np.concatenate([_ground_points(), *(_box_points(box) for box in boxes)])
 
 

@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from navsim_agents.common.conventions import DRIVING_COMMANDS, FRAME_INTERVAL_S, WORLD_STEP_S
 from navsim_agents.common.files import write_bytes
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.poses import FloatArray, poses_to_local, rotate
 from navsim_agents.world.camera.calibration import LIDAR_TO_EGO_ROTATION, LIDAR_TO_EGO_TRANSLATION
 from navsim_agents.world.camera.model import CameraModel
-from navsim_agents.world.types import Drive, Light, Track
+from navsim_agents.world.types import HEIGHT, Drive, Light, Track
 from navsim_agents.world.writers.pickles import dump_portable
 
 STEPS_PER_FRAME = round(FRAME_INTERVAL_S / WORLD_STEP_S)
 ANNOTATION_RANGE_M = 100.0  # what a roof lidar labels; also the devkit's map radius
+POSITION, QUATERNION = slice(0, 3), slice(3, 7)  # of OpenScene's CAN bus
 IDENTITY_QUATERNION = np.array([1.0, 0.0, 0.0, 0.0])
 
 
@@ -50,17 +53,17 @@ def lidar_path(log_name: str, step: int) -> str:
     return f"{log_name}/MergedPointCloud/{frame_token(log_name, step)}.pcd"
 
 
-def _ego_to_global(pose: FloatArray) -> FloatArray:
+def _ego_to_global(pose: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "4 4"]:
     matrix = np.eye(4)
-    matrix[:2, 3] = pose[:2]
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    matrix[:2, :2] = [[cos, -sin], [sin, cos]]
+    matrix[XY, -1] = pose[XY]
+    cos, sin = np.cos(pose[HEADING]), np.sin(pose[HEADING])
+    matrix[XY, XY] = [[cos, -sin], [sin, cos]]
     return matrix
 
 
-def _lidar_to_ego() -> FloatArray:
+def _lidar_to_ego() -> Float64[np.ndarray, "4 4"]:
     matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = LIDAR_TO_EGO_ROTATION, LIDAR_TO_EGO_TRANSLATION
+    matrix[:-1, :-1], matrix[:-1, -1] = LIDAR_TO_EGO_ROTATION, LIDAR_TO_EGO_TRANSLATION
     return matrix
 
 
@@ -68,7 +71,7 @@ def _can_bus(drive: Drive, step: int) -> FloatArray:
     """OpenScene's 18 numbers: position 3, quaternion 4, acceleration 3, velocity 3, angular rate 3, two zeros."""
     ego = drive.ego
     x, y, heading = ego.poses[step]
-    yaw_rate = np.gradient(np.unwrap(ego.poses[:, 2]), WORLD_STEP_S)[step] if len(ego.poses) > 1 else 0.0
+    yaw_rate = np.gradient(np.unwrap(ego.poses[:, HEADING]), WORLD_STEP_S)[step] if len(ego.poses) > 1 else 0.0
     quaternion = (np.cos(heading / 2), 0.0, 0.0, np.sin(heading / 2))
     motion = (*ego.accelerations[step], 0.0, *ego.velocities[step], 0.0, 0.0, 0.0, yaw_rate)
     return np.array([x, y, 0.0, *quaternion, *motion, 0.0, 0.0])
@@ -76,11 +79,11 @@ def _can_bus(drive: Drive, step: int) -> FloatArray:
 
 def _seen_tracks(drive: Drive, step: int) -> list[Track]:
     """Tracks that exist at ``step`` within range, in the order of the drive."""
-    position = drive.ego.poses[step, :2]
+    position = drive.ego.poses[step, XY]
     return [
         track
         for track in drive.tracks
-        if track.valid[step] and np.hypot(*(track.poses[step, :2] - position)) <= ANNOTATION_RANGE_M
+        if track.valid[step] and np.hypot(*(track.poses[step, XY] - position)) <= ANNOTATION_RANGE_M
     ]
 
 
@@ -89,8 +92,8 @@ def _annotations(drive: Drive, step: int) -> dict[str, Any]:
     boxes, velocities = np.zeros((len(tracks), 7)), np.zeros((len(tracks), 3))
     for row, track in enumerate(tracks):
         x, y, heading = poses_to_local(track.poses[step], ego)
-        boxes[row] = (x, y, track.size[2] / 2 - LIDAR_TO_EGO_TRANSLATION[2], *track.size, heading)
-        velocities[row, :2] = rotate(track.velocities[step], -ego[2])
+        boxes[row] = (x, y, track.size[HEIGHT] / 2 - LIDAR_TO_EGO_TRANSLATION[2], *track.size, heading)
+        velocities[row, XY] = rotate(track.velocities[step], -ego[HEADING])
     return {
         "gt_boxes": boxes,
         "gt_names": np.array([track.agent_type.value for track in tracks], dtype="<U16"),
@@ -136,8 +139,8 @@ def _frame(drive: Drive, step: int, cameras: Mapping[str, CameraModel]) -> dict[
         "lidar_path": lidar_path(drive.log_name, step),
         "lidar2ego_translation": LIDAR_TO_EGO_TRANSLATION,
         "lidar2ego_rotation": IDENTITY_QUATERNION,
-        "ego2global_translation": can_bus[:3],
-        "ego2global_rotation": can_bus[3:7],
+        "ego2global_translation": can_bus[POSITION],
+        "ego2global_rotation": can_bus[QUATERNION],
         "ego_dynamic_state": [float(v) for v in (*drive.ego.velocities[step], *drive.ego.accelerations[step])],
         "traffic_lights": [(int(name), states[step] is Light.RED) for name, states in drive.lights.items()],
         "driving_command": _one_hot(int(drive.ego.commands[step])),

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from navsim_agents.common.poses import XY
 from navsim_agents.errors import WorldDataError
 from navsim_agents.world.types import Area, Lane, Town, Turn
 
@@ -53,7 +54,7 @@ def _polygons(outlines: Iterable[npt.NDArray[np.float64]]) -> npt.NDArray[np.obj
 
 
 def _lines(points: Iterable[npt.NDArray[np.float64]]) -> npt.NDArray[np.object_]:
-    return np.array([shapely.LineString(line[:, :2]) for line in points], dtype=object)
+    return np.array([shapely.LineString(line[:, XY]) for line in points], dtype=object)
 
 
 def _layer(names: Iterable[str], columns: Columns, polygons: npt.NDArray[np.object_]) -> MapLayer:
@@ -190,7 +191,7 @@ def _traffic_lights(town: Town) -> MapLayer:
         "signal_group": [int(pole.signal_group) for pole in poles],
         "heading": [float(pole.facing) for pole in poles],
     }
-    points = np.array([shapely.Point(pole.position[:2]) for pole in poles], dtype=object)
+    points = np.array([shapely.Point(pole.position[XY]) for pole in poles], dtype=object)
     return MapLayer("Point", list(range(1, len(poles) + 1)), columns, points)
 
 

@@ -20,7 +20,7 @@ from navsim_agents.world.geography import MAP_LOCATIONS, MAP_VERSION, WGS84_EPSG
 from navsim_agents.world.types import Town
 from navsim_agents.world.writers.map_layers import MapLayer, map_layers
 
-# GDAL stamps each layer with the time of day unless told a date; the same seed shall give the same bytes. It need not
+# GDAL stamps each layer with the time of day unless told a date; the same seed must give the same bytes. It need not
 # wait for the disk either: whole_file does, once.
 GDAL_OPTIONS = {"OGR_CURRENT_DATE": "2021-01-01T00:00:00.000Z", "OGR_SQLITE_SYNCHRONOUS": "OFF"}
 

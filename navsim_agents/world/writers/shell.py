@@ -1,4 +1,4 @@
-"""A file to source before NAVSIM's scripts: where the world lies and which logs are for what."""
+"""A file to source before NAVSIM's scripts: where the world lies and which logs are for which purpose."""
 
 from __future__ import annotations
 

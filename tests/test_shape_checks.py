@@ -1,0 +1,58 @@
+"""The shape checks are on: in every room a function refuses an array of another shape or kind than it is made for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+import torch
+from cache_tools.kmeans import Clusters
+from jaxtyping import TypeCheckError
+from navsim_agents.drive_jepa.resize import resize_bilinear
+from navsim_agents.scoring.geometry.polyline import project_on_polyline
+
+from navsim_agents.common.poses import poses_to_local
+from navsim_agents.data.plan_slips import motion_of
+from navsim_agents.devkit.parity_plans import arcs
+from navsim_agents.distillation.teachers import sample_teachers
+from navsim_agents.models.losses import arc_length
+from navsim_agents.scenes import open_scenes
+from navsim_agents.world.boxes import corners
+from navsim_agents.world.camera.mesh import at_height
+from tests.demo import ROOT
+from training.metrics import PlannedScenes
+
+Wrong = Callable[[], Any]
+
+WRONG: dict[str, Wrong] = {
+    "navsim_agents/common": partial(poses_to_local, np.zeros((4, 3)), np.zeros(2)),
+    "navsim_agents/data": partial(motion_of, np.zeros((2, 8, 2)), 0.5),
+    "navsim_agents/devkit": partial(arcs, np.zeros(2), np.zeros(2), np.zeros(3)),
+    "navsim_agents/distillation": partial(sample_teachers, torch.zeros(5, dtype=torch.long), 2, torch.Generator()),
+    "navsim_agents/drive_jepa": partial(resize_bilinear, np.zeros((4, 5, 3), np.float32), 3, 2),
+    "navsim_agents/models": partial(arc_length, torch.zeros(2, 8, 2)),
+    "navsim_agents/scenes": partial(open_scenes, 3),
+    "navsim_agents/scoring": partial(project_on_polyline, torch.zeros(5, 2), torch.zeros(7, 3)),
+    "navsim_agents/world": partial(corners, np.zeros((2, 4))),
+    "navsim_agents/world/camera": partial(at_height, np.zeros((4, 3)), 1.0),
+    "cache_tools": partial(Clusters, np.zeros((3, 2, 8), np.float32), [0.0], 1, np.zeros(3, np.int64), "", ""),
+    "training": partial(PlannedScenes, ["a"], ["b"], np.zeros((1, 8, 3)), np.zeros((2, 8, 3)), None),
+}
+"""Room → a call with an argument of the wrong shape; of a path, where a room takes no arrays."""
+
+
+@pytest.mark.parametrize("room", WRONG)
+def test_a_wrong_shape_is_refused(room: str) -> None:
+    with pytest.raises(TypeCheckError):
+        WRONG[room]()
+
+
+def test_every_room_is_tried() -> None:
+    rooms = {f"navsim_agents/{path.parent.name}" for path in (ROOT / "navsim_agents").glob("*/__init__.py")}
+    assert rooms <= WRONG.keys()
+
+
+def test_a_whole_number_will_do_for_a_float() -> None:
+    assert at_height(np.zeros((4, 2)), 1).shape == (4, 3)
