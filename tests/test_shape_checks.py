@@ -8,21 +8,25 @@ from typing import Any, Callable
 import numpy as np
 import pytest
 import torch
-from cache_tools.kmeans import Clusters
 from jaxtyping import TypeCheckError
-from navsim_agents.drive_jepa.resize import resize_bilinear
-from navsim_agents.scoring.geometry.polyline import project_on_polyline
 
+from cache_tools.score_trajectories import score_file
 from navsim_agents.common.poses import poses_to_local
 from navsim_agents.data.plan_slips import motion_of
 from navsim_agents.devkit.parity_plans import arcs
+from navsim_agents.distillation.kmeans import Clusters
 from navsim_agents.distillation.teachers import sample_teachers
+from navsim_agents.drive_jepa.features import front_picture
+from navsim_agents.evaluation.metrics import PlannedScenes
 from navsim_agents.models.losses import arc_length
 from navsim_agents.scenes import open_scenes
+from navsim_agents.scoring.rules.centerline import project_on_polyline
+from navsim_agents.sources import split_logs
+from navsim_agents.video.loader import collate
 from navsim_agents.world.boxes import corners
 from navsim_agents.world.camera.mesh import at_height
 from tests.demo import ROOT
-from training.metrics import PlannedScenes
+from training.report.views import upwards
 
 Wrong = Callable[[], Any]
 
@@ -31,14 +35,20 @@ WRONG: dict[str, Wrong] = {
     "navsim_agents/data": partial(motion_of, np.zeros((2, 8, 2)), 0.5),
     "navsim_agents/devkit": partial(arcs, np.zeros(2), np.zeros(2), np.zeros(3)),
     "navsim_agents/distillation": partial(sample_teachers, torch.zeros(5, dtype=torch.long), 2, torch.Generator()),
-    "navsim_agents/drive_jepa": partial(resize_bilinear, np.zeros((4, 5, 3), np.float32), 3, 2),
+    "navsim_agents/drive_jepa": partial(front_picture, np.zeros((60, 5, 3), np.float32), 3, 2),
     "navsim_agents/models": partial(arc_length, torch.zeros(2, 8, 2)),
     "navsim_agents/scenes": partial(open_scenes, 3),
     "navsim_agents/scoring": partial(project_on_polyline, torch.zeros(5, 2), torch.zeros(7, 3)),
     "navsim_agents/world": partial(corners, np.zeros((2, 4))),
     "navsim_agents/world/camera": partial(at_height, np.zeros((4, 3)), 1.0),
-    "cache_tools": partial(Clusters, np.zeros((3, 2, 8), np.float32), [0.0], 1, np.zeros(3, np.int64), "", ""),
-    "training": partial(PlannedScenes, ["a"], ["b"], np.zeros((1, 8, 3)), np.zeros((2, 8, 3)), None),
+    "navsim_agents/evaluation": partial(PlannedScenes, ["a"], ["b"], np.zeros((1, 8, 3)), np.zeros((2, 8, 3)), None),
+    "navsim_agents/sources": partial(split_logs, 3, None, None, 0.1),
+    "navsim_agents/video": partial(collate, torch.zeros(2)),
+    "navsim_agents/distillation/kmeans": partial(
+        Clusters, np.zeros((3, 2, 8), np.float32), [0.0], 1, np.zeros(3, np.int64), "", ""
+    ),
+    "cache_tools": partial(score_file, 3),
+    "training": partial(upwards, np.zeros((4, 3))),
 }
 """Room → a call with an argument of the wrong shape; of a path, where a room takes no arrays."""
 

@@ -1,11 +1,12 @@
-"""A road on which every rule has something to say, and plans of all kinds for it."""
+"""A road on which every rule has something to say, plans of all kinds for it, and scenes of every size."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from tests.scoring.tiny import ROAD, arrays, light, rectangle, straight, track
+from navsim_agents.scoring import ScoringScene
+from tests.scoring.tiny import ROAD, arrays, light, rectangle, scene, straight, track
 
 
 def busy(**options):
@@ -41,3 +42,15 @@ def some_plans(count, seed=0):
     y = aside * (t / 4.0) ** 2
     heading = turn * t + np.arctan2(2 * aside * t / 16.0, speed + 1.0)
     return torch.from_numpy(np.stack((speed * t, y, heading), axis=-1) + draw.normal(0, 0.02, (count, 8, 3)))
+
+
+def different_scenes():
+    """Scenes that differ in every size: history, centreline, polygons, words, tracks, lights, recorded times."""
+    lanes = [("lane", row % 2 == 0, rectangle(-20, 90, row, row + 1.5)) for row in range(70)]
+    times = {"model_knots_us": np.arange(9) * 500_000 - (np.arange(9) > 3), "sample_times_us": np.arange(41) * 99_999}
+    return [
+        ScoringScene.from_arrays(busy()),
+        scene(roads=[], scene_type="synthetic", human_trajectory=np.full((8, 3), np.nan)),
+        scene(roads=lanes, lights=[light(rectangle(5, 9, -3, 3)), light(rectangle(30, 40, -3, 3))], **times),
+        scene(tracks=[track(20, 0, collided=True)], history=straight(steps=7), centerline=np.array([[0, 1], [9.0, 1]])),
+    ]

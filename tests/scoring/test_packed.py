@@ -22,21 +22,9 @@ from navsim_agents.scoring.aggregate import COLUMNS
 from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.packed_layout import ALIGNMENT
 from navsim_agents.scoring.scene_batch import collate_scenes
-from tests.scoring.busy_road import busy, some_plans
+from tests.scoring.busy_road import busy, different_scenes, some_plans
 from tests.scoring.golden_scenes import BYTES, SCENES
-from tests.scoring.tiny import light, rectangle, scene, straight, track
-
-
-def different_scenes():
-    """Scenes that differ in every size: history, centreline, polygons, words, tracks, lights, recorded times."""
-    lanes = [("lane", row % 2 == 0, rectangle(-20, 90, row, row + 1.5)) for row in range(70)]
-    times = {"model_knots_us": np.arange(9) * 500_000 - (np.arange(9) > 3), "sample_times_us": np.arange(41) * 99_999}
-    return [
-        ScoringScene.from_arrays(busy()),
-        scene(roads=[], scene_type="synthetic", human_trajectory=np.full((8, 3), np.nan)),
-        scene(roads=lanes, lights=[light(rectangle(5, 9, -3, 3)), light(rectangle(30, 40, -3, 3))], **times),
-        scene(tracks=[track(20, 0, collided=True)], history=straight(steps=7), centerline=np.array([[0, 1], [9.0, 1]])),
-    ]
+from tests.scoring.tiny import scene, track
 
 
 def packed(scenes, num_bytes=BYTES):

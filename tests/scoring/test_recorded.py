@@ -19,7 +19,7 @@ from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene, pa
 from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.scene_batch import collate_scenes
 from navsim_agents.scoring.scene_record import encode
-from tests.scoring.test_packed import different_scenes
+from tests.scoring.busy_road import different_scenes
 
 RECORDED = Path(__file__).parent / "recorded"
 GOLDEN = Path(__file__).parent / "golden"

@@ -19,7 +19,7 @@ from navsim_agents.scoring import ScoringScene, score_trajectories
 from navsim_agents.scoring.packed_layout import NUMBERS, ROWS
 from navsim_agents.scoring.scene_batch import SceneBatch
 from navsim_agents.scoring.scene_fields import BATCHED, FIELDS, SIZES, Kind, named_sizes
-from tests.scoring.test_score import busy, some_plans
+from tests.scoring.busy_road import busy, some_plans
 
 ROOT = Path(__file__).resolve().parents[2]
 TENSORS = {name: row for name, row in FIELDS.items() if row.kind in (Kind.FLOAT, Kind.INT, Kind.BOOL)}

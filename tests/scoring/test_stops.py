@@ -9,7 +9,7 @@ import torch
 
 from navsim_agents.scoring import ScoringScene, score_trajectories
 from navsim_agents.scoring.config import METRICS
-from tests.scoring.test_score import busy, some_plans
+from tests.scoring.busy_road import busy, some_plans
 from tests.stops import ROOT, stops
 
 MOST_STOPS, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 15, 350, 50
