@@ -24,7 +24,8 @@ from torch.utils.data import default_collate
 from tqdm import tqdm
 
 from benchmarks.scoring_tools import scenes_of
-from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE, packed_batch
+from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE
+from navsim_agents.drive_jepa.training_step import packed_batch
 from navsim_agents.scoring import PackedText, ScoringScene, pack_scene
 from training.columns import open_columns, open_writers
 from training.dataset import collate

@@ -22,15 +22,16 @@ from hydra import compose, initialize_config_module
 from tqdm import tqdm
 
 from navsim_agents.common.conventions import NUM_HISTORY_FRAMES
+from navsim_agents.common.settings import changed
 from navsim_agents.data.types import AgentInput, Camera, Cameras, EgoStatus
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.world.camera.calibration import default_cameras
 
 SPEED_MPS = 8.0
 VARIANTS: dict[str, dict[str, Any]] = {
-    "without momentum": {"momentum": "off"},
-    "frame before replanned": {"momentum": "on", "remembered_frames": 0},
-    "frame before remembered": {"momentum": "on"},
+    "without momentum": {"mode": "off"},
+    "frame before replanned": {"mode": "on", "remembered_frames": 0},
+    "frame before remembered": {"mode": "on"},
 }
 
 
@@ -78,7 +79,7 @@ def build(options: argparse.Namespace) -> dict[str, ProposalAgent]:
     agents = {}
     for name, changes in VARIANTS.items():
         torch.manual_seed(0)
-        agents[name] = ProposalAgent({**settings, **changes}, device=options.device)
+        agents[name] = ProposalAgent(changed(settings, {"momentum": changes}), device=options.device)
     first, *others = agents.values()
     for agent in others:
         agent.planner = first.planner

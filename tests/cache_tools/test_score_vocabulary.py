@@ -297,7 +297,7 @@ def test_a_store_that_noted_the_tokens_alone_is_read_but_not_gone_on_with(folder
     for job in jobs:
         labelling.build_shard(dataclasses.replace(job, plan=old.plan(job.plan.shard)))
     assert LabelStore.open(folder / "labels", make_vocabulary(), "epdms").tokens == tokens()
-    with pytest.raises(LabelError, match="a release that noted the tokens alone; a complete store can still be"):
+    with pytest.raises(LabelError, match="a release that recorded the tokens alone; a complete store can still be"):
         label_scenes(options(folder))
 
 

@@ -15,7 +15,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
-from navsim_agents.common.errors import SettingError
+from navsim_agents.common.errors import FormerNameError, SettingError
 from navsim_agents.common.former_names import RENAMED
 from navsim_agents.common.settings import read_settings
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
@@ -117,17 +117,39 @@ def test_former_name(
 ) -> None:
     """Whether Hydra finds it first or we do."""
     for line in (f"{old}=x", f"+{old}=x"):
-        assert_one_line(command.run(*overrides(command, tmp_path), line), capsys, f"SettingError: {words}; write ")
+        assert_one_line(command.run(*overrides(command, tmp_path), line), capsys, f"FormerNameError: {words}; write ")
 
 
 @pytest.mark.parametrize("old", list(RENAMED))
 def test_former_name_among_the_agents_settings(old: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = COMMANDS["training.train"]
     line = f"agent.config.{old}=x"
-    words = f"SettingError: agent.config.{old} is called agent.config.{RENAMED[old][0]} now; write "
+    words = f"FormerNameError: agent.config.{old} is called agent.config.{RENAMED[old][0]} now; write "
     assert_one_line(command.run(*overrides(command, tmp_path), line), capsys, words)
-    with pytest.raises(SettingError, match=f"^{old} is called {RENAMED[old][0]} now; write {RENAMED[old][0]}="):
+    now = f"agent.config.{RENAMED[old][0]}"
+    with pytest.raises(FormerNameError, match=f"^agent.config.{old} is called {now} now; write {now}="):
         ProposalAgentConfig.from_mapping({old: "x"})
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("agent.config.lr=1e-3", "agent.config.lr is called agent.config.optimiser.lr now"),
+        ("+agent.config.lr=1e-3", "agent.config.lr is called agent.config.optimiser.lr now"),
+        ("agent.config.num_teachers=3", "agent.config.num_teachers is called agent.config.teachers.number now"),
+        ("agent.config.steps_per_pose=5", "agent.config.steps_per_pose is no setting any more: "),
+        ("agent.config.momentum=off", "agent.config.momentum='off' is called agent.config.momentum.mode now"),
+        ("agent.config.encoder=tiny", "agent.config.encoder='tiny' is called agent.config.encoder.name now"),
+    ],
+)
+def test_agents_settings_without_their_group(
+    line: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As users of the release before write them, whether Hydra finds it first or the agent does."""
+    command, data = COMMANDS["training.train"], tmp_path / "data"
+    (data / "navsim_logs" / "trainval").mkdir(parents=True)
+    lines = ("agent=drive_jepa_small", f"data.root={data}", f"output={tmp_path / 'out'}", line)
+    assert_one_line(command.run(*lines), capsys, f"FormerNameError: {words}")
 
 
 @pytest.mark.parametrize("command", each())

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from navsim_agents.drive_jepa import PerceptionFreeAgent, ProposalAgent
 from navsim_agents.drive_jepa.callbacks import TrainingRecorder
 from navsim_agents.errors import CheckpointError
+from tests.drive_jepa.lightning import Module
 
 MakeAgent = Callable[..., Any]
 
@@ -20,7 +21,7 @@ def save(agent: Any, path: Path, *, with_record: bool = True) -> Path:
     checkpoint: dict[str, Any] = {"state_dict": {f"agent.{name}": value for name, value in agent.state_dict().items()}}
     if with_record:
         (recorder,) = [item for item in agent.get_training_callbacks() if isinstance(item, TrainingRecorder)]
-        recorder.on_save_checkpoint(SimpleNamespace(), SimpleNamespace(agent=agent), checkpoint)
+        recorder.on_save_checkpoint(pl.Trainer(logger=False, accelerator="cpu"), Module(agent), checkpoint)
     torch.save(checkpoint, path)
     return path
 

@@ -10,6 +10,8 @@ from tests.stops import ROOT
 
 # Picks with a number that are no picks of a column: (file, text) → what the axis is.
 NO_COLUMNS = {
+    ("distillation/clustering.py", "offsets_m[:, -1]"): "poses",
+    ("distillation/kmeans.py", "index.search(of, 1)[1][:, 0]"): "neighbours",
     ("distillation/vocabulary.py", "futures[:, :1]"): "poses",
     ("scoring/diversity.py", "polylines[:, :-1]"): "points of a line",
     ("scoring/rules/centerline.py", "first[:, :1]"): "trajectories",

@@ -41,7 +41,7 @@ class TwoPartAgent(TinyAgent):
         super().__init__(0.05, checkpoint_path)
         self.encoder = nn.Linear(3, 3)
         nn.init.normal_(self.encoder.weight, std=0.01)
-        self.encoder.requires_grad_(not config["freeze_encoder"])
+        self.encoder.requires_grad_(not config["optimiser"]["freeze_encoder"])
         self.encoder_checkpoint_path = encoder_checkpoint_path
 
     def initialize(self) -> None:
@@ -113,7 +113,7 @@ def test_the_record_of_plain_weights_is_what_it_always_was(tmp_path: Path) -> No
             "output": str(tmp_path / "probe" / "runs" / "drawn-seed3"),
             "agent": {
                 "_target_": "tests.training.test_probe.TwoPartAgent",
-                "config": {"freeze_encoder": True},
+                "config": {"optimiser": {"freeze_encoder": True}},
                 "encoder_checkpoint_path": None,
             },
             "data": asdict(settings.data),

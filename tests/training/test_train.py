@@ -78,9 +78,13 @@ def test_a_run_of_the_release_before_says_what_to_change(tmp_path: Path) -> None
     run = tmp_path / "run"
     train(config(run, 1), FakeSource())
     agent = read_json(run / "agent.json")
-    write_json(run / "agent.json", {**agent, "config": {"scene_store": "/scenes"}})
-    with pytest.raises(InputError, match=r"/agent\.json is of an earlier release: scene_store is called scenes now"):
-        load_agent(run)
+    former = {"scene_store": "agent.config.scenes", "lr": "agent.config.optimiser.lr"}
+    for old, new in former.items():
+        write_json(run / "agent.json", {"_target_": "navsim_agents.drive_jepa.ProposalAgent", "config": {old: "/a"}})
+        with pytest.raises(
+            InputError, match=rf"/agent\.json is of an earlier release; train again, .*\.{old} is called {new} now"
+        ):
+            load_agent(run)
     write_json(run / "agent.json", agent)
     assert load_agent(run) is not None
 
