@@ -19,8 +19,8 @@ from navsim_agents.scoring.scene_store import ABOUT_FILE, INDEX_FILE
 DIGEST_LENGTH = 12
 """Hexadecimal digits that tell two sources apart in the names of cached files."""
 KINDS = (
-    "a scene store (of python -m cache_tools.export_scenes), a folder of such stores (as scoring_scenes/ of a world of "
-    "python -m navsim_agents.world), or a metric cache (of NAVSIM's run_metric_caching)"
+    "a scene store (of drive-jepa export-scenes), a folder of such stores (as scoring_scenes/ of a world of "
+    "drive-jepa world), or a metric cache (of NAVSIM's run_metric_caching)"
 )
 
 
@@ -96,7 +96,7 @@ class StoreScenes:
     def scene(self, token: str) -> ScoringScene:
         """See :class:`Scenes`."""
         if token not in self._stores:
-            raise _missing(token, len(self._stores), self._path, "export it (python -m cache_tools.export_scenes …)")
+            raise _missing(token, len(self._stores), self._path, "export it (drive-jepa export-scenes …)")
         return self._stores[token][token]
 
 

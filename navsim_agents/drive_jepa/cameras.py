@@ -10,6 +10,8 @@ import numpy.typing as npt
 from navsim_agents.errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
+TURN, SHIFT = slice(3), 3
+"""Rows and columns of a homogeneous matrix [4, 4] that turn, and the column that shifts."""
 
 
 def camera_from_ego(camera: Any, name: str) -> FloatArray:
@@ -22,10 +24,10 @@ def camera_from_ego(camera: Any, name: str) -> FloatArray:
         InputError: the camera called ``name`` has no calibration.
     """
     ego_from_camera = np.eye(4)
-    ego_from_camera[:3, :3] = _calibration(camera, "sensor2lidar_rotation", name, (3, 3))
-    ego_from_camera[:3, 3] = _calibration(camera, "sensor2lidar_translation", name, (3,))
+    ego_from_camera[TURN, TURN] = _calibration(camera, "sensor2lidar_rotation", name, (3, 3))
+    ego_from_camera[TURN, SHIFT] = _calibration(camera, "sensor2lidar_translation", name, (3,))
     pixels = np.eye(4)
-    pixels[:3, :3] = _calibration(camera, "intrinsics", name, (3, 3))
+    pixels[TURN, TURN] = _calibration(camera, "intrinsics", name, (3, 3))
     return pixels @ np.linalg.inv(ego_from_camera)
 
 

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from navsim_agents.common.boxes import box_corners
 from navsim_agents.common.conventions import CAMERA_WIDTH_PX, EGO_LENGTH_M, EGO_REAR_AXLE_TO_CENTER_M, EGO_WIDTH_M
+from navsim_agents.common.poses import HEADING, XY
 
 HALF_LENGTH_M = EGO_LENGTH_M / 2 + 0.25
 HALF_WIDTH_M = EGO_WIDTH_M / 2 + 0.1
@@ -60,8 +61,8 @@ def ego_corners(poses: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 4 2"]
 
     That is the released code's order, in which the pillar's heights are dealt to the corners.
     """
-    direction = torch.stack((poses[..., 2].cos(), poses[..., 2].sin()), dim=-1)
-    centre = poses[..., :2] + EGO_REAR_AXLE_TO_CENTER_M * direction
+    direction = torch.stack((poses[..., HEADING].cos(), poses[..., HEADING].sin()), dim=-1)
+    centre = poses[..., XY] + EGO_REAR_AXLE_TO_CENTER_M * direction
     half_size = poses.new_tensor((HALF_LENGTH_M, HALF_WIDTH_M)).expand_as(centre)
     return box_corners(centre, direction, half_size).flip(-2).roll(1, -2)
 
@@ -94,11 +95,12 @@ def find_anchors(
         A point behind a camera keeps a place far outside, so it reads nothing.
     """
     # Multiplied out rather than by matmul, which may round to bfloat16 or TF32: that is an error of pixels.
-    rows = camera_from_ego[:, :, None, None, :3]  # [B, C, 1, 1, 3, 4]
-    projected = (rows[..., :3] * points[:, None, :, :, None]).sum(-1) + rows[..., 3]  # [B, C, Q, P, 3]
-    depth = projected[..., 2:]
-    pixels = projected[..., :2] / depth.clamp(min=MIN_DEPTH_M)
-    references = (pixels - pixels.new_tensor(region[:2])) / pixels.new_tensor(region[2:])
+    turn, shift = camera_from_ego[:, :, None, None].narrow(-2, 0, 3).split((3, 1), dim=-1)  # [B, C, 1, 1, 3, 3 and 1]
+    projected = (turn * points[:, None, :, :, None]).sum(-1) + shift.squeeze(-1)  # [B, C, Q, P, 3]
+    scaled, depth = projected.split((2, 1), dim=-1)
+    pixels = scaled / depth.clamp(min=MIN_DEPTH_M)
+    corner, size = pixels.new_tensor((region.left, region.top)), pixels.new_tensor((region.width, region.height))
+    references = (pixels - corner) / size
     is_inside = (depth > MIN_DEPTH_M) & (references > 0.0) & (references < 1.0)
     return Anchors(references, is_inside.all(-1).any(-1))
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from navsim_agents.common.poses import XY
 from navsim_agents.errors import InputError
 from navsim_agents.models.config import TRAJECTORY_LOSS_NAMES, ProposalLossConfig
 
@@ -25,7 +26,7 @@ WEIGHT_EPS = 1e-6
 
 def arc_length(trajectory: Float[Tensor, "*batch T 3"]) -> Float[Tensor, "*batch"]:
     """Length [m] of the polyline through the T poses; the way from the origin to the first one does not count."""
-    steps = trajectory[..., :2].diff(dim=-2)  # [*batch, T - 1, 2]
+    steps = trajectory[..., XY].diff(dim=-2)  # [*batch, T - 1, 2]
     return torch.linalg.vector_norm(steps, dim=-1).sum(dim=-1)
 
 
@@ -56,7 +57,7 @@ def displacement(
     predicted: Float[Tensor, "*batch T 3"], human: Float[Tensor, "*batch T 3"]
 ) -> Float[Tensor, "*batch T"]:
     """Distance [m] between planned and driven position at each time."""
-    return torch.linalg.vector_norm(predicted[..., :2] - human[..., :2], dim=-1)
+    return torch.linalg.vector_norm(predicted[..., XY] - human[..., XY], dim=-1)
 
 
 class TrajectoryLoss(NamedTuple):

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from navsim_agents.common.conventions import DRIVING_COMMANDS, NUM_CLIP_FRAMES
+from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.errors import InputError
 from navsim_agents.models.config import PlannerConfig
 from navsim_agents.models.encoders import AnyEncoder
@@ -27,7 +28,7 @@ POOL = 2
 
 def poses_from_head(raw: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
     """x, y [m] as they come; heading = pi · tanh, so it lies in [-pi, pi] rad."""
-    return torch.cat((raw[..., :2], math.pi * torch.tanh(raw[..., 2:])), dim=-1)
+    return torch.cat((raw[..., XY], math.pi * torch.tanh(raw[..., HEADING:])), dim=-1)
 
 
 class PerceptionFreePlanner(nn.Module):
@@ -111,10 +112,11 @@ def pooled_grid_source(encoder: AnyEncoder, image_size: tuple[int, int]) -> tupl
     Raises:
         InputError: the image has no whole patches, or an odd number of them on a side.
     """
-    grid = encoder.config.grid(NUM_CLIP_FRAMES, *image_size)
+    height, width = image_size
+    grid = encoder.config.grid(NUM_CLIP_FRAMES, height, width)
     if grid.rows % POOL or grid.columns % POOL:
         raise InputError(
-            f"an image of {image_size[0]}x{image_size[1]} px has {grid.rows}x{grid.columns} patches; to be pooled "
+            f"an image of {height}x{width} px has {grid.rows}x{grid.columns} patches; to be pooled "
             f"{POOL}x{POOL} both must be even: choose sides that are multiples of {POOL * encoder.config.patch_size} px"
         )
     return grid.rows, grid.columns

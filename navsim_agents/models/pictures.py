@@ -86,9 +86,10 @@ class GridMask(nn.Module):
         Raises:
             InputError: the picture is too small for a lattice.
         """
-        if size[0] <= SHORTEST_PERIOD_PX:
-            raise InputError(f"a picture of {size[0]} rows is too small for a grid mask; set grid_mask_probability=0")
-        period = _draw_integer(SHORTEST_PERIOD_PX, size[0], generator)
+        height, _ = size
+        if height <= SHORTEST_PERIOD_PX:
+            raise InputError(f"a picture of {height} rows is too small for a grid mask; set grid_mask_probability=0")
+        period = _draw_integer(SHORTEST_PERIOD_PX, height, generator)
         stripe = min(max(int(period * self.ratio + 0.5), 1), period - 1)
         rows, columns = (stripes(length, period, stripe, _draw_integer(0, period, generator)) for length in size)
         return rows.unsqueeze(1) | columns

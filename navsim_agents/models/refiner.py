@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.models.config import ProposalConfig, Quirks
 from navsim_agents.models.deformable import (
     PADDED_PICTURE,
@@ -40,10 +41,10 @@ def normalised_mlp(width: int, hidden_width: int, num_outputs: int) -> nn.Sequen
 
 def chained(steps: Float[Tensor, "*batch T 3"]) -> Float[Tensor, "*batch T 3"]:
     """Poses (x, y, heading) that are reached by steps, each in the frame of the pose before; the first starts at 0."""
-    headings = steps[..., 2].cumsum(dim=-1)
-    before = headings - steps[..., 2]
+    headings = steps[..., HEADING].cumsum(dim=-1)
+    before = headings - steps[..., HEADING]
     cos, sin = before.cos(), before.sin()
-    forward, left = steps[..., 0], steps[..., 1]
+    forward, left = steps[..., X], steps[..., Y]
     moved = torch.stack((cos * forward - sin * left, sin * forward + cos * left), dim=-1)
     return torch.cat((moved.cumsum(dim=-2), headings.unsqueeze(-1)), dim=-1)
 
@@ -115,7 +116,9 @@ class Refiner(nn.Module):
     def decode(self, queries: Float[Tensor, "*batch T D"]) -> Float[Tensor, "*batch T 3"]:
         """Poses (x, y [m], heading [rad]) of the queries of whole proposals."""
         answers = self.decoder(queries)
-        poses = torch.cat((answers[..., :2] * self.metres_per_unit, answers[..., 2:] * self.radians_per_unit), dim=-1)
+        poses = torch.cat(
+            (answers[..., XY] * self.metres_per_unit, answers[..., HEADING:] * self.radians_per_unit), dim=-1
+        )
         return chained(poses) if self.decodes_steps else poses
 
     def position_code(self) -> Float[Tensor, "N T D"]:
@@ -138,5 +141,5 @@ class Refiner(nn.Module):
         proposals = self.decode(queries)
         poses = proposals.detach().flatten(1, 2)  # [B, Q, 3]
         anchors = find_anchors(pillar_points(poses, tiled=self.tiled_pillar), camera_from_ego, self.region)
-        references = (proposals.detach()[..., :2] + GRID_HALF_EXTENT_M) / (2.0 * GRID_HALF_EXTENT_M)
+        references = (proposals.detach()[..., XY] + GRID_HALF_EXTENT_M) / (2.0 * GRID_HALF_EXTENT_M)
         return proposals, self.attention(queries, self.position_code(), references, features, anchors)

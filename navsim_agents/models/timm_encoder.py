@@ -74,7 +74,8 @@ class TimmVideoEncoder(nn.Module):
             network = create_timm_model(name, pretrained=False, num_classes=0)
         if not hasattr(network, "patch_embed") or not hasattr(network, "num_prefix_tokens"):
             raise InputError(f"encoder=timm:{name} is no vision transformer; choose one of timm.list_models('vit_*')")
-        self.config = TimmEncoderConfig(NUM_CLIP_FRAMES * network.num_features, network.patch_embed.patch_size[0])
+        side, _ = network.patch_embed.patch_size
+        self.config = TimmEncoderConfig(NUM_CLIP_FRAMES * network.num_features, side)
         self.config.grid(NUM_CLIP_FRAMES, *image_size)
         # Without pooling, so that no weight is left without a gradient (SigLIP pools by attention).
         self.network: Any = create_timm_model(

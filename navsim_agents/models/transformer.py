@@ -107,8 +107,9 @@ class RotaryAttention(nn.Module):
     def forward(self, tokens: Float[Tensor, "B N D"], rotary: RotaryTable) -> Float[Tensor, "B N D"]:
         """Every token attends to every token it was handed with."""
         qkv = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1))  # [B, N, 3, heads, H]
-        query, key = rotate(qkv[:, :, :2], *rotary).permute(2, 0, 3, 1, 4)  # 2 x [B, heads, N, H]
-        mixed = self.attend(query, key, qkv[:, :, 2].transpose(1, 2))
+        pair, value = qkv.split((2, 1), dim=2)
+        query, key = rotate(pair, *rotary).permute(2, 0, 3, 1, 4)  # 2 x [B, heads, N, H]
+        mixed = self.attend(query, key, value.squeeze(2).transpose(1, 2))
         return self.proj(mixed.transpose(1, 2).flatten(2))
 
     def attend(
