@@ -127,7 +127,7 @@ def test_a_missing_and_a_damaged_scene(tmp_path: Path) -> None:
     scenes = open_scenes(str(write_store(tmp_path, named("a"))))
     assert isinstance(scenes, StoreScenes)
     with pytest.raises(
-        InputError, match=r"scene b is not among the 1 of scenes=\S+; export it \(python -m .*\), or leave"
+        InputError, match=r"scene b is not among the 1 of scenes=\S+; export it \(drive-jepa .*\), or leave"
     ):
         scenes.scene("b")
     data = tmp_path / "scenes.bin"
