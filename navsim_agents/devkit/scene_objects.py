@@ -88,7 +88,7 @@ def red_light_arrays(observation: Any, origin: Float64[np.ndarray, "3"]) -> Arra
     }
 
 
-def _texts(values: Iterable[Any]) -> npt.NDArray[np.str_]:
+def _texts(values: Iterable[Any]) -> npt.NDArray[Any]:
     """An array of strings, also of an empty list, of which NumPy would make floats."""
     return np.array([str(value) for value in values], dtype=np.str_)
 
