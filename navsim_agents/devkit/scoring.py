@@ -69,7 +69,7 @@ class _Judge:
 
 def score_with_devkit(
     metric_cache: Any,
-    trajectories: npt.NDArray[np.floating[Any]],
+    trajectories: npt.NDArray[np.floating],
     interval_s: float = POSE_INTERVAL_S,
     human_penalty_filter: bool = False,
 ) -> Columns:
@@ -108,7 +108,7 @@ def score_with_devkit(
 
 
 def score_jointly_with_devkit(
-    metric_cache: Any, trajectories: npt.NDArray[np.floating[Any]], interval_s: float = POSE_INTERVAL_S
+    metric_cache: Any, trajectories: npt.NDArray[np.floating], interval_s: float = POSE_INTERVAL_S
 ) -> JointScores:
     """The same scores by one call of the devkit's simulator and scorer, five to ten times as fast.
 
@@ -146,7 +146,7 @@ def score_jointly_with_devkit(
     )
 
 
-def _check(trajectories: npt.NDArray[np.floating[Any]], interval_s: float) -> None:
+def _check(trajectories: npt.NDArray[np.floating], interval_s: float) -> None:
     shape = trajectories.shape
     if len(shape) != 3 or shape[2] != 3 or abs(shape[1] * interval_s - HORIZON_S) > 1e-6:
         raise TrajectoryError(
@@ -155,7 +155,7 @@ def _check(trajectories: npt.NDArray[np.floating[Any]], interval_s: float) -> No
         )
 
 
-def _trajectory(poses: npt.NDArray[np.floating[Any]], interval_s: float) -> Any:
+def _trajectory(poses: npt.NDArray[np.floating], interval_s: float) -> Any:
     """The devkit's trajectory; its class wants float32 in v1.1's annotations, but computes in float64."""
     from navsim.common.dataclasses import Trajectory
     from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
@@ -164,7 +164,7 @@ def _trajectory(poses: npt.NDArray[np.floating[Any]], interval_s: float) -> Any:
 
 
 def _simulate(
-    metric_cache: Any, trajectories: npt.NDArray[np.floating[Any]], interval_s: float, judge: _Judge
+    metric_cache: Any, trajectories: npt.NDArray[np.floating], interval_s: float, judge: _Judge
 ) -> FloatArray:
     """Simulated states [1 + N, 41, 11] on the map, PDM-Closed's first."""
     from navsim.evaluate.pdm_score import get_trajectory_as_array, transform_trajectory
