@@ -31,7 +31,8 @@ def backend(request, monkeypatch):
         return request.param
     plain = SimpleNamespace(IndexFlatL2=PlainIndex)
     monkeypatch.setitem(sys.modules, "faiss", plain)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name == "faiss" else find_spec(name))
     return "faiss"
 
 
@@ -168,6 +169,7 @@ def test_backends_are_named():
 
 @pytest.mark.parametrize(("name", "way_out"), [("faiss", "take kmeans=sklearn"), ("sklearn", r"pip install '.*labels")])
 def test_a_backend_that_is_not_there_is_named(name, way_out, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda asked: None if asked == name else object())
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda asked: None if asked == name else find_spec(asked))
     with pytest.raises(LabelError, match=f"kmeans={name} needs {name}, which is not installed; .*{way_out}"):
         choose_backend(name)
