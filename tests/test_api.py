@@ -41,7 +41,7 @@ def imports(tree: ast.AST) -> list[str]:
 @pytest.mark.parametrize("name", [*navsim_agents.__all__, *COMMANDS_NAMES])
 def test_public_name_is_importable_and_has_a_docstring(name: str) -> None:
     value = found(name)
-    if name != "navsim_agents.evaluation.metrics.Columns":  # a name for a type has none
+    if not name.endswith(".metrics.Columns"):  # a name for a type has none in Python 3.9
         assert (value.__doc__ or "").strip()
         assert value.__doc__ != object.__doc__
     assert callable(value)

@@ -14,10 +14,9 @@ from cache_tools.score_trajectories import score_file
 from navsim_agents.common.poses import poses_to_local
 from navsim_agents.data.plan_slips import motion_of
 from navsim_agents.devkit.parity_plans import arcs
-from navsim_agents.distillation.kmeans import Clusters
 from navsim_agents.distillation.teachers import sample_teachers
 from navsim_agents.drive_jepa.features import front_picture
-from navsim_agents.evaluation.metrics import PlannedScenes
+from navsim_agents.evaluation.feature_colours import enlarge
 from navsim_agents.models.losses import arc_length
 from navsim_agents.scenes import open_scenes
 from navsim_agents.scoring.rules.centerline import project_on_polyline
@@ -41,12 +40,9 @@ WRONG: dict[str, Wrong] = {
     "navsim_agents/scoring": partial(project_on_polyline, torch.zeros(5, 2), torch.zeros(7, 3)),
     "navsim_agents/world": partial(corners, np.zeros((2, 4))),
     "navsim_agents/world/camera": partial(at_height, np.zeros((4, 3)), 1.0),
-    "navsim_agents/evaluation": partial(PlannedScenes, ["a"], ["b"], np.zeros((1, 8, 3)), np.zeros((2, 8, 3)), None),
+    "navsim_agents/evaluation": partial(enlarge, np.zeros((3, 3), np.uint8), 4, 4),
     "navsim_agents/sources": partial(split_logs, 3, None, None, 0.1),
     "navsim_agents/video": partial(collate, torch.zeros(2)),
-    "navsim_agents/distillation/kmeans": partial(
-        Clusters, np.zeros((3, 2, 8), np.float32), [0.0], 1, np.zeros(3, np.int64), "", ""
-    ),
     "cache_tools": partial(score_file, 3),
     "training": partial(upwards, np.zeros((4, 3))),
 }

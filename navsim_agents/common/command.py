@@ -60,9 +60,10 @@ def command(kind: type[ConfigT], config: str) -> Callable[[Callable[[ConfigT], N
                     check_outputs(settings)
                     work(settings)
 
-            # Hydra 1.2 looks for the settings next to the module that the unwrapped function names as its own.
-            bare: Any = inspect.unwrap(job)
-            bare.__module__, bare.__name__ = f"{home}.{name}", name
+            # Hydra looks for the settings next to the module that the function names as its own: 1.2 asks the function,
+            # later releases ask what it wraps.
+            for function in (job, inspect.unwrap(job)):
+                function.__module__, function.__name__ = f"{home}.{name}", name
             with ends_in_one_line(), _hydra_raises(users), _hydra_reads(name, arguments), _old_names_refused(kind):
                 entry: Any = hydra.main(version_base="1.2", config_path=folder, config_name=name)(job)
                 try:

@@ -32,8 +32,14 @@ def store(tmp_path):
     return SceneStore(shutil.copytree(RECORDED / "store", tmp_path / "store"))
 
 
+def recorded_scenes():
+    """As the store of that release holds them."""
+    store = SceneStore(RECORDED / "store")
+    return [store[token] for token in TOKENS]
+
+
 def todays_scenes():
-    """The recorded scenes, made anew."""
+    """The recorded scenes, made anew; sines and cosines of another NumPy differ in their last digit."""
     return [
         ScoringScene.from_arrays({**made.to_arrays(), "token": np.asarray(token)})
         for made, token in zip(different_scenes(), TOKENS)
@@ -47,12 +53,13 @@ def test_a_recorded_store_is_read(store):
         assert list(found) == list(wanted)
         for name, value in wanted.items():
             assert found[name].dtype == value.dtype
-            np.testing.assert_array_equal(found[name], value, err_msg=name)
+            compare = np.testing.assert_allclose if value.dtype.kind == "f" else np.testing.assert_array_equal
+            compare(found[name], value, err_msg=name, **({"atol": 1e-12} if value.dtype.kind == "f" else {}))
 
 
 def test_the_same_store_is_written(tmp_path, store):
     with SceneStoreWriter(tmp_path / "again") as writer:
-        for made in todays_scenes():
+        for made in recorded_scenes():
             writer.add(made)
     for name in ("scenes.bin", "index.npy", "store.json"):
         assert (tmp_path / "again" / name).read_bytes() == (store.path / name).read_bytes(), name
@@ -60,7 +67,7 @@ def test_the_same_store_is_written(tmp_path, store):
 
 def test_packed_scenes_are_the_recorded_ones():
     with np.load(RECORDED / "packed.npz") as recorded:
-        for made in todays_scenes():
+        for made in recorded_scenes():
             np.testing.assert_array_equal(pack_scene(made).numpy(), recorded[made.token], err_msg=made.token)
 
 
@@ -69,7 +76,7 @@ def test_recorded_packed_scenes_are_read(metric):
     with np.load(RECORDED / "packed.npz") as recorded:
         rows = [torch.from_numpy(recorded[token])[None] for token in TOKENS]
     plans = torch.zeros(1, 2, 8, 3, dtype=torch.float64)
-    for made, row in zip(todays_scenes(), rows):
+    for made, row in zip(recorded_scenes(), rows):
         found = score_batch(unpack_scenes(row, metric), plans)
         wanted = score_batch(collate_scenes([made], METRICS[metric], 8, 0.5, torch.float64), plans)
         for name, column in wanted.columns.items():

@@ -16,7 +16,8 @@ RATE = Fraction(25)
 NUM_FRAMES, GOP = 29, 8
 CONTAINERS = ("mp4", "mov", "mkv", "webm", "avi", "ts", "mpg")
 CODECS = ("libx264", "libx265", "mpeg2video", "mpeg4", "libvpx", "libvpx-vp9", "libsvtav1", "mjpeg", "ffv1")
-REORDERING = ("libx264", "libx265", "mpeg2video", "mpeg4")
+REORDERING = MPEGS_OWN = ("libx264", "libx265", "mpeg2video", "mpeg4")
+"""Those with frames that are shown in another order than stored; no others belong into a program stream (mpg)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Combination:
 COMBINATIONS = [
     Combination(container, codec, b_frames)
     for container in CONTAINERS
-    for codec in CODECS
+    for codec in (MPEGS_OWN if container == "mpg" else CODECS)
     for b_frames in ((0, 2) if codec in REORDERING else (0,))
 ] + [
     Combination(container, codec, b_frames)
