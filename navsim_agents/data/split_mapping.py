@@ -139,6 +139,7 @@ def _group(index: int, entry: Any) -> SceneGroup:
                 f"{where} has the follow-up {_shown(pair)}, but each needs its pair [now, previous], 0.5 s apart; "
                 "name both scenes or leave it out"
             )
+    _check_tokens(where, [now, previous, *(token for pair in follow_ups for token in pair)])
     return SceneGroup(now, previous, tuple((pair[0], pair[1]) for pair in follow_ups))
 
 
@@ -149,7 +150,12 @@ def _check_group(index: int, group: SceneGroup) -> None:
         raise InputError(
             f"{where} has no follow-ups of {group.now}, but its score is a product with theirs; leave the group out"
         )
-    for number, token in enumerate(group.tokens):
+    _check_tokens(where, group.tokens)
+
+
+def _check_tokens(where: str, tokens: Sequence[Any]) -> None:
+    """Raises InputError where the first two are not of the first stage, or others not of the second."""
+    for number, token in enumerate(tokens):
         stage, length = ("second", SECOND_STAGE_TOKEN_LENGTH) if number > 1 else ("first", FIRST_STAGE_TOKEN_LENGTH)
         if not isinstance(token, str) or len(token) != length:
             raise InputError(
