@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import yaml
 from omegaconf import OmegaConf
@@ -22,6 +22,7 @@ from navsim_agents.errors import InputError
 YAML_SUFFIXES = (".yaml", ".yml")
 YAML_LINE = re.compile(r"^(\s*-\s+\S|\w+:(\s|$))", re.MULTILINE)  # an item of a list, or a key
 NOT_SCALARS = ("=", "<<")  # of YAML 1.1's own; the reader of OmegaConf refuses them
+NULL_TAG = "tag:yaml.org,2002:null"
 NUM_EXAMPLES = 3
 WAY_OUT = "write them in quotes"
 
@@ -34,6 +35,14 @@ class NameList:
     misread: tuple[str, ...] = ()  # those without quotes that YAML takes for a number, a truth value or nothing
 
 
+@dataclass(frozen=True)
+class NestedNames:
+    """Lists of names within lists, every name as it is written in the file."""
+
+    content: Any  # lists of lists of text; None where the file has null
+    misread: tuple[str, ...] = ()  # as in NameList
+
+
 def read_names(path: Path) -> dict[str, NameList]:
     """Every list of names in a YAML file by its key (``tokens``, ``scene_filter.tokens``), or a text file's by ``""``.
 
@@ -43,18 +52,50 @@ def read_names(path: Path) -> dict[str, NameList]:
     Raises:
         InputError: no such file, or it is not text, or no YAML.
     """
+    text = _text_of(path)
+    if path.suffix not in YAML_SUFFIXES and not YAML_LINE.search(text):
+        lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+        return {"": NameList(tuple(" ".join(lines).split()))}
+    return dict(_lists(_compose(path, text), ""))
+
+
+def read_nested_names(path: Path, key: str) -> Optional[NestedNames]:
+    """What a YAML file has below its top-level ``key``; None where it has no such key.
+
+    Raises:
+        InputError: no such file, or no YAML.
+    """
+    root = _compose(path, _text_of(path))
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    node = next((value for name, value in pairs if name.value == key), None)
+    if node is None:
+        return None
+    bare: list[str] = []
+    is_null = isinstance(node, yaml.ScalarNode) and node.tag == NULL_TAG
+    content = None if is_null else _nested(node, bare)
+    return NestedNames(content, tuple(_misread(bare)))
+
+
+def _text_of(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix not in YAML_SUFFIXES and not YAML_LINE.search(text):
-            lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-            return {"": NameList(tuple(" ".join(lines).split()))}
-        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path} is not a file that can be read ({error.strerror}); correct the path") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is no list of names, neither YAML nor text ({reason}); correct the file") from error
-    return dict(_lists(root, ""))
+    except UnicodeDecodeError as error:
+        raise _no_list(path, error) from error
+
+
+def _compose(path: Path, text: str) -> Any:
+    """The root of the YAML that ``text`` is; None of an empty one."""
+    try:
+        return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise _no_list(path, error) from error
+
+
+def _no_list(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())
+    return InputError(f"{path} is no list of names, neither YAML nor text ({reason}); correct the file")
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -99,6 +140,16 @@ def _lists(node: Any, key: str) -> Iterator[tuple[str, NameList]]:
             items = [item for item in items if item.value]
             bare = [item.value for item in items if not item.style]
             yield key, NameList(tuple(item.value for item in items), tuple(_misread(bare)))
+
+
+def _nested(node: Any, bare: list[str]) -> Any:
+    """Lists, mappings and texts below ``node``; those without quotes are noted in ``bare``."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_nested(item, bare) for item in node.value]
+    if isinstance(node, yaml.MappingNode):
+        return {str(name.value): _nested(value, bare) for name, value in node.value}
+    bare += [] if node.style else [node.value]
+    return str(node.value)
 
 
 def _misread(bare: Sequence[str]) -> list[str]:

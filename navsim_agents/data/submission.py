@@ -1,7 +1,8 @@
 """Reads a NAVSIM submission without the devkit, and says what would trouble the evaluation server.
 
 Formats: v1.1 keeps ``predictions``, a list of {token: trajectory}, one dict a seed; v2.2 keeps
-``first_stage_predictions`` and ``second_stage_predictions`` (NAVSIM's ``run_create_submission_pickle``).
+``first_stage_predictions`` and ``second_stage_predictions`` (NAVSIM's ``run_create_submission_pickle``, and alike its
+``run_create_submission_pickle_challenge``), whose scenes a split's mapping ties together.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.data.names import WAY_OUT, is_text
 from navsim_agents.data.plan_slips import likely_slips
 from navsim_agents.data.restricted_pickle import RestrictedUnpickler, plain_value
+from navsim_agents.data.split_mapping import SECOND_STAGE_TOKEN_LENGTH, TwoStageMapping
 from navsim_agents.errors import WorldDataError
 
 V1_KEY = "predictions"
@@ -104,6 +106,7 @@ class ExpectedTokens:
     first_stage: Optional[frozenset[str]] = None
     second_stage: Optional[frozenset[str]] = None
     note: str = ""  # what is odd about the list itself
+    mapping: Optional[TwoStageMapping] = None  # which of them belong together
 
 
 @dataclass
@@ -167,8 +170,11 @@ def check_submission(content: Any, expected: ExpectedTokens) -> SubmissionReport
         report.warn("tokens", expected.note)
     _check_team(content, report)
     stages = _stages(content, expected, report)
+    known = frozenset[str]().union(*(wanted or () for wanted in stages.values()))
     for key, wanted in stages.items():
-        _check_stage(key, content[key], wanted, report)
+        _check_stage(key, content[key], wanted, known, report)
+    if V1_KEY not in stages:
+        _check_both_stages({key: _tokens_of(content[key]) for key in stages}, expected, report)
     return report
 
 
@@ -202,7 +208,9 @@ def _stages(
     return {key: wanted[key] for key in present}
 
 
-def _check_stage(key: str, seeds: Any, wanted: Optional[frozenset[str]], report: SubmissionReport) -> None:
+def _check_stage(
+    key: str, seeds: Any, wanted: Optional[frozenset[str]], known: frozenset[str], report: SubmissionReport
+) -> None:
     """One list of {token: trajectory}."""
     if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, dict) for seed in seeds):
         report.error(key, "must be a list of at least one {token: trajectory}; write it again")
@@ -211,7 +219,7 @@ def _check_stage(key: str, seeds: Any, wanted: Optional[frozenset[str]], report:
         report.error(key, f"has {len(seeds)} dicts, but v2.2 evaluates one; submit them one by one")
     for index, predictions in enumerate(seeds):
         where = key if len(seeds) == 1 else f"{key}[{index}]"
-        _check_tokens(where, predictions, wanted, report)
+        _check_tokens(where, predictions, wanted, known, report)
         faults = {token: list(_faults(token, value)) for token, value in predictions.items()}
         for text in sorted({text for texts in faults.values() for text in texts}):
             tokens = [token for token, texts in faults.items() if text in texts]
@@ -221,15 +229,19 @@ def _check_stage(key: str, seeds: Any, wanted: Optional[frozenset[str]], report:
 
 
 def _check_tokens(
-    where: str, predictions: Mapping[Any, Any], wanted: Optional[frozenset[str]], report: SubmissionReport
+    where: str,
+    predictions: Mapping[Any, Any],
+    wanted: Optional[frozenset[str]],
+    known: frozenset[str],
+    report: SubmissionReport,
 ) -> None:
-    """Every scene of the split, and no other."""
+    """Every scene of the split, and none that is not ``known``; those of the other stage are told elsewhere."""
     report.coverage.append((len(set(predictions) & (wanted or set())), None if wanted is None else len(wanted)))
     if wanted is None:
         if not predictions:
             report.warn(where, "is empty; a split with this stage needs its scenes (give tokens=… to check)")
         return
-    missing, extra = wanted - set(predictions), set(predictions) - wanted
+    missing, extra = wanted - set(predictions), set(predictions) - known
     if missing:
         report.error(
             where,
@@ -245,6 +257,37 @@ def _check_tokens(
         )
     if extra:
         report.error(where, f"has {len(extra)} scenes that the split does not have ({_some(extra)}); use its split")
+
+
+def _tokens_of(seeds: Any) -> frozenset[str]:
+    """Tokens in one list of predictions, whatever else is wrong with it."""
+    dicts = [seed for seed in seeds if isinstance(seed, dict)] if isinstance(seeds, list) else []
+    return frozenset(token for seed in dicts for token in seed if isinstance(token, str))
+
+
+def _check_both_stages(
+    tokens: Mapping[str, frozenset[str]], expected: ExpectedTokens, report: SubmissionReport
+) -> None:
+    """Every scene in the list of its stage, and every group of scenes whole."""
+    first, second = (tokens.get(key, frozenset()) for key in V2_KEYS)
+    if first & second:
+        report.error("both stages", f"have {len(first & second)} scenes in common ({_some(first & second)}); keep one")
+    of_second = expected.second_stage
+    swapped = (
+        {token for token in first if (token in of_second if of_second else len(token) == SECOND_STAGE_TOKEN_LENGTH)},
+        second & expected.first_stage if expected.first_stage else set(),
+    )
+    for key, other, wrong in zip(V2_KEYS, V2_KEYS[::-1], swapped):
+        if wrong:
+            report.error(key, f"has {len(wrong)} scenes of the other stage ({_some(wrong)}); put them into {other}")
+    groups = expected.mapping.groups if expected.mapping else ()
+    broken = [group for group in groups if not (first | second).issuperset(group.tokens)]
+    if broken:
+        report.error(
+            "both stages",
+            f"leave {len(broken)} of {len(groups)} groups of scenes incomplete (those of "
+            f"{_some([group.now for group in broken])}): run_pdm_score_from_submission then ends without any score",
+        )
 
 
 def _faults(token: Any, value: Any) -> Iterator[str]:

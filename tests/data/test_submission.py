@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -240,3 +241,89 @@ def test_tokens_from_a_scene_filter_or_a_list(tmp_path: Path) -> None:
     listed.write_text("")
     with pytest.raises(InputError, match="lists no tokens"):
         read_tokens(listed)
+
+
+FIRST, SECOND = [f"a{number:015x}" for number in range(4)], [f"a{number:016x}" for number in range(6)]
+GROUPS = [[FIRST[0], FIRST[1], [SECOND[0:2], SECOND[2:4]]], [FIRST[2], FIRST[3], [SECOND[4:6]]]]
+
+
+def two_stages(first: Sequence[str] = FIRST, second: Sequence[str] = SECOND) -> dict[str, Any]:
+    """As run_create_submission_pickle and its variant for the challenge write it, authors as a node of OmegaConf."""
+    plans = [{token: plan(7 * index + len(token)) for index, token in enumerate(tokens)} for tokens in (first, second)]
+    authors = OmegaConf.create({"authors": ["a"], "agent": {"lr": 1.0}}).authors
+    stages = {"first_stage_predictions": [plans[0]], "second_stage_predictions": [plans[1]]}
+    return {**TEAM, "authors": authors, **stages}
+
+
+def split_file(tmp_path: Path, with_mapping: bool) -> Path:
+    """A split as the devkit has it, its scene filter beside it; the private one leaves the mapping empty."""
+    path, folder = tmp_path / "two_stage.yaml", tmp_path / "scene_filter"
+    folder.mkdir()
+    lists = {"tokens": FIRST, "reactive_synthetic_initial_tokens": SECOND}
+    (folder / "two_stage_filter.yaml").write_text(OmegaConf.to_yaml({"_target_": "x", **lists}))
+    defaults = [{"scene_filter": "two_stage_filter"}]
+    mapping = GROUPS if with_mapping else None
+    path.write_text(OmegaConf.to_yaml({"defaults": defaults, "data_split": "d", "reactive_all_mapping": mapping}))
+    return path
+
+
+@pytest.mark.parametrize("with_mapping", [True, False])
+def test_two_stages_of_a_splits_file(tmp_path: Path, with_mapping: bool) -> None:
+    expected = read_tokens(split_file(tmp_path, with_mapping))
+    assert (expected.first_stage, expected.second_stage) == (frozenset(FIRST), frozenset(SECOND))
+    assert (expected.mapping is not None) == with_mapping
+    good = check(tmp_path, two_stages(), expected)
+    assert (good.problems, good.version, good.scope) == ([], "v2.2", "all 10 scenes of the split")
+    report = check(tmp_path, two_stages(FIRST[1:], [*SECOND[:4], SECOND[5]]), expected)
+    lines = [str(problem) for problem in report.problems]
+    assert lines[0].startswith(f"ERROR    first_stage_predictions: lacks 1 of 4 scenes ({FIRST[0]})")
+    assert lines[1].startswith(f"ERROR    second_stage_predictions: lacks 1 of 6 scenes ({SECOND[4]})")
+    broken = f"ERROR    both stages: leave 2 of 2 groups of scenes incomplete (those of {FIRST[0]}, {FIRST[2]})"
+    assert [line[: len(broken)] for line in lines[2:]] == ([broken] if with_mapping else [])
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_scenes_in_the_list_of_the_other_stage(tmp_path: Path, is_known: bool) -> None:
+    expected = read_tokens(split_file(tmp_path, True)) if is_known else ExpectedTokens()
+    content = two_stages([*FIRST, SECOND[0]], SECOND[1:])
+    found = texts(check(tmp_path, content, expected))
+    hint = f"first_stage_predictions: has 1 scenes of the other stage ({SECOND[0]}); put them into second_stage"
+    assert hint in found
+    assert ("second_stage_predictions: lacks 1 of 6" in found) == is_known
+    assert "that the split does not have" not in found
+    twice = texts(check(tmp_path, two_stages(FIRST, [*SECOND, FIRST[3]]), expected))
+    assert f"both stages: have 1 scenes in common ({FIRST[3]}); keep one" in twice
+    assert ("second_stage_predictions: has 1 scenes of the other stage" in twice) == is_known
+
+
+@pytest.mark.parametrize("stage", ["first_stage_predictions", "second_stage_predictions"])
+def test_both_stages_are_checked_alike(tmp_path: Path, stage: str) -> None:
+    """Types, shapes and values, strangers, plausibility, and lists that are none."""
+    expected = read_tokens(split_file(tmp_path, True))
+    bad = two_stages()
+    plans = bad[stage][0]
+    tokens = list(plans)
+    plans[tokens[0]] = Trajectory(np.full((8, 3), np.nan), TrajectorySampling(8, 0.5))
+    plans[tokens[1]] = Trajectory(np.zeros((7, 3)), TrajectorySampling(8, 0.5))
+    plans[tokens[2]] = plan(3, scale=5000.0)
+    plans["x"] = plan(4)
+    found = texts(check(tmp_path, bad, expected))
+    assert f"{stage}: poses are not finite; clean the plans (1 scenes: {tokens[0]})" in found
+    assert f"{stage}: 7 poses with sampling num_poses=8" in found
+    assert f"{stage}: 1 plans leave 300 m ({tokens[2]})" in found
+    assert f"{stage}: has 1 scenes that the split does not have (x)" in found
+    assert "must be a list of at least one" in texts(check(tmp_path, {**two_stages(), stage: {"a": plan()}}, expected))
+    assert f"{stage}: has 2 dicts" in texts(check(tmp_path, {**two_stages(), stage: [{}, {}]}, expected))
+
+
+def test_split_files_that_help_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "split.yaml"
+    path.write_text("defaults: [{scene_filter: none}]\n")
+    with pytest.raises(InputError, match=r"scene_filter/none.yaml is not a file"):
+        read_tokens(path)
+    path.write_text("defaults: [_self_]\n")
+    with pytest.raises(InputError, match="lists no tokens"):
+        read_tokens(path)
+    path.write_text(OmegaConf.to_yaml({"reactive_all_mapping": [[*FIRST[:2], []]]}))
+    with pytest.raises(InputError, match=r"mapping\[0\] has no follow-ups of a0+, .* leave the group out"):
+        read_tokens(path)
