@@ -22,7 +22,8 @@ def pair_steps(drive: Drive, count: int, rng: np.random.Generator) -> list[int]:
     """Up to ``count`` steps, in order, at which the later scene of a pair is now; the other is a frame earlier."""
     last = len(drive.ego.poses) - 1 - STEPS_AFTER_NOW
     routes = drive.route_roadblock_ids
-    options = [now for now in range(FIRST_NOW, last + 1, STEPS_PER_FRAME) if routes[now - STEPS_PER_FRAME]]
+    steps = range(FIRST_NOW, last + 1, STEPS_PER_FRAME)
+    options = [now for now in steps if routes[now] and routes[now - STEPS_PER_FRAME]]
     chosen: list[int] = []
     for now in rng.permutation(np.array(options, dtype=np.int64)).tolist():
         if len(chosen) < count and all(abs(now - other) >= SCENES_APART_STEPS for other in chosen):
