@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from omegaconf import OmegaConf
 
+from navsim_agents.common.conventions import NUM_STATES
 from navsim_agents.devkit.variant import Host, Variant
+from navsim_agents.scoring.scene_store import SceneStore
+from navsim_agents.world.writers.follow_ups import FOLDER
 from tests.devkit.scripts import SEQUENTIAL, Devkit
 
 CAMERAS = ("cam_f0", "cam_b0")
@@ -28,7 +32,7 @@ def two_stage(host: Host, devkit: Devkit, tmp_path_factory: pytest.TempPathFacto
         pytest.skip("v1.1 has one stage")
     output = tmp_path_factory.mktemp("two_stage_world")
     settings = ["logs=1", "seed=7", "duration_s=10.5", "splits.train=0", "splits.val=0", "two_stage_pairs=1"]
-    settings += [f"cameras=[{','.join(CAMERAS)}]", "scoring_scenes=false", "two_stage=true"]
+    settings += [f"cameras=[{','.join(CAMERAS)}]", "two_stage=true"]
     subprocess.run([sys.executable, "-m", "navsim_agents.world", f"output={output}", *settings], check=True, cwd=output)
     return replace(devkit, world=output, experiments=tmp_path_factory.mktemp("two_stage_exp"))
 
@@ -124,12 +128,38 @@ def _by_track(detections: Any) -> dict[str, list[float]]:
     }
 
 
-def test_both_scripts_take_every_scene_of_both_stages(
-    two_stage: Devkit, split: tuple[str, ...], tokens: tuple[list[str], list[str]]
-) -> None:
+@pytest.fixture(scope="module")
+def metric_cache(two_stage: Devkit, split: tuple[str, ...]) -> Path:
     two_stage.run("run_metric_caching", *split)
-    cached = {path.parent.name for path in (two_stage.experiments / "metric_cache").rglob("metric_cache.pkl")}
-    assert cached == {*tokens[0], *tokens[1]}
+    return two_stage.experiments / "metric_cache"
+
+
+def test_our_scoring_scenes_of_follow_ups_are_the_devkits(
+    two_stage: Devkit, metric_cache: Path, tokens: tuple[list[str], list[str]], tmp_path: Path
+) -> None:
+    two_stage.run_module("cache_tools.export_scenes", f"scenes={metric_cache}", f"output={tmp_path / 'store'}")
+    ours, theirs = SceneStore(two_stage.world / "scoring_scenes" / FOLDER), SceneStore(tmp_path / "store")
+    assert list(ours.tokens) == tokens[1]
+    for token in tokens[1]:
+        for name, value in vars(ours[token]).items():
+            other = getattr(theirs[token], name)
+            if name in ("track_poses", "track_valid", "red_light_active"):  # 4 s are v2.2's
+                value, other = value[:, :NUM_STATES], other[:, :NUM_STATES]
+            if name == "track_poses":
+                seen = theirs[token].track_valid[:, :NUM_STATES]
+                value, other = value[seen], other[seen]
+            if name in ("pdm_trajectory", "reference_driver"):  # another driver
+                continue
+            if isinstance(value, torch.Tensor):
+                torch.testing.assert_close(value, other, rtol=0.0, atol=1e-6, equal_nan=True, msg=f"{token} {name}")
+            else:
+                assert value == other, f"{token} {name}"
+
+
+def test_both_scripts_take_every_scene_of_both_stages(
+    two_stage: Devkit, split: tuple[str, ...], tokens: tuple[list[str], list[str]], metric_cache: Path
+) -> None:
+    assert {path.parent.name for path in metric_cache.rglob("metric_cache.pkl")} == {*tokens[0], *tokens[1]}
     two_stage.run("run_pdm_score", *split, "agent=constant_velocity_agent", "experiment_name=two_stage")
     (path,) = two_stage.outputs("two_stage", "*.csv")
     rows = pd.read_csv(path, index_col=0, dtype={"token": str}).set_index("token")

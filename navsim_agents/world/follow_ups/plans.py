@@ -1,4 +1,7 @@
-"""Plans that follow-ups start from: what the human drove, slower, faster, braking, a lane's width to either side."""
+"""Plans that follow-ups start from: the human's, slower, faster, braking, part of a lane's width to either side.
+
+A whole width to the left is most often the oncoming lane, where NAVSIM would repair the route by a detour.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from navsim_agents.world.roads import LANE_WIDTH_M
 from navsim_agents.world.types import EgoStates
 from navsim_agents.world.writers.logs import STEPS_PER_FRAME
 
-SLOWER, FASTER, ASIDE, BRAKING_MPS2 = (0.5, 0.8), (1.15, 1.4), (0.7, 1.0), (2.0, 3.5)  # ranges to draw from
+SLOWER, FASTER, ASIDE, BRAKING_MPS2 = (0.5, 0.8), (1.15, 1.4), (0.4, 0.75), (2.0, 3.5)  # ranges to draw from
 LEAST_WAY_ASIDE_M = 12.0  # a shorter plan cannot change lanes
 SAME_PLACE_M = 0.5  # plans that end closer together make one follow-up
 LEAST_STEP_M = 0.02  # between points of the path; the expert's standing adds none

@@ -6,7 +6,7 @@ As with logs, what exists is kept, and a log that fails is named when the others
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,17 @@ from navsim_agents.common.files import remove_leftovers_of_the_dead
 from navsim_agents.common.poses import XY
 from navsim_agents.common.processes import try_jobs
 from navsim_agents.errors import InputError, WorldDataError
+from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.world.camera import default_cameras
 from navsim_agents.world.config import SPLIT_FOLDERS, WorldConfig
 from navsim_agents.world.follow_ups.choose import LEAST_DURATION_S, pair_steps, shown_steps
 from navsim_agents.world.follow_ups.plans import SAME_PLACE_M, Plan, PlanLeftOut, draw_plans, plan_poses
 from navsim_agents.world.follow_ups.record import Pair, is_finished, read_record, write_record
 from navsim_agents.world.follow_ups.rollout import check_driven, drive_with, driven_states
+from navsim_agents.world.follow_ups.scoring import follow_up_scenes
 from navsim_agents.world.parts import WorldParts
 from navsim_agents.world.plan import LogEntry, plan_logs
+from navsim_agents.world.scoring_scenes.store import join_parts, write_part
 from navsim_agents.world.types import Drive
 from navsim_agents.world.writers.blobs import write_images
 from navsim_agents.world.writers.follow_ups import FOLDER, SCENES, FollowUp, pictures_path, write_follow_up
@@ -90,6 +93,7 @@ def write_follow_ups(config: WorldConfig, parts: WorldParts, entries: Iterable[L
             f"follow-ups of {len(failed)} of {len(tasks)} logs failed, those of {name} with {error!r}; "
             "the others are written and will be kept when the command runs again"
         ) from error
+    join_parts(output, [replace(entry, folder=FOLDER) for entry in logs])
     pairs = [pair for entry in logs for pair in found[entry.name] or ()]
     _write_split(output, pairs)
     return pairs
@@ -107,12 +111,18 @@ def _produce(task: _Task) -> list[Pair]:
     output = Path(config.output)
     drive = parts.drive(entry.location, entry.index, config.seed, config.duration_s)
     rng = np.random.default_rng([config.seed, entry.index, STREAM])
-    pairs = []
+    pairs: list[Pair] = []
+    scenes: list[ScoringScene] = []
     for now in pair_steps(drive, config.two_stage_pairs, rng):
         driven, left_out = _driven_plans(drive, now, draw_plans(rng), task)
         for plan, new in driven.items():
-            _write(new, FollowUp(drive.log_name, now, plan), task)
+            follow_up = FollowUp(drive.log_name, now, plan)
+            _write(new, follow_up, task)
+            if config.scoring_scenes:
+                scenes += follow_up_scenes(new, follow_up, parts.map(entry.location, config.seed))
         pairs.append(Pair(drive.log_name, now, list(driven), left_out))
+    if scenes:
+        write_part(output, FOLDER, entry.name, scenes)
     write_record(output, entry.name, config.two_stage_pairs, pairs)
     return pairs
 
@@ -133,7 +143,7 @@ def _driven_plans(
                 if apart < SAME_PLACE_M:
                     raise PlanLeftOut(f"it ends {apart:.2f} m from where {name} does")
             new = drive_with(drive, now, states, town)
-            check_driven(new, now, town_map)
+            check_driven(new, now, FollowUp(drive.log_name, now, plan.name).ends, town_map)
             driven[plan.name] = new
         except PlanLeftOut as reason:
             left_out[plan.name] = str(reason)

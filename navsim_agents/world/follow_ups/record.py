@@ -12,6 +12,7 @@ from navsim_agents.errors import WorldDataError
 from navsim_agents.world.config import WorldConfig
 from navsim_agents.world.follow_ups.choose import shown_steps
 from navsim_agents.world.plan import WorldIndex
+from navsim_agents.world.scoring_scenes.store import has_scenes
 from navsim_agents.world.writers.follow_ups import FOLDER, FollowUp, pictures_path, scene_path
 from navsim_agents.world.writers.logs import STEPS_PER_FRAME, frame_token
 
@@ -76,8 +77,11 @@ def read_record(output: Path, log_name: str, asked: int) -> Optional[list[Pair]]
 
 
 def is_finished(output: Path, config: WorldConfig, pairs: Iterable[Pair]) -> bool:
-    """Whether every pickle and picture of ``pairs`` is there."""
+    """Whether every pickle, picture and scoring scene of the ``pairs`` of one log is there."""
     for pair in pairs:
+        tokens = [token for item in pair.follow_ups() for token in item.tokens()]
+        if config.scoring_scenes and not has_scenes(output, FOLDER, pair.log_name, tokens):
+            return False
         for item in pair.follow_ups():
             paths = [scene_path(output, name) for name in item.tokens()]
             shown = [(step, camera) for step in shown_steps(pair.step) for camera in config.cameras]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from navsim_agents.common.conventions import (
     POSE_INTERVAL_S,
     STEP_S,
 )
-from navsim_agents.common.poses import POSE, XY
+from navsim_agents.common.poses import HEADING, POSE, XY
 from navsim_agents.poses import poses_to_global, poses_to_local, wrap_angle
 from navsim_agents.scoring.axes import MOTION, State
 from navsim_agents.scoring.config import EPDMS
@@ -30,6 +31,9 @@ from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.tracks import ego_boxes, ever_overlaps, track_boxes
 from navsim_agents.world.types import Drive, EgoStates, Town
 
+# NAVSIM's route_utils.py repairs the route of an ego for which this does not hold, by a detour through wherever it is.
+ROUTE_REACH_M, LANE_REACH_M, MOST_TURNED_RAD = 1.0, 3.0, np.pi / 4
+SAFETY_M = 0.05  # kept from these bounds
 EDGE_SLACK_M = 0.05  # neighbouring polygons of the map may leave slits
 
 
@@ -72,8 +76,10 @@ def drive_with(drive: Drive, now: int, states: Float64[np.ndarray, "S 11"], town
     return replace(drive, ego=ego, route_roadblock_ids=tuple(routes))
 
 
-def check_driven(drive: Drive, now: int, town_map: TownMap) -> None:
+def check_driven(drive: Drive, now: int, ends: Sequence[int], town_map: TownMap) -> None:
     """Refuse a drive whose ego leaves the road or meets somebody in the 4 s from step ``now`` on.
+
+    At the steps ``ends`` it must also be in a lane of its route, as far as NAVSIM is concerned.
 
     Raises:
         PlanLeftOut: it does; the message says when and whom or where.
@@ -87,10 +93,30 @@ def check_driven(drive: Drive, now: int, town_map: TownMap) -> None:
     if (beyond > EDGE_SLACK_M).any():
         first = int(np.argmax(beyond > EDGE_SLACK_M))
         raise PlanLeftOut(f"it leaves the road {first * STEP_S:.1f} s after now, in the end by {beyond.max():.2f} m")
+    for step in ends:
+        if not is_on_route(town_map, drive.route_roadblock_ids[step], drive.ego.poses[step]):
+            raise PlanLeftOut(f"{(step - now) * STEP_S:.1f} s after now it is beside its route, or turned away from it")
     everywhere = np.ones(len(boxes), dtype=bool)
     for track in drive.tracks:
         if ever_overlaps(boxes, everywhere, track_boxes(track)[steps], track.valid[steps]):
             raise PlanLeftOut(f"it meets the {track.agent_type.value} {track.track_token}")
+
+
+def is_on_route(town_map: TownMap, route: Sequence[str], pose: Float64[np.ndarray, "3"]) -> bool:
+    """Whether a rear axle at ``pose`` is at a roadblock of ``route``, and near and along one of its lanes."""
+    point = shapely.Point(pose[XY])
+    for block in route:
+        outline = shapely.Polygon(town_map.town.roadblocks[block].polygon)
+        if outline.distance(point) > ROUTE_REACH_M - SAFETY_M:
+            continue
+        for lane in town_map.lanes_of(block):
+            centers = town_map.town.lanes[lane].centerline
+            distance = np.hypot(*(centers[:, XY] - pose[XY]).T)
+            nearest = int(distance.argmin())
+            turned = abs(float(wrap_angle(centers[nearest, HEADING] - pose[HEADING])))
+            if distance[nearest] < LANE_REACH_M - SAFETY_M and turned < MOST_TURNED_RAD - SAFETY_M:
+                return True
+    return False
 
 
 def _with(values: np.ndarray, steps: slice, new: np.ndarray) -> np.ndarray:

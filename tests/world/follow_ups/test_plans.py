@@ -6,17 +6,17 @@ import pytest
 from navsim_agents.world.follow_ups.plans import Plan, PlanLeftOut, draw_plans, plan_poses
 from navsim_agents.world.types import EgoStates
 
-NUM_STEPS = 101
+DRIVE_STEPS = 101
 SPEED_MPS = 6.0
 
 
 def straight(speed_mps):
     """Ten seconds to the north."""
-    times = 0.1 * np.arange(NUM_STEPS)
-    poses = np.column_stack((np.full(NUM_STEPS, 7.0), speed_mps * times, np.full(NUM_STEPS, np.pi / 2)))
-    still = np.zeros((NUM_STEPS, 2))
-    velocities = np.tile([speed_mps, 0.0], (NUM_STEPS, 1))
-    return EgoStates(poses, velocities, still, np.zeros(NUM_STEPS), np.ones(NUM_STEPS, dtype=np.int64))
+    times = 0.1 * np.arange(DRIVE_STEPS)
+    poses = np.column_stack((np.full(DRIVE_STEPS, 7.0), speed_mps * times, np.full(DRIVE_STEPS, np.pi / 2)))
+    still = np.zeros((DRIVE_STEPS, 2))
+    velocities = np.tile([speed_mps, 0.0], (DRIVE_STEPS, 1))
+    return EgoStates(poses, velocities, still, np.zeros(DRIVE_STEPS), np.ones(DRIVE_STEPS, dtype=np.int64))
 
 
 def test_shares_of_the_experts_advance():

@@ -8,11 +8,13 @@ import pytest
 pytest.importorskip("shapely")
 
 from navsim_agents.world.follow_ups.plans import Plan, PlanLeftOut, plan_poses
-from navsim_agents.world.follow_ups.rollout import check_driven, drive_with, driven_states
+from navsim_agents.world.follow_ups.rollout import check_driven, drive_with, driven_states, is_on_route
 from navsim_agents.world.scoring_scenes.town_map import TownMap
-from tests.world.small_town import NUM_STEPS, ORIGIN, SPEED_MPS, small_drive, small_town
+from tests.world.small_town import ORIGIN, SPEED_MPS, small_drive, small_town
 
 NOW = 30
+DRIVE_STEPS = 151
+ENDS = (70, 65)
 
 
 def rolled_out(drive, plan, now=NOW):
@@ -51,17 +53,17 @@ def test_whom_a_plan_meets_is_said():
     ahead = dataclasses.replace(
         drive.tracks[0],
         track_token="00000000000000cc",
-        poses=np.tile([ORIGIN[0] + 38.0, ORIGIN[1], 0.0], (NUM_STEPS, 1)),
+        poses=np.tile([ORIGIN[0] + 38.0, ORIGIN[1], 0.0], (DRIVE_STEPS, 1)),
     )
     blocked = dataclasses.replace(drive, tracks=(*drive.tracks, ahead))
     _, new = rolled_out(blocked, Plan("human"))
     with pytest.raises(PlanLeftOut, match="it meets the vehicle 00000000000000cc"):
-        check_driven(new, NOW, TownMap(small_town()))
+        check_driven(new, NOW, ENDS, TownMap(small_town()))
     _, stopped = rolled_out(blocked, Plan("braking", braking_mps2=3.0))
-    check_driven(stopped, NOW, TownMap(small_town()))
-    gone = dataclasses.replace(ahead, valid=np.zeros(NUM_STEPS, dtype=bool))
+    check_driven(stopped, NOW, ENDS, TownMap(small_town()))
+    gone = dataclasses.replace(ahead, valid=np.zeros(DRIVE_STEPS, dtype=bool))
     _, new = rolled_out(dataclasses.replace(drive, tracks=(gone,)), Plan("human"))
-    check_driven(new, NOW, TownMap(small_town()))
+    check_driven(new, NOW, ENDS, TownMap(small_town()))
 
 
 def test_where_a_plan_leaves_the_road_is_said():
@@ -69,6 +71,27 @@ def test_where_a_plan_leaves_the_road_is_said():
     town_map = TownMap(small_town())
     _, new = rolled_out(small_drive(), Plan("right", aside_m=-3.0))
     with pytest.raises(PlanLeftOut, match=r"it leaves the road [12]\.\d s after now, in the end by 2\.\d\d m"):
-        check_driven(new, NOW, town_map)
+        check_driven(new, NOW, ENDS, town_map)
     _, near = rolled_out(small_drive(), Plan("right", aside_m=-0.3))
-    check_driven(near, NOW, town_map)
+    check_driven(near, NOW, ENDS, town_map)
+
+
+def test_beside_the_route_is_where_navsim_would_take_another():
+    """One roadblock of two lanes, at y = 0 and 3.5 m: a lane is near within 3 m, a roadblock within 1 m."""
+    town_map = TownMap(small_town())
+    for x, y, heading, is_on in (
+        (20.0, 0.0, 0.0, True),
+        (20.0, 6.0, 0.0, True),  # 2.5 m from the left lane, 0.75 m from its roadblock
+        (20.0, 6.4, 0.0, False),  # 1.15 m from the roadblock
+        (20.0, 0.0, 0.7, True),
+        (20.0, 0.0, -0.8, False),
+        (20.0, 1.0, np.pi, False),
+        (100.0, 0.0, 0.0, False),  # in roadblock 30
+    ):
+        pose = np.array([ORIGIN[0] + x, ORIGIN[1] + y, heading])
+        assert is_on_route(town_map, ("10", "20"), pose) is is_on, (x, y, heading)
+    drive = small_drive()
+    _, new = rolled_out(drive, Plan("human"))
+    lost = dataclasses.replace(new, route_roadblock_ids=(("30",),) * DRIVE_STEPS)
+    with pytest.raises(PlanLeftOut, match=r"4\.0 s after now it is beside its route, or turned away from it"):
+        check_driven(lost, NOW, ENDS, town_map)

@@ -138,7 +138,7 @@ def test_the_ego_stands_where_the_plan_ended(pairs):
         if plan == "braking":  # v^2 / 2a
             assert SPEED_MPS**2 / 7.0 - 0.8 < along < SPEED_MPS**2 / 4.0 + 0.8
             assert abs(along - before) < 0.1
-        assert (1.5 < aside < 4.0) if plan == "left" else abs(aside) < 0.05
+        assert (1.2 < aside < 2.8) if plan == "left" else abs(aside) < 0.05
         seen.add(plan)
     assert {"human", "slower", "faster", "left", "braking"} <= seen
 
