@@ -25,7 +25,22 @@ def summary(config: WorldConfig, index: WorldIndex) -> str:
             lines.append(f"  {split}: {len(names)} logs, {scenes} scenes of 4 + 10 frames at frame_interval=1")
     if config.scoring_scenes:
         lines.append(f"For drive-jepa evaluate, PDMS and EPDMS without the devkit: {output}/{STORES_FOLDER}")
+    lines += follow_up_lines(config, index) if config.two_stage else []
     return "\n".join([*lines, f"For NAVSIM's scripts: . {output}/{SHELL_NAME}"])
+
+
+def follow_up_lines(config: WorldConfig, index: WorldIndex) -> list[str]:
+    """How many follow-up scenes there are, which plans have none, and how NAVSIM's scripts find them."""
+    from navsim_agents.world.follow_ups.record import all_pairs  # needs the extra world
+    from navsim_agents.world.writers.follow_ups import FOLDER
+    from navsim_agents.world.writers.split import CONFIG_FOLDER, SPLIT_NAME
+
+    pairs = all_pairs(config, index)
+    lines = [f"  {FOLDER}: {sum(len(pair.plans) for pair in pairs)} follow-up pairs of {len(pairs)} pairs of scenes"]
+    for pair in pairs:
+        lines += [f"    left out {pair.tokens[0]}, {plan}: {reason}" for plan, reason in pair.left_out.items()]
+    where = f"--config-dir {config.output}/{CONFIG_FOLDER} train_test_split={SPLIT_NAME}"
+    return [*lines, f"For NAVSIM 2's two-stage scripts, in any of them: {where}"]
 
 
 @command(WorldConfig, "navsim_agents.world.conf.world")

@@ -31,6 +31,8 @@ class WorldConfig:
     jpeg_quality: int = field(default=90, metadata=within(1, 100))
     lidar: bool = False  # write point clouds too, for agents that ask for them
     scoring_scenes: bool = True  # write what PDMS and EPDMS need, for evaluation without the devkit
+    two_stage: bool = False  # write follow-up scenes of the test logs, for NAVSIM 2's two-stage evaluation
+    two_stage_pairs: int = field(default=2, metadata=at_least(1))  # of first-stage scenes 0.5 s apart, in each test log
     workers: int = field(default=1, metadata=at_least(1))  # processes
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from navsim_agents.common.processes import try_jobs
 from navsim_agents.errors import WorldDataError
 from navsim_agents.world.camera import default_cameras
 from navsim_agents.world.config import WorldConfig
+from navsim_agents.world.follow_ups.produce import check_two_stage, write_follow_ups
 from navsim_agents.world.parts import WorldParts
 from navsim_agents.world.plan import (
     LogEntry,
@@ -103,9 +104,12 @@ def write_blobs(drive: Drive, task: LogTask, folder: Path) -> None:
 def generate_world(config: WorldConfig, parts: WorldParts = REAL) -> WorldIndex:
     """Write the world of ``config``, made by ``parts``, into ``config.output`` and return its index.
 
+    :raises InputError: ``two_stage`` is asked for of logs that can have no follow-up scene.
     :raises WorldDataError: the folder holds another world, or some logs failed (the others are written).
     :raises WorkerError: a process was killed.
     """
+    if config.two_stage:
+        check_two_stage(config)
     output = Path(config.output)
     found = read_index(output)
     if found is not None:
@@ -132,6 +136,8 @@ def generate_world(config: WorldConfig, parts: WorldParts = REAL) -> WorldIndex:
     join_parts(output, entries.values())
     index = _remember(output, config, entries)
     write_shell_variables(output, index)
+    if config.two_stage:
+        write_follow_ups(config, parts, index.logs)
     return index
 
 

@@ -28,7 +28,7 @@ def build_tracks(
     ego = np.array(record.ego)[:, POSE]
     tracks = [*_mover_tracks(record, movers, rng), *_people_tracks(record, rng), *_still_tracks(len(ego), still, rng)]
     seen = (_limit_view(track, ego, view_m) for track in tracks)
-    return tuple(_drop_overlapping([track for track in seen if track.valid.any()], _ego_boxes(ego)))
+    return tuple(_drop_overlapping([track for track in seen if track.valid.any()], ego_boxes(ego)))
 
 
 def _token(rng: np.random.Generator) -> str:
@@ -88,8 +88,8 @@ def _runs(mask: Bool[np.ndarray, " S"]) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
-def _ego_boxes(ego: Float64[np.ndarray, "S 3"]) -> Float64[np.ndarray, "S 5"]:
-    """Centre, heading, length and width."""
+def ego_boxes(ego: Float64[np.ndarray, "S 3"]) -> Float64[np.ndarray, "S 5"]:
+    """Centre, heading, length and width of the car whose rear axle is at the poses ``ego``."""
     center = ego[:, XY] + EGO_BODY.center_m * unit(ego[:, HEADING])
     size = np.tile([EGO_BODY.length_m, EGO_BODY.width_m], (len(ego), 1))
     return np.column_stack((center, ego[:, HEADING], size))
@@ -107,11 +107,11 @@ def _drop_overlapping(tracks: list[Track], ego: Float64[np.ndarray, "S 5"]) -> l
     """
     boxes = [track_boxes(track) for track in tracks]
     everyone = np.ones(len(ego), dtype=bool)
-    kept = [i for i in range(len(tracks)) if not _ever_overlaps(boxes[i], tracks[i].valid, ego, everyone)]
+    kept = [i for i in range(len(tracks)) if not ever_overlaps(boxes[i], tracks[i].valid, ego, everyone)]
     order = sorted(kept, key=lambda i: _RANK.index(tracks[i].agent_type))
     chosen: list[int] = []
     for i in order:
-        if not any(_ever_overlaps(boxes[i], tracks[i].valid, boxes[j], tracks[j].valid) for j in chosen):
+        if not any(ever_overlaps(boxes[i], tracks[i].valid, boxes[j], tracks[j].valid) for j in chosen):
             chosen.append(i)
     return [tracks[i] for i in sorted(chosen)]
 
@@ -127,12 +127,13 @@ _RANK = [
 ]
 
 
-def _ever_overlaps(
+def ever_overlaps(
     first: Float64[np.ndarray, "S 5"],
     first_valid: Bool[np.ndarray, " S"],
     second: Float64[np.ndarray, "S 5"],
     second_valid: Bool[np.ndarray, " S"],
 ) -> bool:
+    """Whether two boxes share a point at a step at which both are there."""
     both = first_valid & second_valid
     if not both.any():
         return False

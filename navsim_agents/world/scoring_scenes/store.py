@@ -76,6 +76,12 @@ def missing_logs(output: Path, entries: Iterable[LogEntry]) -> set[str]:
     return missing
 
 
+def has_scenes(output: Path, folder: str, log_name: str, tokens: Iterable[str]) -> bool:
+    """Whether the scenes ``tokens`` of a log are in the store of ``folder``, or those of the log in a part."""
+    is_stored = _stored_tokens(store_path(output, folder)).issuperset(tokens)
+    return is_stored or _part_path(output, folder, log_name).exists()
+
+
 def _tokens(entry: LogEntry) -> list[str]:
     """Tokens of the log's scenes; every frame of the built-in world has a route."""
     first = NUM_HISTORY_FRAMES - 1

@@ -16,7 +16,7 @@ from navsim_agents.data.scene import BOX_POSE, BOX_SIZE, BOX_Z
 from navsim_agents.poses import FloatArray, points_to_global
 from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.types import Drive
-from navsim_agents.world.writers.logs import frame_steps, image_path, lidar_path, log_frames
+from navsim_agents.world.writers.logs import ImagePath, frame_steps, image_path, lidar_path, log_frames
 
 RenderImage = Callable[[Drive, int, CameraModel], npt.NDArray[np.uint8]]
 
@@ -43,12 +43,13 @@ def write_images(
     render: RenderImage,
     steps: range,
     quality: int = 90,
+    path_of: ImagePath = image_path,
 ) -> int:
     """Render every camera at every step whose file is not there yet; returns how many were written."""
     written = 0
     for step in steps:
         for name, camera in cameras.items():
-            path = folder / image_path(drive.log_name, step, name)
+            path = folder / path_of(drive.log_name, step, name)
             if not is_there(path):
                 write_bytes(path, encode_jpeg(render(drive, step, camera), quality), is_forced=IS_FORCED)
                 written += 1

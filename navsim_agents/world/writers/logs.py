@@ -6,7 +6,7 @@ Boxes are in the ego frame of their frame, which is also the lidar frame here (s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ from navsim_agents.world.writers.pickles import dump_portable
 STEPS_PER_FRAME = round(FRAME_INTERVAL_S / WORLD_STEP_S)
 ANNOTATION_RANGE_M = 100.0  # what a roof lidar labels; also the devkit's map radius
 POSITION, QUATERNION = slice(0, 3), slice(3, 7)  # of OpenScene's CAN bus
+TOKEN_DIGITS = 16  # NAVSIM 2 takes a scene of seventeen for a synthetic one
 IDENTITY_QUATERNION = np.array([1.0, 0.0, 0.0, 0.0])
 
 
-def token(*parts: object) -> str:
-    """Sixteen hexadecimal digits for whatever ``parts`` name; seventeen would mark a synthetic scene in NAVSIM 2."""
-    return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:16]
+def token(*parts: object, digits: int = TOKEN_DIGITS) -> str:
+    """Hexadecimal digits for whatever ``parts`` name."""
+    return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:digits]
 
 
 def frame_steps(drive: Drive) -> range:
@@ -46,6 +47,10 @@ def frame_token(log_name: str, step: int) -> str:
 def image_path(log_name: str, step: int, camera_name: str) -> str:
     """Image of a frame, relative to the split's folder of sensor files."""
     return f"{log_name}/{camera_name.upper()}/{frame_token(log_name, step)}.jpg"
+
+
+ImagePath = Callable[[str, int, str], str]
+"""From a log's name, a step and a camera's name to the picture's path, as :func:`image_path`."""
 
 
 def lidar_path(log_name: str, step: int) -> str:
@@ -77,9 +82,8 @@ def _can_bus(drive: Drive, step: int) -> FloatArray:
     return np.array([x, y, 0.0, *quaternion, *motion, 0.0, 0.0])
 
 
-def _seen_tracks(drive: Drive, step: int) -> list[Track]:
-    """Tracks that exist at ``step`` within range, in the order of the drive."""
-    position = drive.ego.poses[step, XY]
+def seen_tracks(drive: Drive, step: int, position: Float64[np.ndarray, "2"]) -> list[Track]:
+    """Tracks that exist at ``step`` within range of ``position``, in the order of the drive."""
     return [
         track
         for track in drive.tracks
@@ -87,8 +91,10 @@ def _seen_tracks(drive: Drive, step: int) -> list[Track]:
     ]
 
 
-def _annotations(drive: Drive, step: int) -> dict[str, Any]:
-    tracks, ego = _seen_tracks(drive, step), drive.ego.poses[step]
+def box_annotations(drive: Drive, step: int) -> dict[str, Any]:
+    """Boxes, names, velocities and tokens of the tracks in range, in the ego's frame, with OpenScene's keys."""
+    ego = drive.ego.poses[step]
+    tracks = seen_tracks(drive, step, ego[XY])
     boxes, velocities = np.zeros((len(tracks), 7)), np.zeros((len(tracks), 3))
     for row, track in enumerate(tracks):
         x, y, heading = poses_to_local(track.poses[step], ego)
@@ -103,10 +109,13 @@ def _annotations(drive: Drive, step: int) -> dict[str, Any]:
     }
 
 
-def _camera_entries(drive: Drive, step: int, cameras: Mapping[str, CameraModel]) -> dict[str, Any]:
+def camera_entries(
+    drive: Drive, step: int, cameras: Mapping[str, CameraModel], path_of: ImagePath = image_path
+) -> dict[str, Any]:
+    """Picture and calibration of each camera, with OpenScene's keys."""
     return {
-        name.upper(): {
-            "data_path": image_path(drive.log_name, step, name),
+        name: {
+            "data_path": path_of(drive.log_name, step, name),
             "sensor2lidar_rotation": camera.sensor2lidar_rotation,
             "sensor2lidar_translation": camera.sensor2lidar_translation,
             "cam_intrinsic": camera.intrinsics,
@@ -116,8 +125,19 @@ def _camera_entries(drive: Drive, step: int, cameras: Mapping[str, CameraModel])
     }
 
 
-def _one_hot(command: int) -> Any:
+def one_hot(command: int) -> Any:
+    """A driving command as NAVSIM has it, one place for each of ``DRIVING_COMMANDS``."""
     return np.eye(len(DRIVING_COMMANDS), dtype=np.int64)[command]
+
+
+def timestamp_us(drive: Drive, step: int) -> int:
+    """When ``step`` was."""
+    return drive.start_time_us + round(step * WORLD_STEP_S * 1e6)
+
+
+def traffic_lights(drive: Drive, step: int) -> list[tuple[int, bool]]:
+    """Every governed connector, and whether its signal is red."""
+    return [(int(name), states[step] is Light.RED) for name, states in drive.lights.items()]
 
 
 def _frame(drive: Drive, step: int, cameras: Mapping[str, CameraModel]) -> dict[str, Any]:
@@ -127,7 +147,7 @@ def _frame(drive: Drive, step: int, cameras: Mapping[str, CameraModel]) -> dict[
     return {
         "token": frame_token(drive.log_name, step),
         "frame_idx": index,
-        "timestamp": drive.start_time_us + round(step * WORLD_STEP_S * 1e6),
+        "timestamp": timestamp_us(drive, step),
         "log_name": drive.log_name,
         "log_token": token(drive.log_name),
         "scene_name": f"{drive.log_name}-scene-0001",
@@ -142,15 +162,15 @@ def _frame(drive: Drive, step: int, cameras: Mapping[str, CameraModel]) -> dict[
         "ego2global_translation": can_bus[POSITION],
         "ego2global_rotation": can_bus[QUATERNION],
         "ego_dynamic_state": [float(v) for v in (*drive.ego.velocities[step], *drive.ego.accelerations[step])],
-        "traffic_lights": [(int(name), states[step] is Light.RED) for name, states in drive.lights.items()],
-        "driving_command": _one_hot(int(drive.ego.commands[step])),
-        "cams": _camera_entries(drive, step, cameras),
+        "traffic_lights": traffic_lights(drive, step),
+        "driving_command": one_hot(int(drive.ego.commands[step])),
+        "cams": {name.upper(): entry for name, entry in camera_entries(drive, step, cameras).items()},
         "sample_prev": frame_token(drive.log_name, steps[index - 1]) if index else None,
         "sample_next": frame_token(drive.log_name, steps[index + 1]) if index + 1 < len(steps) else None,
         "ego2global": ego_to_global,
         "lidar2ego": _lidar_to_ego(),
         "lidar2global": ego_to_global @ _lidar_to_ego(),
-        "anns": _annotations(drive, step),
+        "anns": box_annotations(drive, step),
     }
 
 

@@ -15,12 +15,17 @@ import numpy as np
 PROTOCOL = 4
 
 
+def portable_array(obj: Any) -> Any:
+    """A pickler's ``reducer_override``: arrays as calls of ``numpy.ndarray``; everything else as ever."""
+    if type(obj) is np.ndarray:
+        return np.ndarray, (obj.shape, obj.dtype.str, bytearray(np.ascontiguousarray(obj).tobytes()))
+    return NotImplemented
+
+
 class _PortablePickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
-        """Arrays as calls of ``numpy.ndarray``; everything else as ever."""
-        if type(obj) is np.ndarray:
-            return np.ndarray, (obj.shape, obj.dtype.str, bytearray(np.ascontiguousarray(obj).tobytes()))
-        return NotImplemented
+        """Arrays as every NumPy reads them."""
+        return portable_array(obj)
 
 
 def dump_portable(content: Any) -> bytes:
