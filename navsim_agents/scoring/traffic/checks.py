@@ -18,8 +18,8 @@ def require_traffic(scene: SceneFields) -> None:
     missing = [name for name in TENSORS if getattr(scene, name) is None]
     if missing:
         raise SceneError(
-            f"scene {scene.token} lacks {', '.join(missing)}, but reactive traffic needs them; export its v2.2 metric "
-            "cache again, with traffic and the devkit's map"
+            f"scene {scene.token} lacks {', '.join(missing)}, but reactive traffic needs them; export its "
+            "v2.2 metric cache again with traffic=true, where the devkit's map is"
         )
 
 

@@ -24,6 +24,7 @@ from navsim_agents.scoring.traffic.following import Ahead, advance
 from navsim_agents.scoring.traffic.rails import Rail, box_polygon, footprint, strip
 from navsim_agents.scoring.traffic.roles import TRAFFIC, VEHICLE_TYPE, Role, TrafficConfig
 
+T0 = 0  # step of the log's frame
 EGO = -1
 """Key of the ego among the occupants; vehicles have their row."""
 
@@ -70,7 +71,7 @@ def _vehicle_poses(scene: SceneFields, states: FloatArray, config: TrafficConfig
     fleet = Fleet.of(scene, turn, config)
     parked = Parked.of(scene, turn)
     poses = np.full((len(fleet.sizes), config.num_states, 3), np.nan)
-    poses[:, 0] = poses_to_global(_array(scene.traffic_pose), turn)
+    poses[:, T0] = poses_to_global(_array(scene.traffic_pose), turn)
     turned = states.copy()
     turned[:, POSE] = poses_to_global(states[:, POSE], turn)
     for step in range(1, config.num_states):
@@ -202,7 +203,7 @@ def _with_replayed(scene: SceneFields, vehicles: Float64[np.ndarray, "A 41 3"], 
     """The vehicles, then the log's tracks of other types, those too that log replay leaves out."""
     others = np.array([kind != VEHICLE_TYPE for kind in scene.track_type], dtype=bool)
     valid = _array(scene.track_valid).copy()
-    valid[:, 0] &= ~_array(scene.traffic_early_track)
+    valid[:, T0] &= ~_array(scene.traffic_early_track)
     seen = np.concatenate((valid[others], _array(scene.ignored_track_valid)))[:, :num_states]
     replayed = np.concatenate((_array(scene.track_poses)[others], _array(scene.ignored_track_poses)))[:, :num_states]
     poses = np.concatenate((vehicles, np.where(seen[..., None], replayed, np.nan)))
