@@ -32,6 +32,7 @@ class ExportScenesConfig:
     output: str = field(metadata=WRITES_FOLDER)
     format: str = "store"
     navsim_log_path: Optional[str] = field(default=None, metadata=READS)
+    traffic: bool = False
     scenes_per_wave: int = field(default=64, metadata=at_least(1))
     worker: Any = MISSING
     output_dir: str = MISSING
@@ -54,6 +55,7 @@ def export(config: ExportScenesConfig) -> ExportReport:
         scene_format=config.format,
         logs=Path(config.navsim_log_path) if config.navsim_log_path else None,
         scenes_per_wave=config.scenes_per_wave,
+        with_traffic=config.traffic,
     )
 
 

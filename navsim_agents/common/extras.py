@@ -10,11 +10,12 @@ from navsim_agents.common.errors import NavsimDriveJepaError
 DISTRIBUTION = "navsim-drive-jepa"
 EXTRAS = {
     "world": ("shapely", "pyogrio", "geopandas"),
+    "traffic": ("shapely",),
     "report": ("matplotlib",),
     "labels": ("sklearn",),
     "video": ("av",),
 }
-"""Extra → modules that it brings and no other requirement does."""
+"""Extra → modules that it brings and no requirement does; what two extras bring, the first is named for."""
 HOST = ("navsim", "nuplan")
 HOST_PAGE = "docs/devkit.md"
 

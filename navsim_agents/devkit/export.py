@@ -20,6 +20,7 @@ from navsim_agents.common.files import write_text
 from navsim_agents.devkit.cache_files import CacheEntry, list_metric_cache
 from navsim_agents.errors import NavsimDriveJepaError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter
+from navsim_agents.scoring.traffic.checks import require_traffic
 
 PARTS_FOLDER = "parts"
 SCENES_FOLDER = "npz"
@@ -60,6 +61,7 @@ class _Task:
     output: str
     is_npz: bool
     logs: Optional[str]
+    with_traffic: bool
 
 
 def export_metric_cache(
@@ -70,6 +72,7 @@ def export_metric_cache(
     logs: Optional[Path] = None,
     scenes_per_wave: int = 64,
     show_progress: bool = True,
+    with_traffic: bool = False,
 ) -> ExportReport:
     """Export every scene of ``cache`` that ``output`` does not have yet.
 
@@ -78,10 +81,11 @@ def export_metric_cache(
         scene_format: ``store`` writes a :class:`SceneStore`; ``npz`` writes ``npz/<token>.npz`` beside it.
         logs: ``navsim_logs/<split>``, for the human trajectories of v1.1's scenes.
         scenes_per_wave: per worker; an interruption loses at most that much work.
+        with_traffic: scenes hold what reactive traffic needs (v2.2, and its map where the cache says that it is).
 
     Raises:
         DevkitError: there is no metric cache at ``cache``.
-        SceneError: ``output`` holds a store of another version.
+        SceneError: ``output`` holds a store of another version, or scenes without the traffic that is wanted.
     """
     listing = list_metric_cache(cache)
     output.mkdir(parents=True, exist_ok=True)
@@ -93,7 +97,9 @@ def export_metric_cache(
         is_npz = scene_format == "npz"
         todo = [entry for entry in listing.entries if not _is_exported(entry.token, store, output, is_npz)]
         report.num_known = len(listing.entries) - len(todo)
-        tasks = [_Task(entry, str(output), is_npz, str(logs) if logs else None) for entry in todo]
+        if with_traffic:
+            _refuse_without_traffic(output, [entry.token for entry in listing.entries if entry not in todo])
+        tasks = [_Task(entry, str(output), is_npz, str(logs) if logs else None, with_traffic) for entry in todo]
         with tqdm(total=len(tasks), desc="scenes", disable=not show_progress) as progress:
             for wave in _waves(tasks, scenes_per_wave * max(1, worker.number_of_threads)):
                 failures = _run(worker, wave)
@@ -124,7 +130,7 @@ def _export_one(task: _Task, store: SceneStoreWriter, futures: Any) -> Optional[
     from navsim_agents.devkit.metric_cache import read_metric_scene
 
     try:
-        scene = read_metric_scene(task.entry.path, futures)
+        scene = read_metric_scene(task.entry.path, futures, task.with_traffic)
         if task.is_npz:
             folder = Path(task.output) / SCENES_FOLDER
             folder.mkdir(exist_ok=True)
@@ -134,6 +140,15 @@ def _export_one(task: _Task, store: SceneStoreWriter, futures: Any) -> Optional[
         kind = "" if isinstance(error, NavsimDriveJepaError) else f"{type(error).__name__}: "
         return Failure(task.entry.token, str(task.entry.path), f"{kind}{error}")
     return None
+
+
+def _refuse_without_traffic(output: Path, known: list[str]) -> None:
+    """Scenes of an earlier export may have been written without traffic; one tells, for an export writes all alike."""
+    if known:
+        try:
+            require_traffic(SceneStore(output)[known[0]])
+        except SceneError as error:
+            raise SceneError(f"{output}: {error}; write them to a new output") from error
 
 
 def _is_exported(token: str, store: SceneStoreWriter, output: Path, is_npz: bool) -> bool:

@@ -19,6 +19,7 @@ from navsim_agents.devkit.cache_files import CacheEntry
 from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.devkit.variant import Variant
+from navsim_agents.errors import DevkitError
 from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
 from navsim_agents.scoring import ScoringScene
 from navsim_agents.scoring.axes import POSE, State
@@ -33,15 +34,19 @@ def cache_variant(metric_cache: Any) -> Variant:
     return Variant.V2_2 if hasattr(metric_cache, "past_human_trajectory") else Variant.V1_1
 
 
-def scoring_scene_of(metric_cache: Any, futures: Optional[LoggedFutures] = None) -> ScoringScene:
+def scoring_scene_of(
+    metric_cache: Any, futures: Optional[LoggedFutures] = None, with_traffic: bool = False
+) -> ScoringScene:
     """The scoring scene of a ``MetricCache``; everything in the ego's rear-axle frame at t0.
 
     Args:
         metric_cache: the devkit's object, not scored yet or scored; it is not changed.
         futures: logs that give v1.1's scenes their human trajectory and map name; v2.2 does not need them.
+        with_traffic: add what reactive traffic needs, from the map that the cache (of v2.2) names.
 
     Raises:
         SceneError: the scene breaks a rule of the contract, such as a route without a centreline.
+        DevkitError: traffic is wanted, and the cache is of v1.1, or its map is not there.
         WorldDataError: ``futures`` lacks the scene's log, or its end.
     """
     from navsim_agents.devkit.scene_objects import drivable_arrays, red_light_arrays, track_arrays
@@ -74,17 +79,30 @@ def scoring_scene_of(metric_cache: Any, futures: Optional[LoggedFutures] = None)
         **track_arrays(metric_cache.observation, _ignored_box(metric_cache, variant), origin),
         **red_light_arrays(metric_cache.observation, origin),
     }
+    if with_traffic:
+        arrays.update(_traffic(metric_cache, variant, origin))
     return ScoringScene.from_arrays(arrays)
 
 
-def read_metric_scene(path: Path, futures: Optional[LoggedFutures] = None) -> ScoringScene:
+def _traffic(metric_cache: Any, variant: Variant, origin: Float64[np.ndarray, "3"]) -> dict[str, npt.NDArray[Any]]:
+    from navsim_agents.devkit.traffic_fields import traffic_arrays
+
+    if variant is not Variant.V2_2:
+        raise DevkitError(
+            f"traffic is wanted of {metric_cache.file_path}, but devkit {variant.value} has no reactive traffic; take "
+            "a metric cache of v2.2, or export without traffic"
+        )
+    return traffic_arrays(metric_cache, origin)
+
+
+def read_metric_scene(path: Path, futures: Optional[LoggedFutures] = None, with_traffic: bool = False) -> ScoringScene:
     """The scoring scene of the ``metric_cache.pkl`` at ``path``.
 
     Raises:
         DevkitError: the file cannot be read.
         SceneError: the scene breaks a rule of the contract.
     """
-    return scoring_scene_of(read_metric_cache(path), futures)
+    return scoring_scene_of(read_metric_cache(path), futures, with_traffic)
 
 
 def _scene_type(metric_cache: Any) -> str:

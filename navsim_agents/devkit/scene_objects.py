@@ -40,8 +40,8 @@ def drivable_arrays(drivable_map: Any, route_lane_ids: Iterable[str], origin: Fl
         **_ring_arrays("ring", rings, origin),
         "ring_polygon": np.array(owners, dtype=np.int64),
         "ring_is_hole": np.array(holes, dtype=bool),
-        "polygon_layer": _texts(names),
-        "polygon_token": _texts(tokens),
+        "polygon_layer": texts(names),
+        "polygon_token": texts(tokens),
         "polygon_on_route": np.array(routed, dtype=bool),
     }
 
@@ -53,7 +53,7 @@ def track_arrays(observation: Any, ignored_box: Optional[Any], origin: Float64[n
         ignored_box: tracks that intersect this polygon at t0 are left out, as v2.2's log replay does.
     """
     maps = [observation[step] for step in range(observation._observation_samples + 1)]
-    ignored = set() if ignored_box is None else _intersecting(maps[0], ignored_box)
+    ignored = set() if ignored_box is None else intersecting_tracks(maps[0], ignored_box)
     objects = {token: item for token, item in observation.unique_objects.items() if token not in ignored}
     row = {token: index for index, token in enumerate(objects)}
     poses = np.full((len(row), len(maps), 3), np.nan)
@@ -63,8 +63,8 @@ def track_arrays(observation: Any, ignored_box: Optional[Any], origin: Float64[n
             poses[[index for index, _ in seen], step] = _box_poses([box for _, box in seen], origin)
     items = list(objects.values())
     return {
-        "track_token": _texts(objects),
-        "track_type": _texts(item.tracked_object_type.fullname for item in items),
+        "track_token": texts(objects),
+        "track_type": texts(item.tracked_object_type.fullname for item in items),
         "track_is_agent": np.array([item.tracked_object_type in AGENT_TYPES for item in items], dtype=bool),
         "collided_track": np.array([token in observation.collided_track_ids for token in objects], dtype=bool),
         "track_size": np.array([(item.box.length, item.box.width) for item in items], dtype=float).reshape(-1, 2),
@@ -82,13 +82,13 @@ def red_light_arrays(observation: Any, origin: Float64[np.ndarray, "3"]) -> Arra
     active = [[token in tokens for tokens, _ in steps] for token in shapes]
     num_columns = observation._observation_samples + 1
     return {
-        "red_light_token": _texts(shapes),
+        "red_light_token": texts(shapes),
         **_ring_arrays("red_light", [shapely.get_coordinates(shape.exterior) for shape in shapes.values()], origin),
         "red_light_active": np.array(active, dtype=bool).reshape(len(shapes), len(steps) or num_columns),
     }
 
 
-def _texts(values: Iterable[Any]) -> npt.NDArray[Any]:
+def texts(values: Iterable[Any]) -> npt.NDArray[Any]:
     """An array of strings, also of an empty list, of which NumPy would make floats."""
     return np.array([str(value) for value in values], dtype=np.str_)
 
@@ -115,7 +115,7 @@ def _ring_arrays(name: str, rings: list[FloatArray], origin: Float64[np.ndarray,
     return {f"{name}_xy": points_to_local(vertices, origin), f"{name}_offsets": offsets.astype(np.int64)}
 
 
-def _intersecting(occupancy: Any, box: Any) -> set[str]:
+def intersecting_tracks(occupancy: Any, box: Any) -> set[str]:
     """Tracks of one moment that touch ``box``."""
     return {token for token, shape in zip(occupancy.tokens, occupancy._geometries) if shape.intersects(box)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from navsim_agents.devkit.metric_cache import cache_variant
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.aggregate import COLUMNS, SCORE
+from navsim_agents.scoring.traffic.roles import TRAFFIC
 
 FloatArray = npt.NDArray[np.float64]
 Columns = dict[str, FloatArray]
@@ -52,7 +54,7 @@ class _Judge:
     traffic: Any
 
     @staticmethod
-    def build(variant: Variant, human_penalty_filter: bool = False) -> _Judge:
+    def build(variant: Variant, human_penalty_filter: bool = False, reactive: bool = False) -> _Judge:
         from navsim.planning.simulation.planner.pdm_planner.scoring.pdm_scorer import PDMScorer, PDMScorerConfig
         from navsim.planning.simulation.planner.pdm_planner.simulation.pdm_simulator import PDMSimulator
         from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
@@ -64,7 +66,29 @@ class _Judge:
         from navsim.traffic_agents_policies.log_replay_traffic_agents import LogReplayTrafficAgents
 
         scorer = PDMScorer(sampling, PDMScorerConfig(human_penalty_filter=human_penalty_filter))
-        return _Judge(sampling, simulator, scorer, LogReplayTrafficAgents(sampling))
+        return _Judge(
+            sampling, simulator, scorer, reactive_agents(sampling) if reactive else LogReplayTrafficAgents(sampling)
+        )
+
+
+def reactive_agents(sampling: Any) -> Any:
+    """The devkit's traffic that reacts to the ego, as its two-stage script configures it."""
+    from navsim.planning.simulation.observation.navsim_idm_agents import NavsimIDMAgents
+    from navsim.traffic_agents_policies.navsim_IDM_traffic_agents import NavsimIDMTrafficAgents
+
+    observation = NavsimIDMAgents(
+        target_velocity=TRAFFIC.wanted_speed_mps,
+        min_gap_to_lead_agent=TRAFFIC.min_gap_m,
+        headway_time=TRAFFIC.headway_s,
+        accel_max=TRAFFIC.acceleration_mps2,
+        decel_max=TRAFFIC.braking_mps2,
+        open_loop_detections_types=[],
+        minimum_path_length=TRAFFIC.min_path_m,
+        radius=TRAFFIC.radius_m,
+        add_open_loop_parked_vehicles=True,
+        idm_snap_threshold=TRAFFIC.snap_m,
+    )
+    return NavsimIDMTrafficAgents(sampling, observation)
 
 
 def score_with_devkit(
@@ -72,6 +96,7 @@ def score_with_devkit(
     trajectories: npt.NDArray[np.floating],
     interval_s: float = POSE_INTERVAL_S,
     human_penalty_filter: bool = False,
+    reactive: bool = False,
 ) -> Columns:
     """Score each of [N, P, 3] trajectories alone against PDM-Closed, by the devkit's ``pdm_score``.
 
@@ -80,12 +105,13 @@ def score_with_devkit(
         trajectories: poses x, y, heading (m, rad, ego frame at t0), the first one ``interval_s`` after t0.
         interval_s: s between poses; they cover 4 s.
         human_penalty_filter: excuse sub-scores on which the human scores 0 (v2.2; ``pdm_score`` stays as it is).
+        reactive: traffic reacts to each plan (v2.2), instead of the log's.
 
     Returns:
         The devkit's columns [N], without extended comfort.
 
     Raises:
-        TrajectoryError: wrong shape or interval, or a human filter with v1.1, which has none.
+        TrajectoryError: wrong shape or interval, or a human filter or reactive traffic with v1.1, which has neither.
     """
     from navsim.evaluate.pdm_score import pdm_score
 
@@ -93,11 +119,19 @@ def score_with_devkit(
     variant = cache_variant(metric_cache)
     if human_penalty_filter and variant is not Variant.V2_2:
         raise TrajectoryError("human_penalty_filter is set, but devkit v1.1 has no human filter; unset it")
-    judge = _Judge.build(variant, human_penalty_filter)
+    if reactive and variant is not Variant.V2_2:
+        raise TrajectoryError("reactive is set, but devkit v1.1 replays the log alone; unset it")
+    judge = _Judge.build(variant, human_penalty_filter, reactive)
     names = COLUMNS[METRIC[variant]]
     rows: list[dict[str, float]] = []
     for poses in trajectories:
-        common = (metric_cache, _trajectory(poses, interval_s), judge.sampling, judge.simulator, judge.scorer)
+        common = (
+            _own_tracks(metric_cache),
+            _trajectory(poses, interval_s),
+            judge.sampling,
+            judge.simulator,
+            judge.scorer,
+        )
         if variant is Variant.V2_2:
             frame, _ = pdm_score(*common, judge.traffic)
             rows.append({name: float(frame[name].iloc[0]) for name in names})
@@ -153,6 +187,13 @@ def _check(trajectories: npt.NDArray[np.floating], interval_s: float) -> None:
             f"trajectories has shape {shape} with interval_s={interval_s}, but the devkit scores [N, P, 3] poses over "
             f"{HORIZON_S} s; sample them with {NUM_POSES} poses and {POSE_INTERVAL_S} s, or {NUM_STEPS} and {STEP_S} s"
         )
+
+
+def _own_tracks(metric_cache: Any) -> Any:
+    """The same cache with an observation of its own, whose tracks the scorer puts others in the place of."""
+    own = copy.copy(metric_cache)
+    own.observation = copy.copy(metric_cache.observation)
+    return own
 
 
 def _trajectory(poses: npt.NDArray[np.floating], interval_s: float) -> Any:

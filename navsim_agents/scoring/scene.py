@@ -87,7 +87,7 @@ class ScoringScene(SceneFields):
         if missing:
             raise SceneError(f"the scene lacks {', '.join(missing)}; export it again with every key of the contract")
         values = {name: _from_array(row, arrays[name]) for name, row in FIELDS.items() if name in arrays}
-        check_shapes({**dict.fromkeys(FIELDS), **values})
+        check_shapes({**{name: row.default for name, row in FIELDS.items()}, **values})
         return ScoringScene(**values)
 
     def to_arrays(self) -> dict[str, npt.NDArray]:

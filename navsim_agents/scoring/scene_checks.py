@@ -20,6 +20,7 @@ from navsim_agents.scoring.scene_fields import (
     SceneFields,
     named_sizes,
 )
+from navsim_agents.scoring.traffic.checks import check_traffic
 
 MIN_RING_POINTS = 3
 MIN_AREA_M2 = 1e-9
@@ -46,6 +47,7 @@ def check_scene(scene: SceneFields) -> None:
         )
     _check_tracks(scene)
     _check_times(scene)
+    check_traffic(scene)
 
 
 def check_shapes(values: Mapping[str, Any], table: Mapping[str, SceneField] = FIELDS) -> None:
@@ -58,7 +60,7 @@ def check_shapes(values: Mapping[str, Any], table: Mapping[str, SceneField] = FI
             if name == "red_light_active" and not sizes["K"]:  # of any number of steps where there are no tracks
                 shape[1] = None
             _refuse_other_shape(name, tuple(value.shape), shape)
-        elif row.kind is Kind.TEXTS and len(value) != shape[0]:
+        elif row.kind is Kind.TEXTS and shape[0] is not None and value != row.default and len(value) != shape[0]:
             raise SceneError(f"{name} has {len(value)} entries, but {shape[0]} are described; export it again")
 
 

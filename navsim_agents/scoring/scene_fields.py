@@ -66,6 +66,9 @@ SIZES: dict[str, tuple[str, Optional[Counted]]] = {  # a name and 1 is one more:
     "T": ("track columns, 0.1 s apart", Counted("track_poses", 1)),
     "L": ("red lights", Counted("red_light_token")),
     "E": ("vertices of red lights", None),
+    "A": ("vehicles at t0", Counted("traffic_role")),
+    "Q": ("points of their paths", None),
+    "I": ("tracks that log replay leaves out", Counted("ignored_track_poses")),
 }
 
 
@@ -105,6 +108,7 @@ def _about(what: str, unit: str = "", **more: Any) -> dict[str, About]:
 _BATCHED: dict[str, Any] = {"is_batched": True}
 _V2_2_ONLY: dict[str, Any] = {"devkits": (V2_2,), "metrics": (EPDMS_NAME,)}
 _UNREAD: dict[str, Any] = {"metrics": ()}
+_TRAFFIC: dict[str, Any] = {"devkits": (V2_2,), **_UNREAD}  # read by scoring/traffic alone
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,64 @@ class SceneFields:
     reference_driver: str = field(
         default=PDM_CLOSED, metadata=_about("who drives pdm_trajectory; the built-in world has its own", **_UNREAD)
     )
+    traffic_token: tuple[str, ...] = field(
+        default=(), metadata=_about("names of the vehicles at t0, as they were detected", size="A", **_TRAFFIC)
+    )
+    traffic_role: Optional[Int[Tensor, " A"]] = field(
+        default=None, metadata=_about("Role in reactive traffic; None: nothing is known of it", **_TRAFFIC)
+    )
+    traffic_size: Optional[Float[Tensor, "A 2"]] = field(
+        default=None, metadata=_about("length, width", "m", **_TRAFFIC)
+    )
+    traffic_pose: Optional[Float[Tensor, "A 3"]] = field(
+        default=None, metadata=_about("centre and heading in the log at t0", "m, m, rad", **_TRAFFIC)
+    )
+    traffic_speed: Optional[Float[Tensor, " A"]] = field(default=None, metadata=_about("at t0", "m/s", **_TRAFFIC))
+    traffic_snapped_pose: Optional[Float[Tensor, "A 3"]] = field(
+        default=None, metadata=_about("put on its path, with the chord's heading; 0: no path", "m, m, rad", **_TRAFFIC)
+    )
+    traffic_progress: Optional[Float[Tensor, " A"]] = field(
+        default=None, metadata=_about("along its path at t0; 0: no path", "m", **_TRAFFIC)
+    )
+    traffic_wanted_speed: Optional[Float[Tensor, " A"]] = field(
+        default=None, metadata=_about("its segment's limit, or that of one before it; 0: no path", "m/s", **_TRAFFIC)
+    )
+    traffic_path_poses: Optional[Float[Tensor, "Q 3"]] = field(
+        default=None, metadata=_about("points with headings, one path after the other", "m, m, rad", **_TRAFFIC)
+    )
+    traffic_path_progress: Optional[Float[Tensor, " Q"]] = field(
+        default=None, metadata=_about("of each point along its path", "m", **_TRAFFIC)
+    )
+    traffic_path_offsets: Optional[Int[Tensor, " A1"]] = field(
+        default=None, metadata=_about("first point of each vehicle's path, and the end", **_TRAFFIC)
+    )
+    traffic_early_track: Optional[Bool[Tensor, " K"]] = field(
+        default=None, metadata=_about("log replay shows it at t0, though it was detected only later", **_TRAFFIC)
+    )
+    ignored_track_token: tuple[str, ...] = field(
+        default=(), metadata=_about("tracks that touch the ego at t0, but for vehicles", size="I", **_TRAFFIC)
+    )
+    ignored_track_type: tuple[str, ...] = field(
+        default=(), metadata=_about("nuPlan's name of what it is", size="I", **_TRAFFIC)
+    )
+    ignored_track_is_agent: Optional[Bool[Tensor, " I"]] = field(
+        default=None, metadata=_about("a pedestrian or bicycle", **_TRAFFIC)
+    )
+    ignored_track_size: Optional[Float[Tensor, "I 2"]] = field(
+        default=None, metadata=_about("length, width", "m", **_TRAFFIC)
+    )
+    ignored_track_speed: Optional[Float[Tensor, " I"]] = field(
+        default=None, metadata=_about("at t0", "m/s", **_TRAFFIC)
+    )
+    ignored_track_heading: Optional[Float[Tensor, " I"]] = field(
+        default=None, metadata=_about("at t0", "rad", **_TRAFFIC)
+    )
+    ignored_track_poses: Optional[Float[Tensor, "I T 3"]] = field(
+        default=None, metadata=_about("centre and heading while it is seen, else 0", "m, m, rad", **_TRAFFIC)
+    )
+    ignored_track_valid: Optional[Bool[Tensor, "I T"]] = field(
+        default=None, metadata=_about("whether it is seen", **_TRAFFIC)
+    )
 
 
 _TENSOR = re.compile(r"(?:Optional\[)?(?P<kind>Float|Int|Bool)\[Tensor, ['\"](?P<shape>[\w ]*)['\"]\]+")
@@ -213,7 +275,14 @@ def named_sizes(values: Mapping[str, Any]) -> dict[str, Optional[int]]:
     """Letter → size, of a scene's ``values``; None where any size is right."""
     sizes: dict[str, Optional[int]] = {}
     for letter, (_, counted) in SIZES.items():
-        shape = () if counted is None else getattr(values[counted.field], "shape", (len(values[counted.field]),))
+        shape = () if counted is None else _shape_of(values[counted.field])
         size = shape[counted.axis] if counted is not None and len(shape) > counted.axis else None
         sizes |= {letter: size, f"{letter}1": None if size is None else size + 1}
     return sizes
+
+
+def _shape_of(value: Any) -> tuple[int, ...]:
+    """Of a tensor or of texts; none of what is missing."""
+    if value is None:
+        return ()
+    return tuple(getattr(value, "shape", (len(value),)))

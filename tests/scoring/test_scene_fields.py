@@ -20,6 +20,8 @@ from navsim_agents.scoring.packed_layout import NUMBERS, ROWS
 from navsim_agents.scoring.scene_batch import SceneBatch
 from navsim_agents.scoring.scene_fields import BATCHED, FIELDS, SIZES, Kind, named_sizes
 from tests.scoring.busy_road import busy, some_plans
+from tests.scoring.tiny import track
+from tests.scoring.traffic.roads import standing, traffic_fields, vehicle, way
 
 ROOT = Path(__file__).resolve().parents[2]
 TENSORS = {name: row for name, row in FIELDS.items() if row.kind in (Kind.FLOAT, Kind.INT, Kind.BOOL)}
@@ -32,7 +34,9 @@ OF_GRIDS = {"origins", "inverse_sizes"}
 def full(**changes):
     """Arrays of a scene that has every field."""
     times = {"model_knots_us": np.arange(9) * 500_000, "sample_times_us": np.arange(41) * 100_000}
-    return busy(**{**times, "reference_driver": np.asarray("somebody"), **changes})
+    vehicles = [vehicle(way(0, 3, 60, 3), progress=20.0), standing(8, -9), vehicle(way(0, 0, 9, 0, points=3))]
+    traffic = traffic_fields(vehicles, [track(1, 0, kind="pedestrian"), track(0, 1, kind="barrier")], num_tracks=4)
+    return busy(**{**times, "reference_driver": np.asarray("somebody"), **traffic, **changes})
 
 
 def test_every_field_is_in_the_table_with_words():

@@ -1,0 +1,61 @@
+"""Rules that a scene's fields of reactive traffic keep, where it has them."""
+
+from __future__ import annotations
+
+import torch
+
+from navsim_agents.errors import SceneError
+from navsim_agents.scoring.scene_fields import FIELDS, SceneFields
+from navsim_agents.scoring.traffic.roles import Role
+
+NEEDED = tuple(name for name, row in FIELDS.items() if name.startswith(("traffic_", "ignored_track_")))
+TENSORS = tuple(name for name in NEEDED if FIELDS[name].default is None)
+MIN_POINTS = 2
+
+
+def require_traffic(scene: SceneFields) -> None:
+    """Raises SceneError unless the scene has all that reactive traffic needs."""
+    missing = [name for name in TENSORS if getattr(scene, name) is None]
+    if missing:
+        raise SceneError(
+            f"scene {scene.token} lacks {', '.join(missing)}, but reactive traffic needs them; export its "
+            "v2.2 metric cache again with traffic=true, where the devkit's map is"
+        )
+
+
+def check_traffic(scene: SceneFields) -> None:
+    """Raises SceneError at the first rule that the traffic breaks."""
+    role, size, offsets = scene.traffic_role, scene.traffic_size, scene.traffic_path_offsets
+    if role is not None and not bool(((role >= min(Role)) & (role <= max(Role))).all()):
+        raise SceneError(f"traffic_role is {role.tolist()}, but must be of {', '.join(map(repr, Role))}")
+    if size is not None and not bool((size > 0).all()):
+        raise SceneError(f"traffic_size is {size.tolist()}, but vehicles must be larger than 0 by 0")
+    if offsets is not None and scene.traffic_path_poses is not None:
+        _check_offsets(offsets, len(scene.traffic_path_poses))
+        _check_paths(scene, offsets)
+
+
+def _check_offsets(offsets: torch.Tensor, num_points: int) -> None:
+    if int(offsets[0]) != 0 or int(offsets[-1]) != num_points or not bool((torch.diff(offsets) >= 0).all()):
+        raise SceneError(
+            f"traffic_path_offsets are {offsets.tolist()}, but must rise from 0 to the number of points, {num_points}; "
+            "export the scene again"
+        )
+
+
+def _check_paths(scene: SceneFields, offsets: torch.Tensor) -> None:
+    """Who reacts has a path that leads on, and a speed to drive at."""
+    role, progress, wanted = scene.traffic_role, scene.traffic_path_progress, scene.traffic_wanted_speed
+    if role is None or progress is None or wanted is None:
+        return
+    for row in torch.nonzero(role == Role.REACTS)[:, 0].tolist():
+        along = progress[int(offsets[row]) : int(offsets[row + 1])]
+        if len(along) < MIN_POINTS or not bool((torch.diff(along) > 0).all()):
+            raise SceneError(
+                f"the path of vehicle {row} of traffic has {len(along)} points with progress {along.tolist()}, but who "
+                f"reacts needs {MIN_POINTS} points of rising progress; export the scene again"
+            )
+        if float(wanted[row]) <= 0:
+            raise SceneError(
+                f"traffic_wanted_speed of vehicle {row} is {float(wanted[row])} m/s, but who reacts must want to move"
+            )
