@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,8 +82,11 @@ def _load_trajectories(path: Path) -> torch.Tensor:
 
 
 def _write(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
-    with whole_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+    """As np.savez, which leaves its archive open where the disk is full: Python then complains after our message."""
+    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asarray(values), allow_pickle=False)
 
 
 @command(ScoreTrajectoriesConfig, "cache_tools.conf.score_trajectories")
