@@ -12,7 +12,7 @@ from typing import Any, Union
 
 from torch import Tensor, nn
 
-from navsim_agents.drive_jepa.config import AgentConfig
+from navsim_agents.drive_jepa.config import PREFIX, AgentConfig
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.drive_jepa.released_proposals import (
     RELEASED_PERCEPTION_BASED,
@@ -86,17 +86,18 @@ def require_settings_of_training(config: AgentConfig, record: Any) -> None:
 
     Args:
         config: the agent's.
-        record: of the checkpoint; None of releases that wrote none.
+        record: of the checkpoint; None of releases that wrote none. A setting that is younger than it is not in it.
 
     Raises:
         CheckpointError: a setting is another than in the training, or the file does not say and the user does not.
     """
-    if not isinstance(record, Mapping):
+    seen = record.get(SEEN) if isinstance(record, Mapping) else None
+    if not isinstance(seen, Mapping):
         if isinstance(config, ProposalAgentConfig) and not config.quirks.said:
             raise CheckpointError(EARLIER_RELEASE)
         return
-    seen, own = record[SEEN], config.seen_by_weights
-    others = [f"agent.config.{name}={str(seen[name]).lower()}" for name in own if seen.get(name) != own[name]]
+    own = config.seen_by_weights
+    others = [f"{PREFIX}{name}={str(seen[name]).lower()}" for name in own if name in seen and seen[name] != own[name]]
     if others:
         raise CheckpointError(f"its training had {', '.join(others)}; set this, or load it into an agent like it")
 

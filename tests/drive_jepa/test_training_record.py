@@ -11,6 +11,7 @@ import torch
 
 from navsim_agents.drive_jepa import PerceptionFreeAgent, ProposalAgent
 from navsim_agents.drive_jepa.callbacks import TrainingRecorder
+from navsim_agents.drive_jepa.checkpoints import RECORD, SEEN
 from navsim_agents.errors import CheckpointError
 from tests.drive_jepa.lightning import Module
 
@@ -55,6 +56,24 @@ def test_what_does_not_touch_the_weights_may_differ(make_planner: MakeAgent, tmp
     path = save(make_planner(), tmp_path / "a.ckpt")
     changes = {"losses": {"area_weight": 0.0}, "optimiser": {"lr": 1.0}, "momentum": {"mode": "on"}}
     assert_same(make_planner(path, seed=3, **changes), make_planner())
+
+
+def test_a_setting_younger_than_the_checkpoint_does_not_refuse_it(make_planner: MakeAgent, tmp_path: Path) -> None:
+    path = save(make_planner(), tmp_path / "a.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint[RECORD][SEEN]["planner.decodes_steps"]
+    torch.save(checkpoint, path)
+    make_planner(path, planner={"decodes_steps": True}).initialize()
+    with pytest.raises(CheckpointError, match=r"its training had agent\.config\.planner\.num_heads=2"):
+        make_planner(path, planner={"num_heads": 4}).initialize()
+
+
+@pytest.mark.parametrize("record", [None, {}, {SEEN: 3}, "torn"])
+def test_a_record_that_says_nothing_is_none(make_planner: MakeAgent, tmp_path: Path, record: Any) -> None:
+    path = save(make_planner(), tmp_path / "a.ckpt")
+    torch.save({**torch.load(path, weights_only=True), RECORD: record}, path)
+    with pytest.raises(CheckpointError, match="of an earlier release"):
+        make_planner(path).initialize()
 
 
 def test_the_perception_free_planner_says_what_it_saw(make_agent: MakeAgent, tmp_path: Path) -> None:
