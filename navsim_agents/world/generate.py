@@ -11,14 +11,11 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tqdm import tqdm
-
 from navsim_agents.common.files import is_there
-from navsim_agents.common.processes import try_jobs
-from navsim_agents.errors import WorldDataError
 from navsim_agents.world.camera import default_cameras
 from navsim_agents.world.config import WorldConfig
 from navsim_agents.world.follow_ups.produce import check_two_stage, write_follow_ups
+from navsim_agents.world.jobs import for_every_log
 from navsim_agents.world.parts import WorldParts
 from navsim_agents.world.plan import (
     LogEntry,
@@ -118,21 +115,15 @@ def generate_world(config: WorldConfig, parts: WorldParts = REAL) -> WorldIndex:
     _remember(output, config, entries)
     parts.write_maps(partial(parts.town, seed=config.seed), output / "maps")
     tasks = _open_tasks(config, parts, entries)
-    failed: dict[int, BaseException] = {}
-    ended = try_jobs(produce_log, tasks, config.workers if config.workers > 1 else 0, threads=1)
-    for task, future in tqdm(ended, total=len(tasks), desc="World", unit="log"):
-        error = future.exception()
-        if error is not None:
-            failed[task.plan.index] = error
-        else:
-            entries[task.plan.index] = future.result()
-            _remember(output, config, entries)
-    if failed:
-        first, error = min(failed.items())
-        raise WorldDataError(
-            f"{len(failed)} of {len(tasks)} logs failed, log {first} of seed {config.seed} with {error!r}; "
-            "the others are written and will be kept when the command runs again"
-        ) from error
+
+    def keep(task: LogTask, entry: LogEntry) -> None:
+        entries[task.plan.index] = entry
+        _remember(output, config, entries)
+
+    def name(task: LogTask) -> str:
+        return f"log {task.plan.index} of seed {config.seed}"
+
+    for_every_log(produce_log, tasks, config.workers, title="World", name=name, keep=keep)
     join_parts(output, entries.values())
     index = _remember(output, config, entries)
     write_shell_variables(output, index)

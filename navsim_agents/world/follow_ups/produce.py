@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from navsim_agents.common.files import remove_leftovers_of_the_dead
 from navsim_agents.common.poses import XY
-from navsim_agents.common.processes import try_jobs
-from navsim_agents.errors import InputError, WorldDataError
+from navsim_agents.errors import InputError
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.world.camera import default_cameras
 from navsim_agents.world.config import SPLIT_FOLDERS, WorldConfig
@@ -24,6 +22,7 @@ from navsim_agents.world.follow_ups.plans import SAME_PLACE_M, Plan, PlanLeftOut
 from navsim_agents.world.follow_ups.record import Pair, is_finished, read_record, write_record
 from navsim_agents.world.follow_ups.rollout import check_driven, drive_with, driven_states
 from navsim_agents.world.follow_ups.scoring import follow_up_scenes
+from navsim_agents.world.jobs import for_every_log
 from navsim_agents.world.parts import WorldParts
 from navsim_agents.world.plan import LogEntry, plan_logs
 from navsim_agents.world.scoring_scenes.store import join_parts, write_part
@@ -79,20 +78,14 @@ def write_follow_ups(config: WorldConfig, parts: WorldParts, entries: Iterable[L
         pairs = found[entry.name]
         if pairs is None or not is_finished(output, config, pairs):
             tasks.append(_Task(entry, config, parts))
-    failed: dict[str, BaseException] = {}
-    ended = try_jobs(_produce, tasks, config.workers if config.workers > 1 else 0, threads=1)
-    for task, future in tqdm(ended, total=len(tasks), desc="Follow-ups", unit="log"):
-        error = future.exception()
-        if error is not None:
-            failed[task.entry.name] = error
-        else:
-            found[task.entry.name] = future.result()
-    if failed:
-        name, error = min(failed.items())
-        raise WorldDataError(
-            f"follow-ups of {len(failed)} of {len(tasks)} logs failed, those of {name} with {error!r}; "
-            "the others are written and will be kept when the command runs again"
-        ) from error
+
+    def keep(task: _Task, pairs: list[Pair]) -> None:
+        found[task.entry.name] = pairs
+
+    def name(task: _Task) -> str:
+        return f"those of {task.entry.name}"
+
+    for_every_log(_produce, tasks, config.workers, title="Follow-ups", name=name, keep=keep)
     join_parts(output, [replace(entry, folder=FOLDER) for entry in logs])
     pairs = [pair for entry in logs for pair in found[entry.name] or ()]
     _write_split(output, pairs)
