@@ -6,6 +6,7 @@ change. Hydra reads these modules at each start of any application, so they impo
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -42,7 +43,7 @@ def require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 @dataclass(frozen=True)
-class AgentConfig:
+class AgentConfig(ABC):
     """Base of what ``agent.config`` holds."""
 
     @classmethod
@@ -56,9 +57,9 @@ class AgentConfig:
         return read_group(cls, settings, PREFIX)
 
     @property
+    @abstractmethod
     def seen_by_weights(self) -> dict[str, Any]:
         """Settings that weights were trained with and that leave no trace in their shapes, by dotted name."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
