@@ -63,20 +63,21 @@ def score_two_stages(
             f"they have neither pair nor weight; {WAY_OUT}"
         )
     reasons = _without_plan_or_scene(mapping.tokens, submitted, scenes)
-    broken = {group.now: lack_of(group, [t for t in group.tokens if t in reasons], reasons) for group in mapping.groups}
-    whole = [group for group in mapping.groups if not broken[group.now]]
-    _refuse({now: why for now, why in broken.items() if why}, mapping, bool(whole) and is_incomplete_allowed)
-    wanted = {token for group in whole for token in group.tokens}
+    lacks = {group.now: lack_of(group, [t for t in group.tokens if t in reasons], reasons) for group in mapping.groups}
+    broken = {now: why for now, why in lacks.items() if why}
+    rest = TwoStageMapping(tuple(group for group in mapping.groups if group.now not in broken))
+    _refuse(broken, len(mapping.groups), bool(rest.groups) and is_incomplete_allowed)
     parts = []
-    for interval_s, tokens, poses in _by_sampling(submitted.plans, wanted):
+    for interval_s, tokens, poses in _by_sampling(submitted.plans, set(rest.tokens)):
         scored = score_scenes_of_both_stages(scenes.scene, tokens, {_PLAN: poses}, interval_s)
         reasons.update(scored.reasons)
         parts += list(scored.scores.values())
-    found = average_groups(SceneScores.joined(parts) if parts else None, mapping, reasons)
-    _refuse(found.left_out, mapping, found.scores is not None and is_incomplete_allowed)
+    found = average_groups(SceneScores.joined(parts) if parts else None, rest, reasons)
+    left_out = {**broken, **found.left_out}
+    _refuse(left_out, len(mapping.groups), found.scores is not None and is_incomplete_allowed)
     assert found.scores is not None
     averages = {stage: columns[SCORE_NAME] for stage, columns in found.scores.averages.items()}
-    return SubmissionScores(found.scores.table(), averages, found.left_out)
+    return SubmissionScores(found.scores.table(), averages, left_out)
 
 
 def score_one_stage(
@@ -117,11 +118,11 @@ def _without_plan_or_scene(tokens: Sequence[str], submitted: SubmittedPlans, sce
     return reasons
 
 
-def _refuse(left_out: Mapping[str, str], mapping: TwoStageMapping, is_allowed: bool) -> None:
+def _refuse(left_out: Mapping[str, str], number: int, is_allowed: bool) -> None:
     """Raises InputError where groups are left out and must not be."""
     if left_out and not is_allowed:
         now, why = next(iter(left_out.items()))
-        raise InputError(f"{len(left_out)} of {len(mapping.groups)} groups, that of {now} first: {why}. {WAY_OUT}")
+        raise InputError(f"{len(left_out)} of {number} groups, that of {now} first: {why}. {WAY_OUT}")
 
 
 def _refuse_scenes(reasons: Mapping[str, str], number: int, is_allowed: bool) -> None:

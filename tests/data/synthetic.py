@@ -1,13 +1,8 @@
-"""Synthetic scenes made by hand, and classes that are called as nuPlan's where there is no nuPlan."""
+"""Synthetic scenes made by hand."""
 
 from __future__ import annotations
 
-import enum
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -90,46 +85,3 @@ def write(folder: Path, *scenes: dict[str, Any]) -> tuple[Path, Path]:
         shade = np.full((4, 6, 3), 40 * index, dtype=np.uint8)
         Image.fromarray(shade).save(pictures / LOG / "CAM_F0" / f"{index}.jpg", quality=100)
     return pickles, pictures
-
-
-class Kind(enum.Enum):
-    VEHICLE = 0
-
-
-class Light(enum.IntEnum):
-    RED = 2
-
-
-@contextmanager
-def called_as_nuplans(names: list[tuple[str, str]]) -> Iterator[dict[str, type]]:
-    """Classes by name, in modules called as nuPlan's while this lasts: with slots, enums and plain ones, as there."""
-    slots = {"StateSE2": ("x", "y", "heading"), "StateVector2D": ("_x", "_y", "_array"), "TimePoint": ("time_us",)}
-    enums = {"TrackedObjectType": Kind, "TrafficLightStatusType": Light}
-    made: dict[str, type] = {}
-    modules: dict[str, ModuleType] = {}
-    for place, name in names:
-        own = {"__module__": place, "__qualname__": name}
-        if name in enums:
-            kind: Any = enum.Enum(name, {item.name: item.value for item in enums[name]}, module=place, qualname=name)
-        else:
-            kind = type(name, (), {**own, "__slots__": slots[name]} if name in slots else own)
-        parts = place.split(".")
-        for end in range(1, len(parts) + 1):
-            modules.setdefault(".".join(parts[:end]), ModuleType(".".join(parts[:end])))
-        setattr(modules[place], name, kind)
-        made[name] = kind
-    before = {name: sys.modules.get(name) for name in modules}
-    sys.modules.update(modules)
-    try:
-        yield made
-    finally:
-        for name, module in before.items():
-            sys.modules.pop(name) if module is None else sys.modules.update({name: module})
-
-
-def with_values(kind: type, **values: Any) -> Any:
-    """An object as nuPlan's constructor would leave it."""
-    made = object.__new__(kind)
-    for name, value in values.items():
-        setattr(made, name, value)
-    return made

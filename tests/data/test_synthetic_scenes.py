@@ -13,15 +13,14 @@ import pytest
 from navsim_agents.data.synthetic_scenes import PASSED_OVER, SyntheticSceneLoader, read_synthetic_scene
 from navsim_agents.errors import InputError, WorldDataError
 from navsim_agents.world.writers.pickles import dump_portable
+from tests.data.foreign import called_as, with_values
 from tests.data.synthetic import (
     LAST_OF_ORIGINAL,
     LOG,
     ORIGINAL,
     TOKEN,
-    called_as_nuplans,
     content,
     frame,
-    with_values,
     write,
 )
 
@@ -66,7 +65,7 @@ def test_nuplans_objects_are_passed_over_and_nothing_of_them_is_imported(tmp_pat
     """Written as Python writes objects (with slots, enums, a set geometry) and as the world writes them (calls)."""
     names = [pair for pair in PASSED_OVER if pair[0].startswith("nuplan")]
     pickles, pictures = write(tmp_path)
-    with called_as_nuplans(names) as nuplan:
+    with called_as(names) as nuplan:
         kind, status = nuplan["TrackedObjectType"](0), nuplan["TrafficLightStatusType"](2)
         center = with_values(nuplan["StateSE2"], x=1.0, y=2.0, heading=0.5)
         box = with_values(nuplan["OrientedBox"], _center=center, _length=4.0)
@@ -129,7 +128,7 @@ def test_no_other_name_is_taken_and_nothing_is_run(
 
 def test_other_names_of_nuplans_are_refused_too(tmp_path: Path) -> None:
     names = [("nuplan.common.utils.s3_utils", "get_async_s3_session")]
-    with called_as_nuplans(names) as nuplan:
+    with called_as(names) as nuplan:
         raw = pickle.dumps(content(extended_detections_tracks=[with_values(nuplan[names[0][1]])]))
     (tmp_path / "x.pkl").write_bytes(raw)
     with pytest.raises(WorldDataError, match=r"it asks for nuplan.common.utils.s3_utils.get_async_s3_session, which"):
