@@ -23,6 +23,7 @@ from navsim_agents.data.submitted_plans import read_submitted_plans
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.submission_scores import SubmissionScores, score_one_stage, score_two_stages
 from navsim_agents.scenes import open_scenes
+from navsim_agents.scoring.config import LOG_REPLAY, PDMS, REACTIVE, refuse_traffic
 
 NUM_SHOWN = 5
 
@@ -35,6 +36,7 @@ class ScoreSubmissionConfig:
     scenes: str = field(metadata=READS)  # a scene store, a folder of stores, or beside the devkit a metric cache
     output: str = field(metadata=writes_file(".csv"))
     tokens: Optional[str] = field(default=None, metadata=READS)
+    traffic: Optional[str] = None  # of two stages: null is reactive, as NAVSIM's script has it; log_replay is possible
     incomplete: bool = False  # score what is whole where NAVSIM's script would end without any score
 
 
@@ -45,6 +47,7 @@ def score_submission(config: ScoreSubmissionConfig) -> SubmissionScores:
         WorldDataError: the submission cannot be read.
         InputError: scenes have no plan or no score, or ``tokens`` or ``scenes`` break a rule.
         SceneError, DevkitError: the scenes cannot be opened.
+        TrajectoryError: there is no such traffic, or v1.1 knows none.
     """
     submitted = read_submitted_plans(Path(config.submission))
     scenes = open_scenes(config.scenes)
@@ -55,8 +58,9 @@ def score_submission(config: ScoreSubmissionConfig) -> SubmissionScores:
                 "tokens=<the split's YAML>, such as train_test_split/navhard_two_stage.yaml"
             )
         mapping = read_two_stage_mapping(Path(config.tokens))
-        found = score_two_stages(submitted, mapping, scenes, config.incomplete)
+        found = score_two_stages(submitted, mapping, scenes, config.traffic or REACTIVE, config.incomplete)
     else:
+        refuse_traffic(config.traffic or LOG_REPLAY, PDMS)
         of_split = read_tokens(Path(config.tokens)).first_stage if config.tokens else None
         tokens = sorted(of_split) if of_split is not None else scenes.tokens
         found = score_one_stage(submitted, tokens, scenes, config.incomplete)

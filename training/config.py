@@ -14,6 +14,7 @@ from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.agents import Contestants
 from navsim_agents.evaluation.baselines import HUMAN
+from navsim_agents.scoring.config import LOG_REPLAY, REACTIVE
 
 ONE_STAGE, TWO_STAGE = PROTOCOLS = ("one_stage", "two_stage")
 
@@ -89,6 +90,7 @@ class EvaluateConfig:
     scenes: Optional[str] = field(default=None, metadata=READS)  # for pdms, epdms, reference driver; null: the world's
     frame_interval: int = field(default=1, metadata=at_least(1))  # frames (0.5 s) from one scene to the next
     max_scenes: int = field(default=0, metadata=at_least(0))  # evenly spaced over the split; 0 takes all
+    traffic: Optional[str] = None  # null: log_replay of one stage, reactive of two, as NAVSIM's scripts have it
     protocol: str = ONE_STAGE  # or two_stage, as v2.2's run_pdm_score.py
     tokens: Optional[str] = field(default=None, metadata=READS)  # of two_stage: the split's YAML, which has the mapping
     synthetic_scenes_path: Optional[str] = field(default=None, metadata=READS)  # null: navhard_two_stage/ of data_root
@@ -122,6 +124,11 @@ class EvaluateConfig:
                 f"sequential={self.sequential}, but scenes of the second stage have no frame before them that was "
                 "planned; leave it out: momentum replans that frame from the scene's own history, as in the scripts"
             )
+
+    @property
+    def traffic_in_use(self) -> str:
+        """The one that was asked for, or that of NAVSIM's script for the protocol."""
+        return self.traffic or (REACTIVE if self.protocol == TWO_STAGE else LOG_REPLAY)
 
     @property
     def synthetic_paths(self) -> tuple[str, str]:

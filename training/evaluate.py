@@ -17,7 +17,7 @@ from navsim_agents.data.split_mapping import TwoStageMapping, read_two_stage_map
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.agents import load_agents
 from navsim_agents.evaluation.files import SUMMARY_FILE, write_evaluation
-from navsim_agents.evaluation.planning import Evaluation, choose_scenes, plan_scenes
+from navsim_agents.evaluation.planning import choose_scenes, plan_scenes
 from navsim_agents.evaluation.seeds import spread_table
 from navsim_agents.evaluation.table import summary_table
 from navsim_agents.evaluation.two_stage_files import groups_in_words, write_two_stage
@@ -71,7 +71,10 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
     output = Path(config.output)
     summary = write_evaluation(result, source, config.columns, output)
     if mapping is not None:
-        _add_two_stages(summary, result, source, _asked_for(mapping, config, tokens), output)
+        asked_for = _asked_for(mapping, config, tokens)
+        averages, summary[TWO_STAGE] = write_two_stage(result, source, asked_for, output, config.traffic_in_use)
+        for name, values in averages.items():
+            summary["agents"][name] = {**values, **summary["agents"][name]}
     summary["meta"] = {"config": asdict(config), "seconds": round(time.monotonic() - start, 1)}
     write_json(output / SUMMARY_FILE, summary)
     return summary
@@ -93,14 +96,6 @@ def _asked_for(
     """All groups, or those of the logs that were named."""
     found = {token for of_log in tokens.values() for token in of_log}
     return mapping if config.log_names is None else mapping.of_scenes(found)
-
-
-def _add_two_stages(
-    summary: dict[str, Any], result: Evaluation, source: SceneSource, mapping: TwoStageMapping, output: Path
-) -> None:
-    averages, summary[TWO_STAGE] = write_two_stage(result, source, mapping, output)
-    for name, values in averages.items():
-        summary["agents"][name] = {**values, **summary["agents"][name]}
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from navsim_agents.evaluation.two_stage_scores import (
 )
 from navsim_agents.scenes import Scenes
 from navsim_agents.scoring.aggregate import COLUMNS
+from navsim_agents.scoring.config import PDMS, REACTIVE
 
 AVERAGE_ROW = "average"
 """What v1.1's csv calls its last row."""
@@ -42,7 +43,11 @@ class SubmissionScores:
 
 
 def score_two_stages(
-    submitted: SubmittedPlans, mapping: TwoStageMapping, scenes: Scenes, is_incomplete_allowed: bool = False
+    submitted: SubmittedPlans,
+    mapping: TwoStageMapping,
+    scenes: Scenes,
+    traffic: str = REACTIVE,
+    is_incomplete_allowed: bool = False,
 ) -> SubmissionScores:
     """The table of v2.2's script: a row a scene, and averages of both stages and of their products.
 
@@ -50,11 +55,13 @@ def score_two_stages(
         submitted: plans of both stages.
         mapping: of the split.
         scenes: scoring scenes of both stages.
+        traffic: the script's reacts in both stages; log_replay has another score.
         is_incomplete_allowed: average the groups that are whole, and name the others.
 
     Raises:
         InputError: a scene of the mapping has no plan or no score, a plan is of no scene of it, or the scenes of a pair
             are too far apart in time; where incomplete ones are allowed, not one group is whole.
+        TrajectoryError: there is no such traffic.
     """
     foreign = sorted((submitted.plans.keys() | submitted.faults.keys()) - set(mapping.tokens))
     if foreign and not is_incomplete_allowed:
@@ -69,7 +76,7 @@ def score_two_stages(
     _refuse(broken, len(mapping.groups), bool(rest.groups) and is_incomplete_allowed)
     parts = []
     for interval_s, tokens, poses in _by_sampling(submitted.plans, set(rest.tokens)):
-        scored = score_scenes_of_both_stages(scenes.scene, tokens, {_PLAN: poses}, interval_s)
+        scored = score_scenes_of_both_stages(scenes.scene, tokens, {_PLAN: poses}, interval_s, traffic)
         reasons.update(scored.reasons)
         parts += list(scored.scores.values())
     found = average_groups(SceneScores.joined(parts) if parts else None, rest, reasons)
@@ -92,7 +99,7 @@ def score_one_stage(
     _refuse_scenes(reasons, len(tokens), is_incomplete_allowed and len(reasons) < len(tokens))
     rows: dict[str, dict[str, float]] = {}
     for interval_s, some_tokens, poses in _by_sampling(submitted.plans, set(tokens) - reasons.keys()):
-        for batch in scored_batches(scenes.scene, some_tokens, poses[:, None], interval_s, PDMS_NAME, reasons):
+        for batch in scored_batches(scenes.scene, some_tokens, poses[:, None], interval_s, PDMS, reasons):
             for at, scene in enumerate(batch.scenes):
                 columns = batch.scores.columns
                 rows[scene.token] = {name: float(columns[name][at, 0]) for name in COLUMNS[PDMS_NAME]}

@@ -21,7 +21,7 @@ NUM_SHOWN = 5
 
 
 def write_two_stage(
-    result: Evaluation, source: SceneSource, mapping: TwoStageMapping, output: Path
+    result: Evaluation, source: SceneSource, mapping: TwoStageMapping, output: Path, traffic: str
 ) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
     """Score the plans, write ``<agent>.two_stage.csv`` into ``output``, and return averages.
 
@@ -30,16 +30,18 @@ def write_two_stage(
         source: of the scoring scenes.
         mapping: groups that were asked for; one that lacks a plan or a scene is left out and named.
         output: folder.
+        traffic: log_replay or reactive, in both stages.
 
     Returns:
         Averages by agent, under the names of :func:`averages_of`; and what the summary says of groups and scenes.
 
     Raises:
         InputError: not one group of any agent is whole.
+        TrajectoryError: there is no such traffic.
     """
     tokens = [scene["token"] for scene in result.scenes]
     plans = {name: np.stack(poses) for name, poses in result.plans.items()}
-    scored = score_scenes_of_both_stages(source.scoring_scene, tokens, plans)
+    scored = score_scenes_of_both_stages(source.scoring_scene, tokens, plans, traffic=traffic)
     found: dict[str, GroupScores] = {}
     for name in plans:
         reasons = {**_reasons(result, mapping, name), **scored.reasons}
@@ -51,6 +53,7 @@ def write_two_stage(
         raise InputError(f"not one of {len(mapping.groups)} groups can be scored; that of {first}: {why}")
     averages = {name: averages_of(groups.scores) for name, groups in found.items() if groups.scores is not None}
     about = {
+        "traffic": traffic,
         "num_groups": len(mapping.groups),
         "left_out": {name: groups.left_out for name, groups in found.items()},
         "unscored": scored.reasons,
@@ -81,7 +84,7 @@ def averages_of(scores: TwoStageScores) -> dict[str, float]:
 
 def groups_in_words(about: Mapping[str, Any]) -> Sequence[str]:
     """How many groups each agent's averages are of, with the first reasons why others are not among them."""
-    lines = []
+    lines = [f"two stages, traffic={about['traffic']}"]
     for agent, left_out in about["left_out"].items():
         number = about["num_groups"] - len(left_out)
         lines.append(f"{agent}: averages of {number} of {about['num_groups']} groups")

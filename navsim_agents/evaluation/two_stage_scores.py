@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Optional
 
 import numpy as np
@@ -21,6 +22,7 @@ from navsim_agents.errors import DevkitError, InputError, SceneError
 from navsim_agents.evaluation.two_stage import SceneScores, TwoStageScores, aggregate_two_stage, gap_s
 from navsim_agents.scoring import Scores, ScoringScene, score_scenes
 from navsim_agents.scoring.aggregate import SUB_SCORES
+from navsim_agents.scoring.config import EPDMS, LOG_REPLAY, REACTIVE, MetricConfig, refuse_traffic
 
 SCENES_AT_ONCE = 16
 
@@ -49,6 +51,7 @@ def score_scenes_of_both_stages(
     tokens: Sequence[str],
     plans: Mapping[str, FloatArray],
     interval_s: float = POSE_INTERVAL_S,
+    traffic: str = REACTIVE,
 ) -> ScoredScenes:
     """EPDMS's sub-scores of plans, with the human filter in scenes that a human drove on from.
 
@@ -57,13 +60,18 @@ def score_scenes_of_both_stages(
         tokens: of the scenes [B].
         plans: agent → poses [B, T, 3] in the ego frame (m, rad); a plan that holds NaN was not made.
         interval_s: between poses.
+        traffic: as of :func:`navsim_agents.scoring.score_scenes`; NAVSIM's script has it react in both stages.
+
+    Raises:
+        TrajectoryError: there is no such traffic.
     """
+    refuse_traffic(traffic, EPDMS)
     stacked = np.stack(list(plans.values()), axis=1)  # [B, N, T, 3]
     is_planned = np.asarray(np.isfinite(stacked).all(axis=(2, 3)))  # [B, N]
     filled = np.where(is_planned[..., None, None], stacked, 0.0)
     parts: dict[str, list[SceneScores]] = {name: [] for name in plans}
     scored = ScoredScenes()
-    for batch in scored_batches(scene_of, tokens, filled, interval_s, EPDMS_NAME, scored.reasons):
+    for batch in scored_batches(scene_of, tokens, filled, interval_s, EPDMS, scored.reasons, traffic):
         for agent, name in enumerate(plans):
             part = SceneScores.of_scenes(
                 batch.scenes,
@@ -91,14 +99,18 @@ def scored_batches(
     tokens: Sequence[str],
     plans: FloatArray,
     interval_s: float,
-    metric: str,
+    metric: MetricConfig,
     reasons: dict[str, str],
+    traffic: str = LOG_REPLAY,
 ) -> Iterator[ScoredBatch]:
     """Score ``plans`` [B, N, T, 3], EPDMS with the human filter; of scenes without a score ``reasons`` gets the why."""
     starts = range(0, len(tokens), SCENES_AT_ONCE)
     for start in tqdm(starts, desc="scoring", unit=f"{SCENES_AT_ONCE} scenes"):
         rows = range(start, min(start + SCENES_AT_ONCE, len(tokens)))
-        yield from _score(_scenes(scene_of, tokens, rows, reasons), plans, interval_s, metric, reasons)
+        scenes = _scenes(scene_of, tokens, rows, reasons)
+        yield from _score(
+            scenes, plans, partial(_answers, interval_s=interval_s, metric=metric, traffic=traffic), reasons
+        )
 
 
 def _scenes(scene_of: SceneOf, tokens: Sequence[str], rows: range, reasons: dict[str, str]) -> dict[int, ScoringScene]:
@@ -112,22 +124,31 @@ def _scenes(scene_of: SceneOf, tokens: Sequence[str], rows: range, reasons: dict
     return scenes
 
 
+def _answers(
+    scenes: Sequence[ScoringScene], plans: FloatArray, interval_s: float, metric: MetricConfig, traffic: str
+) -> Scores:
+    poses, has_filter = torch.from_numpy(plans), metric.name == EPDMS_NAME
+    return score_scenes(scenes, poses, interval_s, metric.name, human_penalty_filter=has_filter, traffic=traffic)
+
+
 def _score(
-    scenes: Mapping[int, ScoringScene], plans: FloatArray, interval_s: float, metric: str, reasons: dict[str, str]
+    scenes: Mapping[int, ScoringScene],
+    plans: FloatArray,
+    answers: Callable[[Sequence[ScoringScene], FloatArray], Scores],
+    reasons: dict[str, str],
 ) -> Iterator[ScoredBatch]:
     """All at once, or one by one where they cannot be scored together."""
     if not scenes:
         return
     rows, found = list(scenes), list(scenes.values())
     try:
-        scores = score_scenes(found, torch.from_numpy(plans[rows]), interval_s, metric, metric == EPDMS_NAME)
-        yield ScoredBatch(rows, found, scores)
+        yield ScoredBatch(rows, found, answers(found, plans[rows]))
     except SceneError as error:
         if len(rows) == 1:
             reasons[found[0].token] = reason_of(error)
             return
         for row in rows:
-            yield from _score({row: scenes[row]}, plans, interval_s, metric, reasons)
+            yield from _score({row: scenes[row]}, plans, answers, reasons)
 
 
 def reason_of(error: Exception) -> str:

@@ -14,7 +14,7 @@ import torch
 
 from cache_tools.score_submission import ScoreSubmissionConfig, score_submission
 from navsim_agents.data.split_mapping import TwoStageMapping
-from navsim_agents.errors import InputError
+from navsim_agents.errors import InputError, TrajectoryError
 from navsim_agents.scoring import SceneStoreWriter, score_trajectories
 from tests.common.commands import COMMANDS, assert_one_line
 from tests.data.foreign import write_submission
@@ -72,6 +72,15 @@ def test_two_stages_score_as_the_evaluation_scores_the_same_plans(root: Path, tm
     assert found.left_out == {}
 
 
+def test_the_log_can_be_replayed_instead(root: Path, tmp_path: Path) -> None:
+    reacting = score_submission(config(root, tmp_path)).averages
+    replayed = score_submission(config(root, tmp_path, traffic="log_replay")).averages
+    assert replayed["stage_two"] < reacting["stage_two"]
+    write_submission(tmp_path / "submission.pkl", plans_of(MAPPING)[0])
+    with pytest.raises(TrajectoryError, match=r"traffic is reactive, but pdms .* replays the log alone"):
+        score_submission(config(root, tmp_path, tokens=None, traffic="reactive"))
+
+
 def test_plans_may_be_sampled_in_both_ways_at_once(root: Path, tmp_path: Path) -> None:
     first, second = plans_of(MAPPING)
     fine = {token: steady(number=40) for token in second}
@@ -116,6 +125,8 @@ def lose(name: str, root: Path, folder: Path) -> dict[str, Any]:
         tokens.remove(token)
     elif name == "gap":
         changes = {"timestamp_us": np.asarray(split.T0_US)}
+    elif name == "traffic":
+        changes = {"has_traffic": False}
     write_submission(folder / "submission.pkl", first, second)
     with SceneStoreWriter(folder / "store") as writer:
         for own in tokens:
@@ -185,7 +196,7 @@ def test_the_command_prints_averages_and_what_is_left_out(
 ) -> None:
     changes = lose("plan", root, tmp_path)
     settings = vars(config(root, tmp_path, **changes))
-    line = [f"{key}={value}" for key, value in settings.items() if key != "incomplete"]
+    line = [f"{key}={value}" for key, value in settings.items() if key in ("submission", "scenes", "output", "tokens")]
     command = COMMANDS["cache_tools.score_submission"]
     assert_one_line(command.run(*line), capsys, "InputError: ", SECOND.now)
     assert command.run(*line, "incomplete=true").code == 0

@@ -18,6 +18,7 @@ from navsim_agents.scoring import SceneStoreWriter, ScoringScene
 from navsim_agents.world.writers.pickles import dump_portable
 from tests.data import synthetic
 from tests.scoring.tiny import light, rectangle, scene, track
+from tests.scoring.traffic.roads import traffic_fields, vehicle, way
 
 LOGS = ("2021.06.01.12.00.00_veh-01_00000_00100", "2021.06.02.12.00.00_veh-01_00000_00100")
 NUM_FRAMES, NOW, PREVIOUS = 14, 5, 4  # 8 frames follow
@@ -52,12 +53,15 @@ class Place:
     start_m: float  # along the road, of the rear axle
     number: int
 
-    def scene(self, token: str, **changes: Any) -> ScoringScene:
-        """Some scenes have a car ahead, some a red light that the human ran too."""
-        tracks = [track(14.0 + 2.0 * self.number, 0.0)] if self.number % 3 == 1 else []
+    def scene(self, token: str, has_traffic: bool = True, **changes: Any) -> ScoringScene:
+        """Some scenes have a car ahead, which stands in the log and drives off as it reacts; some a red light."""
+        ahead_m = 14.0 + 2.0 * self.number
+        tracks = [track(ahead_m, 0.0)] if self.number % 3 == 1 else []
+        vehicles = [vehicle(way(-40.0, 0.0, 300.0, 0.0, points=341), 40.0 + ahead_m) for _ in tracks]
         lights = [light(rectangle(6.0, 12.0, -2.0, 2.0))] if self.number % 3 == 2 else []
         is_first = len(token) == 16
         settings: dict[str, Any] = {
+            **(traffic_fields(vehicles, num_tracks=len(tracks)) if has_traffic else {}),
             "tracks": tracks,
             "lights": lights,
             "speed": SPEED_MPS,

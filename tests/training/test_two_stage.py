@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from navsim_agents.errors import InputError
+from navsim_agents.errors import InputError, TrajectoryError
 from navsim_agents.evaluation.two_stage import SceneScores, aggregate_two_stage
 from navsim_agents.scoring import score_trajectories
 from tests.evaluation import split_on_disk as split
@@ -55,13 +55,14 @@ def table_of(root: Path, agent: str) -> pd.DataFrame:
     return pd.read_csv(root / "out" / f"{agent}.two_stage.csv", index_col=0, dtype={"token": str}).set_index("token")
 
 
-def scored_alone(speed: float) -> SceneScores:
+def scored_alone(speed: float, traffic: str) -> SceneScores:
     """Each scene by itself, human filter included."""
     where = split.places()
     scenes = {token: place.scene(token) for token, place in where.items()}
     poses = np.stack((speed * 0.5 * np.arange(1, 9), np.zeros(8), np.zeros(8)), axis=-1)[None]
     answers = [
-        score_trajectories(scene, torch.from_numpy(poses), human_penalty_filter=True) for scene in scenes.values()
+        score_trajectories(scene, torch.from_numpy(poses), human_penalty_filter=True, traffic=traffic)
+        for scene in scenes.values()
     ]
     columns = {
         name: np.array([float(answer[name][0]) for answer in answers])
@@ -76,8 +77,9 @@ def scored_alone(speed: float) -> SceneScores:
 def test_the_table_is_that_of_scenes_scored_one_by_one(
     root: Path, summary: dict[str, Any], agent: str, speed: float
 ) -> None:
+    """In traffic that reacts, as NAVSIM's script has it in both stages."""
     found = table_of(root, agent)
-    expected = aggregate_two_stage(scored_alone(speed), split.mapping()).table().set_index("token")
+    expected = aggregate_two_stage(scored_alone(speed, "reactive"), split.mapping()).table().set_index("token")
     assert set(found.index) == set(expected.index)
     pd.testing.assert_frame_equal(found.loc[expected.index], expected, check_exact=False, rtol=0.0, atol=1e-12)
     averages = summary["agents"][agent]
@@ -88,6 +90,20 @@ def test_the_table_is_that_of_scenes_scored_one_by_one(
     name = "time_to_collision_within_bound_stage_one"
     assert averages[f"epdms.{name}"] == pytest.approx(one[name], abs=1e-6)
     assert 0.0 < averages["epdms_combined"] < 1.0
+
+
+def test_the_log_can_be_replayed_instead_and_the_summary_says_so(
+    root: Path, summary: dict[str, Any], tmp_path: Path
+) -> None:
+    replayed = evaluate(config(root, output=str(tmp_path / "out"), traffic="log_replay"))
+    assert (summary["two_stage"]["traffic"], replayed["two_stage"]["traffic"]) == ("reactive", "log_replay")
+    found = table_of(tmp_path, "constant_velocity")
+    expected = aggregate_two_stage(scored_alone(6.0, "log_replay"), split.mapping()).table().set_index("token")
+    pd.testing.assert_frame_equal(found.loc[expected.index], expected, check_exact=False, rtol=0.0, atol=1e-12)
+    name = "no_at_fault_collisions_stage_two"
+    assert found.loc["extended_pdm_score_stage_two", name] < table_of(root, "constant_velocity")[name].iloc[-2]
+    with pytest.raises(TrajectoryError, match="traffic is 'calm', but must be one of log_replay, reactive"):
+        evaluate(config(root, output=str(tmp_path / "out"), traffic="calm"))
 
 
 def test_the_human_excuses_in_the_first_stage_alone(root: Path, summary: dict[str, Any]) -> None:
@@ -116,6 +132,7 @@ def changed_split(folder: Path, changes: dict[str, Any]) -> Path:
     return folder
 
 
+NO_TRAFFIC = {SECOND.follow_ups[0][0]: {"has_traffic": False}}
 GAP = {SECOND.follow_ups[0][1]: {"timestamp_us": np.asarray(split.T0_US)}}
 
 
@@ -123,6 +140,11 @@ GAP = {SECOND.follow_ups[0][1]: {"timestamp_us": np.asarray(split.T0_US)}}
     ("changes", "lost", "words"),
     [
         (GAP, "", r"starts 16.5 s after .*, its pair in the mapping, but extended comfort needs more than 0 and less"),
+        (
+            NO_TRAFFIC,
+            "",
+            r"1 of its 4 scenes have no score \(.*\): SceneError: scene .* lacks traffic_role.*; export its",
+        ),
         ({}, "scene", r"1 of its 4 scenes have no score \(.*\): WorldDataError: scene .* is none of the 7 in"),
         ({}, "pickle", r"1 of its 4 scenes have no score \(.*\): WorldDataError: .* is not a readable synthetic scene"),
         ({}, "log", r"4 of its 4 scenes have no score \(.*\): its logs do not hold such a scene; check data_root"),
