@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,7 +99,8 @@ def assert_same(ours: ScoringScene, theirs: ScoringScene) -> None:
 def test_scenes_of_both_stages(two_stage: Devkit, of_both_stages: dict[str, ScoringScene]) -> None:
     stores = [SceneStore(two_stage.world / "scoring_scenes" / folder) for folder in ("test", FOLDER)]
     tokens = [[token for token in store.tokens if token in of_both_stages] for store in stores]
-    assert len(tokens[0]) == 2 and len(tokens[1]) == len(stores[1].tokens) >= 4
+    assert len(tokens[0]) == 2
+    assert len(tokens[1]) == len(stores[1].tokens) >= 4
     for store, compared in zip(stores, tokens):
         for token in compared:
             assert (store[token].traffic_role == Role.REACTS).any()
