@@ -145,9 +145,9 @@ def test_reactive_traffic_runs_on_every_scene(driven):
             start, end = scene.traffic_path_offsets[row : row + 2].tolist()
             along, path = scene.traffic_path_progress[start:end], scene.traffic_path_poses[start:end, :2]
             at = np.interp(scene.traffic_progress[row], along, np.arange(end - start))
-            assert np.hypot(*(path[round(at)] - scene.traffic_snapped_pose[row, :2])) < 0.6
+            assert torch.dist(path[round(at)], scene.traffic_snapped_pose[row, :2]) < 0.6
         apart = scene.traffic_snapped_pose[reacts, :2] - scene.traffic_pose[reacts, :2]
-        assert np.hypot(*apart.T).max() <= TRAFFIC.snap_m
+        assert apart.norm(dim=1).max() <= TRAFFIC.snap_m
 
 
 def test_scenes_survive_their_archive(driven, tmp_path):
