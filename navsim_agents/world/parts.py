@@ -69,7 +69,7 @@ class WorldParts:
         return _painter(self, location, seed)
 
     def drive(self, location: str, index: int, identity: Mapping[str, Any]) -> Drive:
-        """The drive of log ``index`` of the world of a ``WorldConfig.identity()``, the same whenever it is asked for."""
+        """The drive of log ``index`` of the world of ``WorldConfig.identity()``, the same whenever it is asked for."""
         seed, traffic = identity["seed"], TrafficConfig(num_vehicles=identity["vehicles"])
         config = DriveConfig(duration_s=identity["duration_s"], traffic=traffic)
         return self.simulate_drive(self.town(location, seed), index, seed, config)

@@ -1,8 +1,8 @@
 """Lanes and connectors as reactive traffic drives along them: which one a vehicle is on, and the path that it takes.
 
 Behaviour of nuPlan's ``idm_agents_builder.py`` and ``polyline_map_object.py`` on the map that the world writes. That
-map holds longitude and latitude, so the devkit's metres differ by a few nanometres: only of a vehicle whose centre is so
-near to a border, such as exactly where a lane ends, may it think that it is in the neighbour.
+map holds longitude and latitude, so the devkit's metres differ by a few nanometres: only of a vehicle whose centre is
+so near to a border, such as exactly where a lane ends, may it think that it is in the neighbour.
 """
 
 from __future__ import annotations
