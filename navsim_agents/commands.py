@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": "training.evaluate",
     "report": "training.report",
     "validate-submission": "cache_tools.validate_submission",
+    "score-submission": "cache_tools.score_submission",
     "doctor": "navsim_agents.devkit",
     "demo": "training.demo",
 }

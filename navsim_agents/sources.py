@@ -5,13 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Optional, Protocol, runtime_checkable
 
+from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.data.logs import SceneLoader, find_logs
+from navsim_agents.data.split_mapping import TwoStageMapping
+from navsim_agents.data.synthetic_scenes import SyntheticSceneLoader
 from navsim_agents.errors import InputError
 from navsim_agents.scenes import KINDS, shared_scenes
 from navsim_agents.scoring import ScoringScene
+
+STORES = "scoring_scenes"
+"""Folder of the built-in world's own stores, one for each folder of scenes."""
 
 
 @runtime_checkable
@@ -108,7 +115,7 @@ class LoggedScenes:
         """
         if self.scenes is not None:
             return shared_scenes(self.scenes).scene(token)
-        own = Path(self.root) / "scoring_scenes" / self.split
+        own = Path(self.root) / STORES / self.split
         if not own.exists():
             raise InputError(
                 f"there are no scoring scenes at {own}, which pdms and epdms need; write the world with "
@@ -119,3 +126,72 @@ class LoggedScenes:
     @property
     def _folder(self) -> Path:
         return Path(self.root) / "navsim_logs" / self.split
+
+
+@dataclass(frozen=True)
+class TwoStageReader:
+    """Scenes of one log in the first stage, and those where they may lead."""
+
+    logged: SceneLoader
+    synthetic: SyntheticSceneLoader
+    follow_ups: tuple[str, ...]  # of the scenes in ``logged``
+
+    @property
+    def tokens(self) -> list[str]:
+        """Tokens of both stages, the first one first."""
+        return [*self.logged.tokens, *self.follow_ups]
+
+    def get_scene(self, token: str) -> Any:
+        """The scene; one of the second stage has no future.
+
+        Raises:
+            WorldDataError: there is none, or it cannot be read.
+        """
+        return (self.synthetic if token in self.follow_ups else self.logged).get_scene(token)
+
+
+@dataclass(frozen=True)
+class TwoStageScenes:
+    """The scenes of a two-stage split's mapping: logged ones, and synthetic ones under the logs that they follow."""
+
+    root: str
+    split: str  # folder of the logs
+    mapping: TwoStageMapping
+    synthetic_scenes_path: str
+    synthetic_sensor_path: str
+    sensors: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    scenes: Optional[str] = None  # where scoring scenes are; by default all those of the built-in world at ``root``
+
+    def log_names(self) -> list[str]:
+        """Every log of the split, sorted; raises WorldDataError where there is none."""
+        return self._logged.log_names()
+
+    def open(self, log_name: str) -> SceneReader:
+        """Scenes of the mapping that lie in one log or go on from there."""
+        wanted = set(self.mapping.first_stage)
+        logged = SceneLoader(
+            *(self.root, self.split, self.sensors, [log_name]),
+            num_future_frames=NUM_POSES,
+            frame_interval=1,
+            has_route=False,
+            tokens=wanted,
+        )
+        halves = dict(half for group in self.mapping.groups for half in group.halves)
+        follow_ups = tuple(token for first in logged.tokens for token in halves[first])
+        return TwoStageReader(logged, self._synthetic, follow_ups)
+
+    def fingerprint(self, log_name: str) -> str:
+        """As of the log alone: synthetic scenes are never cached."""
+        return self._logged.fingerprint(log_name)
+
+    def scoring_scene(self, token: str) -> ScoringScene:
+        """The scoring scene of ``token``, of either stage; raises as :meth:`LoggedScenes.scoring_scene`."""
+        return shared_scenes(self.scenes or str(Path(self.root) / STORES)).scene(token)
+
+    @property
+    def _logged(self) -> LoggedScenes:
+        return LoggedScenes(self.root, self.split, self.sensors, 1, self.scenes)
+
+    @cached_property
+    def _synthetic(self) -> SyntheticSceneLoader:
+        return SyntheticSceneLoader(self.synthetic_scenes_path, self.synthetic_sensor_path, self.sensors)

@@ -34,7 +34,7 @@ ALLOWED = {
     "world": {"errors", "common", "poses", "data", "scoring"},
     "devkit": {"errors", "common", "poses", "data", "scoring"},
     "scenes": {"errors", "scoring", "devkit"},
-    "sources": {"errors", "data", "scenes", "scoring"},
+    "sources": {"errors", "common", "data", "scenes", "scoring"},
     "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "distillation", "devkit"},
     "evaluation": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "sources", "drive_jepa"},
 }

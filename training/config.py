@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Optional
 
+from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
 from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least, within, writes_file
 from navsim_agents.drive_jepa.config import PREFIX, PerceptionFreeConfig
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.agents import Contestants
+from navsim_agents.evaluation.baselines import HUMAN
+from navsim_agents.scoring.config import LOG_REPLAY, REACTIVE
+
+ONE_STAGE, TWO_STAGE = PROTOCOLS = ("one_stage", "two_stage")
 
 
 @dataclass(frozen=True)
@@ -84,12 +90,59 @@ class EvaluateConfig:
     scenes: Optional[str] = field(default=None, metadata=READS)  # for pdms, epdms, reference driver; null: the world's
     frame_interval: int = field(default=1, metadata=at_least(1))  # frames (0.5 s) from one scene to the next
     max_scenes: int = field(default=0, metadata=at_least(0))  # evenly spaced over the split; 0 takes all
+    traffic: Optional[str] = None  # null: log_replay of one stage, reactive of two, as NAVSIM's scripts have it
+    protocol: str = ONE_STAGE  # or two_stage, as v2.2's run_pdm_score.py
+    tokens: Optional[str] = field(default=None, metadata=READS)  # of two_stage: the split's YAML, which has the mapping
+    synthetic_scenes_path: Optional[str] = field(default=None, metadata=READS)  # null: navhard_two_stage/ of data_root
+    synthetic_sensor_path: Optional[str] = field(default=None, metadata=READS)  # null: likewise
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise InputError(f"protocol={self.protocol!r}, but must be {' or '.join(PROTOCOLS)}")
+        if self.protocol == TWO_STAGE:
+            self._check_two_stage()
+        elif self.tokens is not None:
+            raise InputError(f"tokens={self.tokens}, but only protocol={TWO_STAGE} reads a split's mapping; add it")
+
+    def _check_two_stage(self) -> None:
+        """Raises InputError where a setting has no meaning with two stages."""
+        if self.tokens is None:
+            raise InputError(
+                f"protocol={TWO_STAGE} needs to know which scenes belong together: tokens=<the split's YAML>, such as "
+                "train_test_split/navhard_two_stage.yaml of NAVSIM, or devkit_config/… of the built-in world"
+            )
+        own = sorted({EPDMS_NAME, PDMS_NAME} & set(self.columns))
+        if own:
+            raise InputError(f"columns={own}: protocol={TWO_STAGE} scores EPDMS of itself; leave it out of columns")
+        if self.max_scenes or self.frame_interval != 1:
+            raise InputError(
+                f"max_scenes={self.max_scenes} and frame_interval={self.frame_interval}, but the mapping says which "
+                "scenes there are, and scores whole groups; leave both as they are, or choose logs with log_names=[…]"
+            )
+        if self.sequential:
+            raise InputError(
+                f"sequential={self.sequential}, but scenes of the second stage have no frame before them that was "
+                "planned; leave it out: momentum replans that frame from the scene's own history, as in the scripts"
+            )
+
+    @property
+    def traffic_in_use(self) -> str:
+        """The one that was asked for, or that of NAVSIM's script for the protocol."""
+        return self.traffic or (REACTIVE if self.protocol == TWO_STAGE else LOG_REPLAY)
+
+    @property
+    def synthetic_paths(self) -> tuple[str, str]:
+        """Folders of the second stage's pickles and of their pictures, by default where NAVSIM looks for them."""
+        folder = Path(self.data_root) / "navhard_two_stage"
+        scenes, pictures = self.synthetic_scenes_path, self.synthetic_sensor_path
+        return scenes or str(folder / "synthetic_scene_pickles"), pictures or str(folder / "sensor_blobs")
 
     @property
     def contestants(self) -> Contestants:
-        """Whom to evaluate."""
+        """Whom to evaluate; the human is none of two stages, as nobody drove on in the second one."""
+        baselines = [name for name in self.baselines if name != HUMAN or self.protocol == ONE_STAGE]
         return Contestants(
-            self.baselines,
+            baselines,
             self.runs,
             self.run_settings,
             self.weights,

@@ -13,14 +13,16 @@ import torch
 from navsim_agents.common.command import command
 from navsim_agents.common.files import write_json
 from navsim_agents.data.logs import sensors_of
+from navsim_agents.data.split_mapping import TwoStageMapping, read_two_stage_mapping
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.agents import load_agents
 from navsim_agents.evaluation.files import SUMMARY_FILE, write_evaluation
 from navsim_agents.evaluation.planning import choose_scenes, plan_scenes
 from navsim_agents.evaluation.seeds import spread_table
 from navsim_agents.evaluation.table import summary_table
-from navsim_agents.sources import LoggedScenes, SceneSource
-from training.config import EvaluateConfig
+from navsim_agents.evaluation.two_stage_files import groups_in_words, write_two_stage
+from navsim_agents.sources import LoggedScenes, SceneSource, TwoStageScenes
+from training.config import TWO_STAGE, EvaluateConfig
 
 NUM_SHOWN = 5
 
@@ -31,6 +33,8 @@ def main(config: EvaluateConfig) -> None:
     summary = evaluate(config)
     _say_failures(summary["scenes"]["failures"], Path(config.output) / SUMMARY_FILE)
     print(summary_table(summary))
+    if TWO_STAGE in summary:
+        print("\n".join(["", *groups_in_words(summary[TWO_STAGE])]))
     if summary["seeds"]:
         print("\n" + spread_table("over seeds", summary["seeds"], {}))
 
@@ -58,17 +62,40 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
         torch.set_num_threads(config.threads)
     start = time.monotonic()
     agents = load_agents(config.contestants)
-    source = source or LoggedScenes(
-        config.data_root, config.split, sensors_of(agents.values()), config.frame_interval, config.scenes
-    )
-    result = plan_scenes(agents, source, choose_scenes(source, config.log_names, config.max_scenes))
+    mapping = read_two_stage_mapping(Path(config.tokens)) if config.tokens else None
+    source = source or _source(config, sensors_of(agents.values()), mapping)
+    tokens = choose_scenes(source, config.log_names, config.max_scenes)
+    result = plan_scenes(agents, source, tokens)
     if not result.scenes:
         raise InputError(f"no scene of {config.data_root} ({config.split}) could be read: {result.failures[:3]}")
     output = Path(config.output)
     summary = write_evaluation(result, source, config.columns, output)
+    if mapping is not None:
+        asked_for = _asked_for(mapping, config, tokens)
+        averages, summary[TWO_STAGE] = write_two_stage(result, source, asked_for, output, config.traffic_in_use)
+        for name, values in averages.items():
+            summary["agents"][name] = {**values, **summary["agents"][name]}
     summary["meta"] = {"config": asdict(config), "seconds": round(time.monotonic() - start, 1)}
     write_json(output / SUMMARY_FILE, summary)
     return summary
+
+
+def _source(
+    config: EvaluateConfig, sensors: Mapping[str, tuple[int, ...]], mapping: Optional[TwoStageMapping]
+) -> SceneSource:
+    if mapping is None:
+        return LoggedScenes(config.data_root, config.split, sensors, config.frame_interval, config.scenes)
+    return TwoStageScenes(
+        config.data_root, config.split, mapping, *config.synthetic_paths, sensors=sensors, scenes=config.scenes
+    )
+
+
+def _asked_for(
+    mapping: TwoStageMapping, config: EvaluateConfig, tokens: Mapping[str, Sequence[str]]
+) -> TwoStageMapping:
+    """All groups, or those of the logs that were named."""
+    found = {token for of_log in tokens.values() for token in of_log}
+    return mapping if config.log_names is None else mapping.of_scenes(found)
 
 
 if __name__ == "__main__":

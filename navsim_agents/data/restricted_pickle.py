@@ -112,6 +112,7 @@ class RestrictedUnpickler(pickle.Unpickler):
     """Unpickler that knows the names of plain data; ``pickle.UnpicklingError`` names any other."""
 
     _allowed: ClassVar[dict[tuple[str, str], Any]] = _allowed_names()
+    holds: ClassVar[str] = "numbers, strings, numpy arrays and builtin containers"
 
     def find_class(self, module_name: str, global_name: str) -> Any:
         """The stand-in for a permitted name."""
@@ -134,28 +135,32 @@ def plain_value(value: Any) -> Any:
     return value
 
 
-def load_plain(stream: io.BufferedIOBase, name: str) -> Any:
+def load_plain(
+    stream: io.BufferedIOBase, name: str, unpickler: type[RestrictedUnpickler] = RestrictedUnpickler, what: str = "log"
+) -> Any:
     """Read one pickle of numbers, strings, NumPy arrays and builtin containers from ``stream``.
 
+    :param name: what the file is called in messages.
+    :param unpickler: knows further names, where ``what`` is in it needs some.
     :raises WorldDataError: ``name`` holds anything else, or ends early.
     """
     try:
-        return plain_value(RestrictedUnpickler(stream).load())
+        return plain_value(unpickler(stream).load())
     except Exception as error:  # a damaged or crafted pickle may raise anything; all of it means the same
         reason = "it ends early" if isinstance(error, EOFError) else str(error)
         raise WorldDataError(
-            f"{name} is not a readable log: {reason}. A log holds numbers, strings, numpy arrays and builtin "
-            "containers, and nothing that it names is run; fetch or write the file again from a source that you trust."
+            f"{name} is not a readable {what}: {reason}. A {what} holds {unpickler.holds}, and nothing that it names "
+            "is run; fetch or write the file again from a source that you trust."
         ) from error
 
 
-def load_plain_file(path: Path) -> Any:
+def load_plain_file(path: Path, unpickler: type[RestrictedUnpickler] = RestrictedUnpickler, what: str = "log") -> Any:
     """:func:`load_plain` of a file.
 
     :raises WorldDataError: also if there is no such file.
     """
     try:
         with path.open("rb") as stream:
-            return load_plain(stream, str(path))
+            return load_plain(stream, str(path), unpickler, what)
     except OSError as error:
         raise WorldDataError(f"{path} cannot be read ({error.strerror}); check the data root and the split") from error

@@ -30,6 +30,7 @@ BOX_Z, BOX_LENGTH, BOX_WIDTH, BOX_HEIGHT, BOX_HEADING = 2, 3, 4, 5, 6
 BOX_POSE = [X, Y, BOX_HEADING]
 BOX_FOOTPRINT = slice(BOX_LENGTH, BOX_WIDTH + 1)
 BOX_SIZE = slice(BOX_LENGTH, BOX_HEIGHT + 1)
+EGO_POSE = "ego_pose"
 # Of a logged dynamic state: velocity and acceleration ahead and to the left.
 LOGGED_VELOCITY, LOGGED_ACCELERATION = slice(0, 2), slice(2, 4)
 
@@ -64,7 +65,9 @@ def quaternion_yaw(quaternion: npt.ArrayLike) -> float:
 
 
 def global_ego_pose(frame: LogFrame) -> Float64[np.ndarray, "3"]:
-    """Rear axle's (x, y, heading) on the map."""
+    """Rear axle's (x, y, heading) on the map; frames of synthetic scenes have it as it is."""
+    if EGO_POSE in frame:
+        return np.asarray(frame[EGO_POSE], dtype=np.float64)
     x, y = frame["ego2global_translation"][XY]
     return np.array([x, y, quaternion_yaw(frame["ego2global_rotation"])], dtype=np.float64)
 
@@ -128,7 +131,7 @@ def read_camera(frame: LogFrame, camera_name: str, blobs: Path) -> Camera:
     )
 
 
-EGO_KEYS = ("ego2global_translation", "ego2global_rotation", "ego_dynamic_state")
+EGO_KEYS = (EGO_POSE, "ego2global_translation", "ego2global_rotation", "ego_dynamic_state")
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         for frame in self.log_frames:
-            if not all(np.isfinite(frame[key]).all() for key in EGO_KEYS if frame[key] is not None):
+            if not all(np.isfinite(frame[key]).all() for key in EGO_KEYS if frame.get(key) is not None):
                 raise WorldDataError(
                     f"frame {frame['token']} of log {frame['log_name']} has an ego pose, velocity or acceleration that "
                     "is not a finite number; leave its scenes out, or write the log again"

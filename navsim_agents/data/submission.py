@@ -220,7 +220,7 @@ def _check_stage(
     for index, predictions in enumerate(seeds):
         where = key if len(seeds) == 1 else f"{key}[{index}]"
         _check_tokens(where, predictions, wanted, known, report)
-        faults = {token: list(_faults(token, value)) for token, value in predictions.items()}
+        faults = {token: list(faults_of(token, value)) for token, value in predictions.items()}
         for text in sorted({text for texts in faults.values() for text in texts}):
             tokens = [token for token, texts in faults.items() if text in texts]
             report.error(where, f"{text} ({len(tokens)} scenes: {_some(tokens)})")
@@ -290,7 +290,7 @@ def _check_both_stages(
         )
 
 
-def _faults(token: Any, value: Any) -> Iterator[str]:
+def faults_of(token: Any, value: Any) -> Iterator[str]:
     """What makes one prediction unusable."""
     if not isinstance(token, str):
         yield f"tokens are {type(token).__name__}, but must be text; convert them with str()"
@@ -318,7 +318,7 @@ def _faults(token: Any, value: Any) -> Iterator[str]:
 
 def _check_plausibility(where: str, predictions: Mapping[Any, Any], report: SubmissionReport) -> None:
     """Units, frames and headings that the server takes and scores badly."""
-    usable = {token: value for token, value in predictions.items() if not list(_faults(token, value))}
+    usable = {token: value for token, value in predictions.items() if not list(faults_of(token, value))}
     if not usable:
         return
     far = [token for token, value in usable.items() if np.abs(value.poses[:, XY]).max() > MAX_DISTANCE_M]

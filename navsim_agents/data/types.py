@@ -83,3 +83,5 @@ class SceneMetadata:
     initial_token: str
     num_history_frames: int
     num_future_frames: int
+    corresponding_original_scene: Optional[str] = None  # of a synthetic scene: last frame of the one that it follows
+    corresponding_original_initial_token: Optional[str] = None  # and that one's current frame

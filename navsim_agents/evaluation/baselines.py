@@ -60,4 +60,5 @@ class ReferenceDriver:
         return Trajectory(scoring_scene.pdm_trajectory[STEPS_PER_POSE::STEPS_PER_POSE, POSE].cpu().numpy())
 
 
-BASELINES = {"constant_velocity": ConstantVelocity, "human": Human, "reference_driver": ReferenceDriver}
+HUMAN = "human"
+BASELINES = {"constant_velocity": ConstantVelocity, HUMAN: Human, "reference_driver": ReferenceDriver}

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from navsim_agents.common.conventions import DRIVING_COMMANDS, NUM_POSES
 from navsim_agents.common.ending import is_machines_fault
+from navsim_agents.data.synthetic_scenes import SyntheticScene
 from navsim_agents.errors import InputError
 from navsim_agents.sources import SceneSource, choose_logs
 
@@ -20,7 +21,7 @@ class Evaluation:
     """Plans of all agents on the scenes that could be read; rows of every list go together."""
 
     scenes: list[dict[str, Any]]
-    human: list[np.ndarray]  # of [T, 3]
+    human: list[np.ndarray]  # of [T, 3], NaN in synthetic scenes
     plans: dict[str, list[np.ndarray]]  # agent -> of [T, 3], NaN where it raised
     failures: list[dict[str, str]]
     proposals: dict[str, list[np.ndarray]] = field(default_factory=dict)  # agents that propose -> of [N, T, 3]
@@ -70,7 +71,7 @@ def _plan_scene(
     agents: Mapping[str, Any], log_name: str, token: str, scene: Any, source: SceneSource, result: Evaluation
 ) -> None:
     agent_input = scene.get_agent_input()
-    human = np.asarray(scene.get_future_trajectory(NUM_POSES).poses, dtype=np.float64)
+    human = _human(scene)
     status = agent_input.ego_statuses[-1]
     result.human.append(human)
     result.scenes.append(
@@ -94,6 +95,13 @@ def _plan_scene(
         result.plans[name].append(poses)
         if hasattr(agent, "propose"):
             _keep_proposals(name, agent, agent_input, bool(np.isfinite(poses).all()), result)
+
+
+def _human(scene: Any) -> np.ndarray:
+    """What was driven [T, 3]; NaN where nobody did."""
+    if isinstance(scene, SyntheticScene):
+        return np.full((NUM_POSES, 3), np.nan)
+    return np.asarray(scene.get_future_trajectory(NUM_POSES).poses, dtype=np.float64)
 
 
 def _plan(agent: Any, agent_input: Any, scene: Any, token: str, source: SceneSource) -> np.ndarray:

@@ -62,6 +62,24 @@ class SceneScores:
         times = np.array([scene.timestamp_us for scene in scenes], dtype=np.int64)
         return cls([scene.token for scene in scenes], columns, simulated_states, times, poses[:, XY], ends)
 
+    @classmethod
+    def joined(cls, parts: Sequence[SceneScores]) -> SceneScores:
+        """The scenes of all ``parts``, one at least, one after the other."""
+        return cls(
+            [token for part in parts for token in part.tokens],
+            {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns},
+            torch.cat([part.simulated_states for part in parts]),
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("times_us", "start_xy", "end_xy")),
+        )
+
+    def of_tokens(self, tokens: Sequence[str]) -> SceneScores:
+        """These of the scenes, in this order."""
+        row_of = {token: row for row, token in enumerate(self.tokens)}
+        rows = [row_of[token] for token in tokens]
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        states, times = self.simulated_states[rows], self.times_us[rows]
+        return SceneScores(list(tokens), columns, states, times, self.start_xy[rows], self.end_xy[rows])
+
 
 @dataclass(frozen=True)
 class TwoStageScores:
@@ -155,18 +173,28 @@ def _halves(mapping: TwoStageMapping, rows: Mapping[str, int]) -> list[tuple[int
     return [(rows[first], [rows[token] for token in follow_ups]) for first, follow_ups in halves]
 
 
+def gap_s(times_us: Mapping[str, int], pair: Pair) -> float:
+    """Time [s] from the previous scene of a pair to now, rounded as the devkit's; ``times_us`` are the scenes' t0.
+
+    Raises:
+        InputError: it is outside of what extended comfort takes, which NAVSIM's script ends at.
+    """
+    now, previous = pair
+    found = float(times_us[now] * US - times_us[previous] * US)
+    if not 0.0 < found < MAX_INTERVAL_S:
+        raise InputError(
+            f"scene {now} starts {found:.6g} s after {previous}, its pair in the mapping, but extended comfort "
+            f"needs more than 0 and less than {MAX_INTERVAL_S} s; correct the mapping or the scenes' time stamps"
+        )
+    return found
+
+
 def _comfort_of_pairs(scenes: SceneScores, pairs: Sequence[Pair], rows: Mapping[str, int]) -> FloatArray:
     """Extended comfort [B], the same for both scenes of a pair."""
     by_steps: dict[int, list[tuple[int, int]]] = {}
+    times_us = {token: int(time) for token, time in zip(scenes.tokens, scenes.times_us)}
     for pair in pairs:
-        now, previous = rows[pair[0]], rows[pair[1]]
-        gap_s = float(scenes.times_us[now] * US - scenes.times_us[previous] * US)
-        if not 0.0 < gap_s < MAX_INTERVAL_S:
-            raise InputError(
-                f"scene {pair[0]} starts {gap_s:.6g} s after {pair[1]}, its pair in the mapping, but extended comfort "
-                f"needs more than 0 and less than {MAX_INTERVAL_S} s; correct the mapping or the scenes' time stamps"
-            )
-        by_steps.setdefault(round(gap_s / STEP_S), []).append((now, previous))
+        by_steps.setdefault(round(gap_s(times_us, pair) / STEP_S), []).append((rows[pair[0]], rows[pair[1]]))
     result = np.full(len(scenes.tokens), np.nan)
     for steps, found in by_steps.items():
         now_rows, previous_rows = (list(column) for column in zip(*found))

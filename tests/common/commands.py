@@ -111,6 +111,11 @@ COMMANDS = {
             {"submission": "{submission}"},
         ),
         Command(
+            "cache_tools.score_submission",
+            "cache_tools.score_submission:ScoreSubmissionConfig",
+            {"submission": "{submission}", "scenes": "{store}", "output": "{out}"},
+        ),
+        Command(
             "cache_tools.export_scenes",
             "cache_tools.export_scenes:ExportScenesConfig",
             {"scenes": "{cache}", "output": "{out}"},

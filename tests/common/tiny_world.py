@@ -10,6 +10,7 @@ from navsim_agents.distillation import save_vocabulary
 from navsim_agents.scoring import SceneStore
 from tests.cache_tools.tools import make_vocabulary
 from tests.common.commands import COMMANDS, places
+from tests.data.foreign import write_submission
 from tests.video.videos import write_video
 
 WORLD = ("logs=2", "seed=3", "duration_s=7.5", "splits.train=0", "splits.val=0", "cameras=[cam_f0]")
@@ -27,7 +28,7 @@ def build(folder: Path) -> dict[str, str]:
     np.save(where["plans"], np.cumsum(np.full((3, 8, 3), (2.0, 0.1, 0.01)), axis=1))
     save_vocabulary(make_vocabulary(), where["vocabulary"])
     write_video(folder / "videos" / "a.mkv", 40)
-    Path(where["submission"]).write_bytes(b"")
+    write_submission(Path(where["submission"]), dict.fromkeys(store.tokens, np.load(where["plans"])[0]))
     fill(where, "cache_tools.index_videos", "manifest", "data_set=world")
     fill(where, "cache_tools.score_vocabulary", "labels")
     fill(where, "training.train", "run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import torch
 from omegaconf import OmegaConf
 
 from navsim_agents.common.conventions import NUM_STATES
+from navsim_agents.data.synthetic_scenes import SyntheticSceneLoader
 from navsim_agents.devkit.variant import Host, Variant
 from navsim_agents.scoring.scene_store import SceneStore
 from navsim_agents.world.writers.follow_ups import FOLDER
@@ -91,6 +93,43 @@ def test_every_follow_up_is_loaded_with_all_its_pictures(loader: Any, tokens: tu
         for cameras in agent_input.cameras:
             assert cameras.cam_f0.image.shape == cameras.cam_b0.image.shape == (1080, 1920, 3)
             assert cameras.cam_l0.image is None
+
+
+def test_our_reader_gives_agents_what_the_devkits_loader_gives(
+    two_stage: Devkit, loader: Any, tokens: tuple[list[str], list[str]], tmp_path: Path
+) -> None:
+    """Of the world's own pickles, and of those that the devkit writes: plain objects, once their geometry was used."""
+    data = two_stage.world / "navhard_two_stage"
+    for token in tokens[1]:
+        scene = loader.get_scene_from_token(token)
+        for detections in scene.extended_detections_tracks:
+            assert all(item.box.geometry.is_valid for item in detections.tracked_objects)
+            assert len(detections.tracked_objects.get_agents()) <= len(detections.tracked_objects)
+        scene.save_to_disk(tmp_path)
+        assert b"from_wkb" in (tmp_path / f"{token}.pkl").read_bytes()
+    for folder in (data / "synthetic_scene_pickles", tmp_path):
+        ours = SyntheticSceneLoader(folder, data / "sensor_blobs", CAMERAS)
+        for token in tokens[1]:
+            _assert_same(ours.get_agent_input(token), loader.get_agent_input_from_token(token))
+            theirs = loader.get_scene_from_token(token)
+            assert vars(ours.get_scene(token).scene_metadata) == vars(theirs.scene_metadata)
+            _assert_same(ours.get_scene(token).frames[-1].ego_status, theirs.frames[-1].ego_status)
+
+
+def _assert_same(ours: Any, theirs: Any) -> None:
+    """Every field that ours has, types of arrays included: float64 to rounding, everything else bit by bit."""
+    if dataclasses.is_dataclass(ours):
+        for field in dataclasses.fields(ours):
+            _assert_same(getattr(ours, field.name), getattr(theirs, field.name))
+    elif isinstance(ours, list):
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs):
+            _assert_same(one, other)
+    elif isinstance(ours, np.ndarray):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours, theirs, rtol=0.0, atol=1e-13 if ours.dtype == np.float64 else 0.0)
+    else:
+        assert str(ours) == str(theirs)
 
 
 def test_what_stands_for_the_future_is_nuplans_own(loader: Any, tokens: tuple[list[str], list[str]]) -> None:

@@ -1,0 +1,197 @@
+"""Plans of both stages scored, and what becomes of the groups that lack a plan or a scene.
+
+NAVSIM's script ends without any score where one scene has none. Here the groups that are whole are averaged, and the
+others are named with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Optional
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
+from navsim_agents.common.poses import FloatArray
+from navsim_agents.data.split_mapping import SceneGroup, TwoStageMapping, some
+from navsim_agents.errors import DevkitError, InputError, SceneError
+from navsim_agents.evaluation.two_stage import SceneScores, TwoStageScores, aggregate_two_stage, gap_s
+from navsim_agents.scoring import Scores, ScoringScene, score_scenes
+from navsim_agents.scoring.aggregate import SUB_SCORES
+from navsim_agents.scoring.config import EPDMS, LOG_REPLAY, REACTIVE, MetricConfig, refuse_traffic
+
+SCENES_AT_ONCE = 16
+
+SceneOf = Callable[[str], ScoringScene]
+"""Scoring scene of a token; raises InputError, SceneError or DevkitError where there is none."""
+
+
+@dataclass
+class ScoredScenes:
+    """Scores of the scenes that could be scored, for each of several agents."""
+
+    scores: dict[str, SceneScores] = field(default_factory=dict)  # agents without any are missing
+    reasons: dict[str, str] = field(default_factory=dict)  # token -> why no plan can be scored there
+
+
+@dataclass(frozen=True)
+class GroupScores:
+    """Averages of the groups that are whole."""
+
+    scores: Optional[TwoStageScores]  # None where no group is
+    left_out: dict[str, str]  # first token of a group -> why it has no score
+
+
+def score_scenes_of_both_stages(
+    scene_of: SceneOf,
+    tokens: Sequence[str],
+    plans: Mapping[str, FloatArray],
+    interval_s: float = POSE_INTERVAL_S,
+    traffic: str = REACTIVE,
+) -> ScoredScenes:
+    """EPDMS's sub-scores of plans, with the human filter in scenes that a human drove on from.
+
+    Args:
+        scene_of: where scoring scenes come from; one that is missing or breaks a rule costs itself.
+        tokens: of the scenes [B].
+        plans: agent → poses [B, T, 3] in the ego frame (m, rad); a plan that holds NaN was not made.
+        interval_s: between poses.
+        traffic: as of :func:`navsim_agents.scoring.score_scenes`; NAVSIM's script has it react in both stages.
+
+    Raises:
+        TrajectoryError: there is no such traffic.
+    """
+    refuse_traffic(traffic, EPDMS)
+    stacked = np.stack(list(plans.values()), axis=1)  # [B, N, T, 3]
+    is_planned = np.asarray(np.isfinite(stacked).all(axis=(2, 3)))  # [B, N]
+    filled = np.where(is_planned[..., None, None], stacked, 0.0)
+    parts: dict[str, list[SceneScores]] = {name: [] for name in plans}
+    scored = ScoredScenes()
+    for batch in scored_batches(scene_of, tokens, filled, interval_s, EPDMS, scored.reasons, traffic):
+        for agent, name in enumerate(plans):
+            part = SceneScores.of_scenes(
+                batch.scenes,
+                filled[batch.rows, agent],
+                {name: batch.scores.columns[name][:, agent].numpy() for name in SUB_SCORES[EPDMS_NAME]},
+                batch.scores.simulated_states[:, agent],
+            )
+            made = [token for token, is_made in zip(part.tokens, is_planned[batch.rows, agent]) if is_made]
+            parts[name].append(part.of_tokens(made))
+    scored.scores = {name: SceneScores.joined(found) for name, found in parts.items() if found}
+    return scored
+
+
+@dataclass(frozen=True)
+class ScoredBatch:
+    """Some scenes that were scored together."""
+
+    rows: list[int]
+    scenes: list[ScoringScene]
+    scores: Scores
+
+
+def scored_batches(
+    scene_of: SceneOf,
+    tokens: Sequence[str],
+    plans: FloatArray,
+    interval_s: float,
+    metric: MetricConfig,
+    reasons: dict[str, str],
+    traffic: str = LOG_REPLAY,
+) -> Iterator[ScoredBatch]:
+    """Score ``plans`` [B, N, T, 3], EPDMS with the human filter; of scenes without a score ``reasons`` gets the why."""
+    starts = range(0, len(tokens), SCENES_AT_ONCE)
+    for start in tqdm(starts, desc="scoring", unit=f"{SCENES_AT_ONCE} scenes"):
+        rows = range(start, min(start + SCENES_AT_ONCE, len(tokens)))
+        scenes = _scenes(scene_of, tokens, rows, reasons)
+        yield from _score(
+            scenes, plans, partial(_answers, interval_s=interval_s, metric=metric, traffic=traffic), reasons
+        )
+
+
+def _scenes(scene_of: SceneOf, tokens: Sequence[str], rows: range, reasons: dict[str, str]) -> dict[int, ScoringScene]:
+    """Scoring scenes by row; the reasons of those that are missing are noted."""
+    scenes = {}
+    for row in rows:
+        try:
+            scenes[row] = scene_of(tokens[row])
+        except (InputError, SceneError, DevkitError) as error:
+            reasons[tokens[row]] = reason_of(error)
+    return scenes
+
+
+def _answers(
+    scenes: Sequence[ScoringScene], plans: FloatArray, interval_s: float, metric: MetricConfig, traffic: str
+) -> Scores:
+    poses, has_filter = torch.from_numpy(plans), metric.name == EPDMS_NAME
+    return score_scenes(scenes, poses, interval_s, metric.name, human_penalty_filter=has_filter, traffic=traffic)
+
+
+def _score(
+    scenes: Mapping[int, ScoringScene],
+    plans: FloatArray,
+    answers: Callable[[Sequence[ScoringScene], FloatArray], Scores],
+    reasons: dict[str, str],
+) -> Iterator[ScoredBatch]:
+    """All at once, or one by one where they cannot be scored together."""
+    if not scenes:
+        return
+    rows, found = list(scenes), list(scenes.values())
+    try:
+        yield ScoredBatch(rows, found, answers(found, plans[rows]))
+    except SceneError as error:
+        if len(rows) == 1:
+            reasons[found[0].token] = reason_of(error)
+            return
+        for row in rows:
+            yield from _score({row: scenes[row]}, plans, answers, reasons)
+
+
+def reason_of(error: Exception) -> str:
+    """What a report says of it."""
+    return f"{type(error).__name__}: {error}"
+
+
+def average_groups(scores: Optional[SceneScores], mapping: TwoStageMapping, reasons: Mapping[str, str]) -> GroupScores:
+    """Averages over the groups of ``mapping`` all of whose scenes are scored and whose pairs are close enough in time.
+
+    Args:
+        scores: one plan in each of some scenes.
+        mapping: of the split, or of the part of it that was asked for.
+        reasons: token → why it has no score, where that is known.
+    """
+    known = dict(zip(scores.tokens, map(int, scores.times_us))) if scores else {}
+    faults = {group.now: _fault(group, known, reasons) for group in mapping.groups}
+    whole = TwoStageMapping(tuple(group for group in mapping.groups if not faults[group.now]))
+    left_out = {token: fault for token, fault in faults.items() if fault}
+    if scores is None or not whole.groups:
+        return GroupScores(None, left_out)
+    kept = set(whole.tokens)
+    return GroupScores(
+        aggregate_two_stage(scores.of_tokens([token for token in scores.tokens if token in kept]), whole), left_out
+    )
+
+
+def _fault(group: SceneGroup, times_us: Mapping[str, int], reasons: Mapping[str, str]) -> str:
+    """Why a group has no score; empty where it has one."""
+    lacking = lack_of(group, [token for token in group.tokens if token not in times_us], reasons)
+    if lacking:
+        return lacking
+    try:
+        for pair in group.pairs:
+            gap_s(times_us, pair)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def lack_of(group: SceneGroup, missing: Sequence[str], reasons: Mapping[str, str]) -> str:
+    """That ``missing`` scenes of a group have no score, with the first reason that is known; empty where none is."""
+    if not missing:
+        return ""
+    why = next((reasons[token] for token in missing if token in reasons), "no plan was made there")
+    return f"{len(missing)} of its {len(group.tokens)} scenes have no score ({some(missing)}): {why}"
