@@ -13,12 +13,12 @@ from navsim_agents.data.names import load_yaml, quote_hint, read_names
 from navsim_agents.data.scene import LogFrame
 from navsim_agents.errors import InputError
 
-NAME_KEYS = ("log_names", "tokens")
+NAME_KEYS = ("log_names", "tokens", "reactive_synthetic_initial_tokens")
 
 
 @dataclass(frozen=True)
 class SceneFilter:
-    """Fields and meaning are those of the devkit's ``SceneFilter``; two-stage scenes are not considered."""
+    """Fields and meaning are those of the devkit's ``SceneFilter``; ``scenes_of`` are those of the first stage."""
 
     num_history_frames: int = NUM_HISTORY_FRAMES
     num_future_frames: int = NUM_FUTURE_FRAMES
@@ -27,6 +27,7 @@ class SceneFilter:
     max_scenes: Optional[int] = None
     log_names: Optional[frozenset[str]] = None  # null: all of the split
     tokens: Optional[frozenset[str]] = None  # of the current frames; null: all
+    reactive_synthetic_initial_tokens: Optional[frozenset[str]] = None  # of the second stage's current frames
     note: str = field(default="", compare=False)  # what is odd about the names themselves
 
     def scenes_of(self, frames: list[LogFrame]) -> Iterator[list[LogFrame]]:

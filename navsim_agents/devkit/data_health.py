@@ -28,6 +28,10 @@ WHAT_NAVSIM_DOES = (
     "submissions go on without it ('Agent failed'; v2.2's one-stage scoring then ends in a ValueError, without a "
     "result); training from an unfinished cache leaves it out silently"
 )
+WAY_OUT = (
+    f"{WHAT_NAVSIM_DOES}: download these sensor files, or leave the scenes out (--scene-filter examines those of one "
+    "filter only)"
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class SplitHealth:
     incomplete: dict[str, list[str]] = field(default_factory=dict)  # token -> faults of its pictures
     absent_logs: list[str] = field(default_factory=list)  # that the filter names and the split has not
     absent_tokens: list[str] = field(default_factory=list)
+    way_out: str = WAY_OUT
 
     def finding(self, cameras: Sequence[str]) -> Finding:
         """The pictures in one line."""
@@ -67,8 +72,7 @@ class SplitHealth:
         return Finding(
             "data",
             False,
-            f"{text}; {lost} do not (pictures: {counted}), such as {token}: {faults[0]}. {WHAT_NAVSIM_DOES}: download "
-            "these sensor files, or leave the scenes out (--scene-filter examines those of one filter only)",
+            f"{text}; {lost} do not (pictures: {counted}), such as {token}: {faults[0]}. {self.way_out}",
         )
 
 
@@ -91,7 +95,7 @@ def examine_split(root: Path, split: str, query: PictureQuery, show_progress: bo
     found: set[str] = set()
     for path in tqdm(logs.values(), desc=split, disable=not show_progress):
         health.num_logs += 1
-        faults = _FrameFaults(query, root / "sensor_blobs" / split)
+        faults = FrameFaults(query, root / "sensor_blobs" / split)
         for window in chosen.scenes_of(read_log(path)):
             if len(found) == chosen.max_scenes:
                 return health
@@ -120,10 +124,10 @@ def check_splits(root: Path, splits: Collection[str], query: PictureQuery) -> li
         except NavsimDriveJepaError as error:
             findings.append(Finding("data", False, f"split {split}: {error}"))
     used = [health for health in healths if health.num_scenes] or healths
-    return findings + [health.finding(query.cameras) for health in used] + _absent(healths)
+    return findings + [health.finding(query.cameras) for health in used] + absent_names(healths)
 
 
-def _absent(healths: Sequence[SplitHealth]) -> list[Finding]:
+def absent_names(healths: Sequence[SplitHealth]) -> list[Finding]:
     """What the filter names and none of the splits has."""
     if not healths:
         return []
@@ -174,7 +178,7 @@ def check_metric_cache(path: Path) -> Finding:
     )
 
 
-class _FrameFaults:
+class FrameFaults:
     """Faults of the pictures of a log's frames, each file looked at once."""
 
     def __init__(self, query: PictureQuery, blobs: Path) -> None:

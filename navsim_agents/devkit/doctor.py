@@ -23,6 +23,7 @@ from navsim_agents.data.scene_filter import EVERY_FRAME, SceneFilter, read_scene
 from navsim_agents.devkit.data_health import PictureQuery, check_metric_cache, check_splits
 from navsim_agents.devkit.environment import DEVKIT_ROOT, check_devkit_root, check_environment
 from navsim_agents.devkit.finding import Finding
+from navsim_agents.devkit.follow_up_health import check_follow_ups
 from navsim_agents.devkit.hydra_check import check_configs
 from navsim_agents.devkit.splits import FILTER_FOLDER, SPLIT_FOLDER, find_split
 from navsim_agents.devkit.variant import INSTALLATION_PAGE, Host, Variant, detect_host
@@ -103,6 +104,11 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Options of the command; without any, only the installation is examined."""
     parser = argparse.ArgumentParser(prog="drive-jepa doctor", description=__doc__)
     parser.add_argument("--data-root", type=Path, help="folder of navsim_logs and sensor_blobs: look at every picture")
+    parser.add_argument(
+        "--follow-ups",
+        type=Path,
+        help="folder of v2.2's second stage, such as …/navhard_two_stage: look at every picture of its scenes",
+    )
     parser.add_argument("--split", action="append", default=[], help="of the data; may be repeated; default: all")
     parser.add_argument(
         "--scene-filter",
@@ -133,7 +139,7 @@ def examine(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Fin
     findings = [devkit, check_configs(host.location), check_pseudo_inverse(np.linalg.pinv)]
     findings += check_environment(environ, needs_data=not devkit.is_good or host.variant is not Variant.NONE)
     findings.append(check_devkit_root(environ, host))
-    if options.data_root is not None:
+    if options.data_root is not None or options.follow_ups is not None:
         findings += examine_data(options, find_filter_folder(environ, host))
     return findings + [check_metric_cache(path) for path in options.metric_cache]
 
@@ -146,14 +152,15 @@ def find_filter_folder(environ: Mapping[str, str], host: Host) -> Optional[Path]
 
 
 def examine_data(options: argparse.Namespace, devkit: Optional[Path]) -> list[Finding]:
-    """Findings about the splits of ``options.data_root``."""
+    """Findings about the splits of ``options.data_root``, and about the second stage in ``options.follow_ups``."""
     try:
         chosen, data_split = choose_scenes(options.scene_filter, devkit)
     except NavsimDriveJepaError as error:
         return [Finding("data", False, str(error))]
     splits = options.split or ([data_split] if data_split else [])
     query = PictureQuery(options.camera or DEFAULT_CAMERAS, PictureCheck(options.pictures), options.frames, chosen)
-    return check_splits(options.data_root, splits, query)
+    first = [] if options.data_root is None else check_splits(options.data_root, splits, query)
+    return first + ([] if options.follow_ups is None else check_follow_ups(options.follow_ups, query))
 
 
 def choose_scenes(name: Optional[str], devkit: Optional[Path]) -> tuple[SceneFilter, Optional[str]]:

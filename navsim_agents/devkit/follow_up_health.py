@@ -1,0 +1,70 @@
+"""Whether the second stage of v2.2's two-stage splits has the pictures that an agent reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from tqdm import tqdm
+
+from navsim_agents.data.synthetic_scenes import read_synthetic_scene
+from navsim_agents.devkit.data_health import FrameFaults, PictureQuery, SplitHealth, absent_names
+from navsim_agents.devkit.finding import Finding
+from navsim_agents.errors import NavsimDriveJepaError
+
+SCENES, PICTURES = "synthetic_scene_pickles", "sensor_blobs"
+WAY_OUT = (
+    "NAVSIM's loader opens what an agent asks for and fails the scene ('Agent failed'): run_pdm_score goes on, and ends in "
+    "an exception after the last scene, without a result; a submission lacks the scene. Download these pictures (those of "
+    "the history are an archive of their own)"
+)
+
+
+def check_follow_ups(folder: Path, query: PictureQuery) -> list[Finding]:
+    """Findings about a folder such as ``navhard_two_stage``; of the scenes in ``query.scene_filter`` where it names some."""
+    if not (folder / SCENES).is_dir():
+        text = f"{folder} has no {SCENES}; give the folder of a two-stage split, such as …/navhard_two_stage"
+        return [Finding("data", False, text)]
+    try:
+        health = examine_follow_ups(folder, query)
+    except NavsimDriveJepaError as error:
+        return [Finding("data", False, str(error))]
+    return [health.finding(query.cameras), *absent_names([health])]
+
+
+def examine_follow_ups(folder: Path, query: PictureQuery, show_progress: bool = True) -> SplitHealth:
+    """Look at the pictures of every scene's newest frames.
+
+    Raises:
+        WorldDataError: a pickle is damaged, or is no synthetic scene.
+    """
+    health, wanted = SplitHealth(folder.name), query.scene_filter.reactive_synthetic_initial_tokens
+    faults, logs, found = FrameFaults(query, folder / PICTURES), set(), set()
+    whole: Counter[int] = Counter()
+    for path in tqdm(sorted((folder / SCENES).glob("[!.]*.pkl")), desc=folder.name, disable=not show_progress):
+        scene = read_synthetic_scene(path, folder / PICTURES, {})
+        about = scene.scene_metadata
+        if wanted is not None and about.initial_token not in wanted:
+            continue
+        logs.add(about.log_name)
+        found.add(about.initial_token)
+        history = scene.log_frames[: about.num_history_frames][-(query.num_frames or about.num_history_frames) :]
+        lost = [faults.of(frame) for frame in reversed(history)]
+        whole[next((newest for newest, fault in enumerate(lost) if fault), len(lost))] += 1
+        if any(lost):
+            health.incomplete[about.initial_token] = [fault for frame in lost for fault in frame]
+    health.num_logs, health.num_scenes = len(logs), len(found)
+    health.absent_tokens = sorted((wanted or frozenset()) - found)
+    health.way_out = f"{WAY_OUT}{_fewer_frames(whole)}"
+    return health
+
+
+def _fewer_frames(whole: Counter[int]) -> str:
+    """For an agent that reads fewer frames: in how many of them every scene is whole."""
+    frames = min(whole, default=0)
+    if not frames:
+        return "; some lack even the newest frame, which every agent reads"
+    return (
+        f", or take an agent that reads fewer frames: every scene is whole in its newest {frames} (momentum reads one frame "
+        "more than agent.config.momentum.mode=off)"
+    )
