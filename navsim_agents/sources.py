@@ -170,7 +170,10 @@ class TwoStageScenes:
         """Scenes of the mapping that lie in one log or go on from there."""
         wanted = set(self.mapping.first_stage)
         logged = SceneLoader(
-            *(self.root, self.split, self.sensors, [log_name]),
+            self.root,
+            self.split,
+            self.sensors,
+            log_names=[log_name],
             num_future_frames=NUM_POSES,
             frame_interval=1,
             has_route=False,

@@ -101,8 +101,9 @@ class EvaluateConfig:
             raise InputError(f"protocol={self.protocol!r}, but must be {' or '.join(PROTOCOLS)}")
         if self.protocol == TWO_STAGE:
             self._check_two_stage()
-        elif self.tokens is not None:
-            raise InputError(f"tokens={self.tokens}, but only protocol={TWO_STAGE} reads a split's mapping; add it")
+        for name in ("tokens", "synthetic_scenes_path", "synthetic_sensor_path"):
+            if self.protocol == ONE_STAGE and (value := getattr(self, name)) is not None:
+                raise InputError(f"{name}={value}, but only protocol={TWO_STAGE} reads it; add that, or leave it out")
 
     def _check_two_stage(self) -> None:
         """Raises InputError where a setting has no meaning with two stages."""

@@ -14,9 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-import torch
-from hydra import compose, initialize_config_module
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from navsim_agents.data.scene_filter import SceneFilter
@@ -25,15 +22,14 @@ from navsim_agents.data.submission import ExpectedTokens, check_submission, load
 from navsim_agents.devkit.data_health import PictureQuery
 from navsim_agents.devkit.follow_up_health import PICTURES, SCENES, check_follow_ups
 from navsim_agents.devkit.variant import Host, Variant
-from navsim_agents.drive_jepa.checkpoints import RECORD, training_record
 from navsim_agents.world.writers.follow_ups import FOLDER
 from tests.devkit.private_split import write_private_split
 from tests.devkit.scripts import RAY, SEQUENTIAL, SUBMITTER, Devkit
+from tests.devkit.weights import save_weights
 
 CAMERAS = ("cam_f0", "cam_b0", "cam_l0", "cam_r0")  # of the planner with four
 PAIRS = 2  # of follow-ups in a group; the world writes up to six
 PERCEPTION_FREE, PLANNER = "drive_jepa_perception_free_small", "drive_jepa_small"
-SEED = 8  # of weights whose best proposal is not always the steady one
 ON, OFF = (
     ("agent.config.momentum.mode=on", "agent.config.momentum.comfort_weight=0.5"),
     ("agent.config.momentum.mode=off",),
@@ -104,16 +100,6 @@ def agents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, ...
     """Overrides of the small agents, whose weights all processes share."""
     folder = tmp_path_factory.mktemp("weights")
     return {name: (f"agent={name}", save_weights(name, folder / f"{name}.ckpt")) for name in (PERCEPTION_FREE, PLANNER)}
-
-
-def save_weights(name: str, path: Path) -> str:
-    """Random weights as a training's checkpoint, and the override that names it."""
-    with initialize_config_module("navsim_configs", version_base=None):
-        torch.manual_seed(SEED)
-        agent = instantiate(compose(overrides=[f"+agent={name}"]).agent)
-    weights = {f"agent.{key}": value for key, value in agent.state_dict().items()}
-    torch.save({"state_dict": weights, RECORD: training_record(agent.config)}, path)
-    return f"agent.checkpoint_path={path}"
 
 
 Tables = dict[str, pd.DataFrame]

@@ -19,6 +19,7 @@ from navsim_agents.scoring import score_trajectories
 from tests.evaluation import split_on_disk as split
 from training.config import EvaluateConfig
 from training.evaluate import evaluate
+from training.report.results import read_results
 
 SLOWER = {"_target_": "tests.evaluation.split_on_disk.Slower"}
 FIRST, SECOND = split.mapping().groups
@@ -186,6 +187,11 @@ def test_one_bad_item_costs_its_group_and_is_named(
     assert not set(SECOND.tokens) & set(table_of(root, "slower").index)
 
 
+def test_the_report_shows_one_stage_alone(root: Path, summary: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is of two stages, whose synthetic scenes have no human to be shown beside"):
+        read_results(root / "out")
+
+
 def test_logs_that_are_named_choose_groups(root: Path, tmp_path: Path) -> None:
     summary = evaluate(config(root, output=str(tmp_path), log_names=[split.LOGS[1]], traffic="log_replay"))
     assert summary["two_stage"]["num_groups"] == 1
@@ -206,7 +212,14 @@ def test_without_any_whole_group_the_reason_is_said(tmp_path: Path) -> None:
     [
         ({"protocol": "three_stage"}, "protocol='three_stage', but must be one_stage or two_stage"),
         ({"tokens": None}, "protocol=two_stage needs to know which scenes belong together: tokens=<the split's YAML>"),
-        ({"protocol": "one_stage"}, r"tokens=.*split.yaml, but only protocol=two_stage reads a split's mapping"),
+        (
+            {"protocol": "one_stage"},
+            r"tokens=.*split.yaml, but only protocol=two_stage reads it; add that, or leave it",
+        ),
+        (
+            {"protocol": "one_stage", "tokens": None, "synthetic_sensor_path": "x"},
+            "synthetic_sensor_path=x, but only protocol=two_stage reads it",
+        ),
         ({"columns": ["epdms", "displacement"]}, r"columns=\['epdms'\]: protocol=two_stage scores EPDMS of itself"),
         ({"max_scenes": 3}, r"max_scenes=3 and frame_interval=1, but the mapping says which scenes there are"),
         ({"frame_interval": 2}, r"max_scenes=0 and frame_interval=2, but the mapping says"),

@@ -16,6 +16,7 @@ from navsim_agents.common.files import read_json, reading
 from navsim_agents.drive_jepa.runs import RESULT_FILE
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.files import PLANS_FILE, SUMMARY_FILE
+from training.config import TWO_STAGE
 
 HISTORY_FILE = "history.csv"  # of trainings and of pretraining alike
 
@@ -56,6 +57,11 @@ def read_results(
     """Read the folders; raises InputError where one of them does not hold what it should."""
     _require(evaluation / SUMMARY_FILE, f"drive-jepa evaluate output={evaluation} …")
     summary = read_json(evaluation / SUMMARY_FILE)
+    if isinstance(summary, dict) and TWO_STAGE in summary:
+        raise InputError(
+            f"{evaluation} is of two stages, whose synthetic scenes have no human to be shown beside; give the report "
+            f"an evaluation of one stage: drive-jepa evaluate without protocol={TWO_STAGE}"
+        )
     with reading(evaluation / PLANS_FILE), np.load(evaluation / PLANS_FILE, allow_pickle=False) as stored:
         plans, proposals, foreseen = (_by_agent(stored, kind) for kind in ("plans", "proposals", "foreseen"))
     steps = Path(pretraining) / HISTORY_FILE if pretraining else None
