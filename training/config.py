@@ -14,7 +14,7 @@ from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.agents import Contestants
 from navsim_agents.evaluation.baselines import HUMAN
-from navsim_agents.scoring.config import LOG_REPLAY, REACTIVE
+from navsim_agents.scoring.config import EPDMS, LOG_REPLAY, REACTIVE, refuse_traffic
 
 ONE_STAGE, TWO_STAGE = PROTOCOLS = ("one_stage", "two_stage")
 
@@ -86,11 +86,11 @@ class EvaluateConfig:
     agent: Any = None  # one more agent, as composed from navsim_configs
     agent_name: str = "agent"
     columns: list[str] = field(default_factory=lambda: ["displacement"])
+    traffic: Optional[str] = None  # of EPDMS, log_replay or reactive; null: as NAVSIM's script of the protocol has it
     threads: int = field(default=0, metadata=at_least(0))
     scenes: Optional[str] = field(default=None, metadata=READS)  # for pdms, epdms, reference driver; null: the world's
     frame_interval: int = field(default=1, metadata=at_least(1))  # frames (0.5 s) from one scene to the next
     max_scenes: int = field(default=0, metadata=at_least(0))  # evenly spaced over the split; 0 takes all
-    traffic: Optional[str] = None  # null: log_replay of one stage, reactive of two, as NAVSIM's scripts have it
     protocol: str = ONE_STAGE  # or two_stage, as v2.2's run_pdm_score.py
     tokens: Optional[str] = field(default=None, metadata=READS)  # of two_stage: the split's YAML, which has the mapping
     synthetic_scenes_path: Optional[str] = field(default=None, metadata=READS)  # null: navhard_two_stage/ of data_root
@@ -136,6 +136,16 @@ class EvaluateConfig:
         folder = Path(self.data_root) / "navhard_two_stage"
         scenes, pictures = self.synthetic_scenes_path, self.synthetic_sensor_path
         return scenes or str(folder / "synthetic_scene_pickles"), pictures or str(folder / "sensor_blobs")
+
+    def check_traffic(self) -> None:
+        """Raises TrajectoryError where there is no such traffic, InputError where no column group asks for it."""
+        refuse_traffic(self.traffic_in_use, EPDMS)
+        is_used = self.protocol == TWO_STAGE or EPDMS.name in self.columns
+        if self.traffic_in_use == REACTIVE and not is_used:
+            raise InputError(
+                f"traffic={REACTIVE}, but of columns={self.columns} none is scored in it; add {EPDMS.name} to columns, "
+                f"or leave traffic={LOG_REPLAY}"
+            )
 
     @property
     def contestants(self) -> Contestants:

@@ -58,6 +58,7 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
     """
     if not config.columns:
         raise InputError("columns=[] leaves nothing to measure; name displacement, pdms or epdms")
+    config.check_traffic()
     if config.threads:
         torch.set_num_threads(config.threads)
     start = time.monotonic()
@@ -69,7 +70,7 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
     if not result.scenes:
         raise InputError(f"no scene of {config.data_root} ({config.split}) could be read: {result.failures[:3]}")
     output = Path(config.output)
-    summary = write_evaluation(result, source, config.columns, output)
+    summary = write_evaluation(result, source, config.columns, output, config.traffic_in_use)
     if mapping is not None:
         asked_for = _asked_for(mapping, config, tokens)
         averages, summary[TWO_STAGE] = write_two_stage(result, source, asked_for, output, config.traffic_in_use)

@@ -6,34 +6,16 @@ reactive traffic holds that traffic in the place of the log's, so export before 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float64
 
-from navsim_agents.devkit.scene_objects import Arrays, intersecting_tracks, texts, track_arrays
+from navsim_agents.devkit.scene_objects import Arrays, intersecting_tracks, track_arrays
 from navsim_agents.errors import DevkitError
-from navsim_agents.poses import FloatArray, poses_to_local
+from navsim_agents.scoring.traffic.record import Rails, Vehicles, replayed_arrays, vehicle_arrays
 from navsim_agents.scoring.traffic.roles import TRAFFIC, VEHICLE_TYPE, Role
-
-NO_PATH = np.zeros((0, 3))
-
-
-NOTHING = (0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True)
-class _Rails:
-    """The path that a vehicle is put on; poses in the map's frame. The default: it has none."""
-
-    snapped: tuple[float, float, float] = NOTHING
-    progress: float = 0.0
-    wanted_speed: float = 0.0
-    path: FloatArray = field(default_factory=lambda: NO_PATH)  # [P, 3]
-    path_progress: FloatArray = field(default_factory=lambda: np.zeros(0))
 
 
 def traffic_arrays(metric_cache: Any, origin: Float64[np.ndarray, "3"], map_root: Optional[Path] = None) -> Arrays:
@@ -52,9 +34,10 @@ def traffic_arrays(metric_cache: Any, origin: Float64[np.ndarray, "3"], map_root
     objects = [item for item in detections if item.tracked_object_type.fullname == VEHICLE_TYPE]
     agents = _agents(metric_cache, map_api)
     roles = [_role(item, item.track_token in agents, map_api) for item in objects]
-    rails = [_rails_of(agents[item.track_token]) if item.track_token in agents else _Rails() for item in objects]
+    rails = [_rails_of(agents[item.track_token]) if item.track_token in agents else Rails() for item in objects]
     detected = {str(item.track_token) for item in detections}
-    return {**_vehicle_arrays(objects, roles, rails, origin), **_replayed_arrays(metric_cache, detected, origin)}
+    vehicles = vehicle_arrays(_vehicles(objects), roles, rails, origin)
+    return {**vehicles, **_replayed_arrays(metric_cache, detected, origin)}
 
 
 def _map_of(metric_cache: Any, map_root: Optional[Path]) -> Any:
@@ -99,9 +82,9 @@ def _role(item: Any, reacts: bool, map_api: Any) -> Role:
     return Role.STANDS if _may_stand(item, map_api) else Role.ABSENT
 
 
-def _rails_of(agent: Any) -> _Rails:
+def _rails_of(agent: Any) -> Rails:
     points = agent._path.get_sampled_path()
-    return _Rails(
+    return Rails(
         snapped=tuple(agent._initial_state.box.center.serialize()),
         progress=float(agent.progress),
         wanted_speed=_wanted_speed(agent),
@@ -132,53 +115,27 @@ def _may_stand(item: Any, map_api: Any) -> bool:
     return bool(np.hypot(nearest.x - item.center.x, nearest.y - item.center.y) > TRAFFIC.snap_m)
 
 
-def _vehicle_arrays(
-    objects: list[Any], roles: list[Role], rails: list[_Rails], origin: Float64[np.ndarray, "3"]
-) -> Arrays:
-    """The vehicles of t0 in the order of detection, and the path of each, one after the other."""
-    role = np.array(roles, dtype=np.int64)
-    snapped = poses_to_local(_numbers([rail.snapped for rail in rails], 3), origin)
-    snapped[role != Role.REACTS] = NOTHING
-    return {
-        "traffic_token": texts(item.track_token for item in objects),
-        "traffic_role": role,
-        "traffic_size": _numbers([(item.box.length, item.box.width) for item in objects], 2),
-        "traffic_pose": poses_to_local(_numbers([item.center.serialize() for item in objects], 3), origin),
-        "traffic_speed": _numbers([item.velocity.magnitude() for item in objects]),
-        "traffic_snapped_pose": snapped,
-        "traffic_progress": _numbers([rail.progress for rail in rails]),
-        "traffic_wanted_speed": _numbers([rail.wanted_speed for rail in rails]),
-        "traffic_path_poses": poses_to_local(np.concatenate([NO_PATH, *(rail.path for rail in rails)]), origin),
-        "traffic_path_progress": np.concatenate([np.zeros(0), *(rail.path_progress for rail in rails)]),
-        "traffic_path_offsets": np.cumsum([0, *(len(rail.path) for rail in rails)]).astype(np.int64),
-    }
+def _vehicles(objects: list[Any]) -> Vehicles:
+    def numbers(rows: list[Any], *columns: int) -> Any:
+        return np.array(rows, dtype=np.float64).reshape(len(rows), *columns)
 
-
-def _numbers(rows: list[Any], *columns: int) -> FloatArray:
-    """Float64 rows, also of none."""
-    return np.array(rows, dtype=np.float64).reshape(len(rows), *columns)
+    return Vehicles(
+        tokens=tuple(str(item.track_token) for item in objects),
+        sizes=numbers([(item.box.length, item.box.width) for item in objects], 2),
+        poses=numbers([item.center.serialize() for item in objects], 3),
+        speeds=numbers([item.velocity.magnitude() for item in objects]),
+    )
 
 
 def _replayed_arrays(metric_cache: Any, detected: set[str], origin: Float64[np.ndarray, "3"]) -> Arrays:
     """What reactive traffic replays differently from log replay.
 
-    Tracks that touch the ego at t0 are kept. A track that the log has in one later frame alone, which its interpolation
-    stretches over all time, is not there at t0.
-
     Args:
         detected: tracks that are in the log at t0.
     """
     box = metric_cache.ego_state.car_footprint.oriented_box.geometry
-    ignored = intersecting_tracks(metric_cache.observation[0], box)
+    touching = intersecting_tracks(metric_cache.observation[0], box)
     every = track_arrays(metric_cache.observation, None, origin)
-    is_ignored = np.array([token in ignored for token in every["track_token"]], dtype=bool)
+    touches_ego = np.array([token in touching for token in every["track_token"]], dtype=bool)
     is_late = np.array([token not in detected for token in every["track_token"]], dtype=bool)
-    rows = is_ignored & (every["track_type"] != VEHICLE_TYPE)
-    names = ("token", "type", "is_agent", "size", "speed", "heading", "poses", "valid")
-    chosen: dict[str, npt.NDArray[Any]] = {f"ignored_track_{name}": every[f"track_{name}"][rows] for name in names}
-    chosen["ignored_track_valid"][:, 0] &= ~is_late[rows]
-    return {
-        **chosen,
-        "ignored_track_poses": np.nan_to_num(chosen["ignored_track_poses"]),
-        "traffic_early_track": (is_late & every["track_valid"][:, 0])[~is_ignored],
-    }
+    return replayed_arrays(every, touches_ego, is_late)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Optional
 
 import numpy as np
@@ -23,6 +22,7 @@ from navsim_agents.evaluation.two_stage import SceneScores, TwoStageScores, aggr
 from navsim_agents.scoring import Scores, ScoringScene, score_scenes
 from navsim_agents.scoring.aggregate import SUB_SCORES
 from navsim_agents.scoring.config import EPDMS, LOG_REPLAY, REACTIVE, MetricConfig, refuse_traffic
+from navsim_agents.scoring.scene_fields import ORIGINAL
 
 SCENES_AT_ONCE = 16
 
@@ -103,14 +103,14 @@ def scored_batches(
     reasons: dict[str, str],
     traffic: str = LOG_REPLAY,
 ) -> Iterator[ScoredBatch]:
-    """Score ``plans`` [B, N, T, 3], EPDMS with the human filter; of scenes without a score ``reasons`` gets the why."""
+    """Score ``plans`` [B, N, T, 3], EPDMS with the human filter where there is a human; ``reasons`` gets what fails."""
     starts = range(0, len(tokens), SCENES_AT_ONCE)
     for start in tqdm(starts, desc="scoring", unit=f"{SCENES_AT_ONCE} scenes"):
         rows = range(start, min(start + SCENES_AT_ONCE, len(tokens)))
         scenes = _scenes(scene_of, tokens, rows, reasons)
-        yield from _score(
-            scenes, plans, partial(_answers, interval_s=interval_s, metric=metric, traffic=traffic), reasons
-        )
+        logged = {row: scene for row, scene in scenes.items() if scene.scene_type == ORIGINAL}
+        for part in (logged, {row: scene for row, scene in scenes.items() if row not in logged}):
+            yield from _score(part, plans, interval_s, metric, traffic, reasons)
 
 
 def _scenes(scene_of: SceneOf, tokens: Sequence[str], rows: range, reasons: dict[str, str]) -> dict[int, ScoringScene]:
@@ -124,31 +124,28 @@ def _scenes(scene_of: SceneOf, tokens: Sequence[str], rows: range, reasons: dict
     return scenes
 
 
-def _answers(
-    scenes: Sequence[ScoringScene], plans: FloatArray, interval_s: float, metric: MetricConfig, traffic: str
-) -> Scores:
-    poses, has_filter = torch.from_numpy(plans), metric.name == EPDMS_NAME
-    return score_scenes(scenes, poses, interval_s, metric.name, human_penalty_filter=has_filter, traffic=traffic)
-
-
 def _score(
     scenes: Mapping[int, ScoringScene],
     plans: FloatArray,
-    answers: Callable[[Sequence[ScoringScene], FloatArray], Scores],
+    interval_s: float,
+    metric: MetricConfig,
+    traffic: str,
     reasons: dict[str, str],
 ) -> Iterator[ScoredBatch]:
-    """All at once, or one by one where they cannot be scored together."""
+    """Scenes of one kind all at once, or one by one where they cannot be scored together."""
     if not scenes:
         return
     rows, found = list(scenes), list(scenes.values())
+    poses, has_human = torch.from_numpy(plans[rows]), metric.uses_history and found[0].scene_type == ORIGINAL
     try:
-        yield ScoredBatch(rows, found, answers(found, plans[rows]))
+        scores = score_scenes(found, poses, interval_s, metric.name, human_penalty_filter=has_human, traffic=traffic)
+        yield ScoredBatch(rows, found, scores)
     except SceneError as error:
         if len(rows) == 1:
             reasons[found[0].token] = reason_of(error)
             return
         for row in rows:
-            yield from _score({row: scenes[row]}, plans, answers, reasons)
+            yield from _score({row: scenes[row]}, plans, interval_s, metric, traffic, reasons)
 
 
 def reason_of(error: Exception) -> str:

@@ -64,7 +64,7 @@ def produce_log(task: LogTask) -> LogEntry:
     """Drive, render, score the reference driver and write one log; its pickle comes last and marks it as finished."""
     plan, config = task.plan, task.config
     output = Path(config.output)
-    drive = task.parts.drive(plan.location, plan.index, config.seed, config.duration_s)
+    drive = task.parts.drive(plan.location, plan.index, config.identity())
     write_blobs(drive, task, output / "sensor_blobs" / plan.folder)
     if task.needs_scoring_scenes:
         frames, town_map = log_frames(drive, default_cameras()), task.parts.map(plan.location, config.seed)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 import numpy as np
+import shapely
 from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
 from shapely.ops import unary_union
 
 from navsim_agents.common.poses import HEADING, XY
@@ -209,7 +211,13 @@ def _union_outline(outlines: list[FloatArray]) -> FloatArray:
     if len(outlines) == 1:
         return outlines[0]
     merged = unary_union([Polygon(outline).buffer(1e-6, join_style="mitre") for outline in outlines])
-    return np.asarray(merged.exterior.coords)[:-1].copy()
+    return _ring(merged)
+
+
+def _ring(area: BaseGeometry) -> FloatArray:
+    """Outer ring of ``area``, which GEOS 3.11 now and then hands over as a collection of one polygon."""
+    largest = max(shapely.get_parts(area), key=shapely.area)
+    return np.asarray(largest.exterior.coords)[:-1].copy()
 
 
 def _kerb(arm: Arm, following: Arm) -> FloatArray:
@@ -222,7 +230,7 @@ def _outline(arms: list[Arm], kerbs: tuple[FloatArray, ...], connectors: list[Fl
     """Area between the kerbs, with every connector inside."""
     ring = np.concatenate([np.concatenate((arm.right_edge[None], kerb[:, XY])) for arm, kerb in zip(arms, kerbs)])
     merged = unary_union([Polygon(ring).buffer(0), *(Polygon(outline).buffer(1e-6) for outline in connectors)])
-    return np.asarray(merged.exterior.coords)[:-1].copy()
+    return _ring(merged)
 
 
 def _add_stop_lines(arms: list[Arm], kind: NodeKind, intersection_id: str, builder: NetworkBuilder) -> None:

@@ -44,8 +44,8 @@ class World:
 
     def drive(self, log_name: str) -> Drive:
         """The drive of a log, at 0.1 s steps; simulated again (seconds)."""
-        entry, config = self.entry(log_name), self.index.config
-        return self.parts.drive(entry.location, entry.index, config["seed"], config["duration_s"])
+        entry = self.entry(log_name)
+        return self.parts.drive(entry.location, entry.index, self.index.config)
 
 
 def load_world(root: Union[str, Path], parts: WorldParts = REAL) -> World:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,6 +20,7 @@ from navsim_agents.world.geography import MAP_LOCATIONS
 from navsim_agents.world.scoring_scenes.store import log_scenes
 from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.towns import build_town
+from navsim_agents.world.traffic import TrafficConfig
 from navsim_agents.world.types import Drive, Town
 
 
@@ -67,9 +68,11 @@ class WorldParts:
         """Whoever paints drives through the town."""
         return _painter(self, location, seed)
 
-    def drive(self, location: str, index: int, seed: int, duration_s: float) -> Drive:
-        """The drive of log ``index``, the same whenever it is asked for."""
-        return self.simulate_drive(self.town(location, seed), index, seed, DriveConfig(duration_s=duration_s))
+    def drive(self, location: str, index: int, identity: Mapping[str, Any]) -> Drive:
+        """The drive of log ``index`` of the world of ``WorldConfig.identity()``, the same whenever it is asked for."""
+        seed, traffic = identity["seed"], TrafficConfig(num_vehicles=identity["vehicles"])
+        config = DriveConfig(duration_s=identity["duration_s"], traffic=traffic)
+        return self.simulate_drive(self.town(location, seed), index, seed, config)
 
 
 @lru_cache(maxsize=len(MAP_LOCATIONS))

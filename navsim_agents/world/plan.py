@@ -11,7 +11,7 @@ from typing import Any, Optional
 from navsim_agents.common.conventions import NUM_FUTURE_FRAMES, NUM_HISTORY_FRAMES
 from navsim_agents.common.files import write_json
 from navsim_agents.errors import WorldDataError
-from navsim_agents.world.config import SPLIT_FOLDERS, WorldConfig
+from navsim_agents.world.config import EARLIER, SPLIT_FOLDERS, WorldConfig
 from navsim_agents.world.geography import MAP_LOCATIONS
 
 INDEX_NAME = "world.json"
@@ -96,7 +96,7 @@ def read_index(output: Path) -> Optional[WorldIndex]:
                 f"{path} has format {content['format']}, but this package reads {FORMAT}; write it again"
             )
         logs = tuple(LogEntry(**entry) for entry in content["logs"])
-        return WorldIndex(content["package_version"], content["config"], logs)
+        return WorldIndex(content["package_version"], {**EARLIER, **content["config"]}, logs)
     except (ValueError, KeyError, TypeError) as error:
         raise WorldDataError(
             f"{path} is damaged ({error}); delete it together with the folder and write again"

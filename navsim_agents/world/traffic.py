@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from navsim_agents.common.poses import XY
+from navsim_agents.world.config import NUM_VEHICLES
 from navsim_agents.world.curves import arc_lengths, interpolate_curve, offset_curve
 from navsim_agents.world.fleet import EGO_BODY, Body, Fleet
 from navsim_agents.world.footways import footways
@@ -30,7 +31,7 @@ _WALKING_MPS = (1.5, 1.2)
 class TrafficConfig:
     """How many of each kind start near the expert's route."""
 
-    num_vehicles: int = 48
+    num_vehicles: int = NUM_VEHICLES
     num_cyclists: int = 7
     num_crossers: int = 26
     num_walkers: int = 34

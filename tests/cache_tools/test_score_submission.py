@@ -85,10 +85,10 @@ def test_plans_may_be_sampled_in_both_ways_at_once(root: Path, tmp_path: Path) -
     first, second = plans_of(MAPPING)
     fine = {token: steady(number=40) for token in second}
     write_submission(tmp_path / "submission.pkl", first, fine)
-    score_submission(config(root, tmp_path))
+    score_submission(config(root, tmp_path, traffic="log_replay"))
     mixed = table_of(tmp_path / "scores.csv")
     write_submission(tmp_path / "submission.pkl", first, second)
-    score_submission(config(root, tmp_path))
+    score_submission(config(root, tmp_path, traffic="log_replay"))
     pd.testing.assert_frame_equal(mixed, table_of(tmp_path / "scores.csv"), check_exact=False, rtol=0.0, atol=1e-6)
 
 
@@ -153,7 +153,7 @@ def lose(name: str, root: Path, folder: Path) -> dict[str, Any]:
     ],
 )
 def test_what_the_server_ends_at_is_named(lost: str, words: str, root: Path, tmp_path: Path) -> None:
-    changes = lose(lost, root, tmp_path)
+    changes = {**lose(lost, root, tmp_path), "traffic": "reactive" if lost == "traffic" else "log_replay"}
     first_words = f"1 of 2 groups, that of {SECOND.now} first: "
     with pytest.raises(InputError, match=f"{first_words}.*{words}.*NAVSIM's script ends without any score then: mend"):
         score_submission(config(root, tmp_path, **changes))
@@ -182,7 +182,8 @@ def test_plans_without_group_and_mappings_without_scenes(root: Path, tmp_path: P
     one = split.write_mapping(tmp_path / "one.yaml", TwoStageMapping(MAPPING.groups[:1]))
     with pytest.raises(InputError, match=r"4 plans of scenes that the mapping does not name .*, so they have neither"):
         score_submission(config(root, tmp_path, tokens=str(one)))
-    assert score_submission(config(root, tmp_path, tokens=str(one), incomplete=True)).left_out == {}
+    found = score_submission(config(root, tmp_path, tokens=str(one), incomplete=True, traffic="log_replay"))
+    assert found.left_out == {}
     with pytest.raises(
         InputError, match="is of two stages, but nothing says which of its scenes belong together; give"
     ):
@@ -197,6 +198,7 @@ def test_the_command_prints_averages_and_what_is_left_out(
     changes = lose("plan", root, tmp_path)
     settings = vars(config(root, tmp_path, **changes))
     line = [f"{key}={value}" for key, value in settings.items() if key in ("submission", "scenes", "output", "tokens")]
+    line.append("traffic=log_replay")
     command = COMMANDS["cache_tools.score_submission"]
     assert_one_line(command.run(*line), capsys, "InputError: ", SECOND.now)
     assert command.run(*line, "incomplete=true").code == 0

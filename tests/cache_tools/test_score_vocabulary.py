@@ -18,13 +18,22 @@ import torch
 
 from cache_tools import score_vocabulary
 from cache_tools.score_vocabulary import label_scenes
-from navsim_agents.devkit import workers
+from navsim_agents.devkit import cache_pickle, scoring, workers
 from navsim_agents.devkit.variant import Host, Variant
 from navsim_agents.distillation import LabelStore, LabelStoreWriter, label_run, labelling, scenes_digest
 from navsim_agents.distillation.label_run import summary
 from navsim_agents.errors import DevkitError, InputError, LabelError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, score_trajectories
-from tests.cache_tools.tools import NUM_SCENES, bytes_of, make_inputs, make_scenes, make_vocabulary, options, tokens
+from tests.cache_tools.tools import (
+    NUM_SCENES,
+    bytes_of,
+    make_inputs,
+    make_reacting_scenes,
+    make_scenes,
+    make_vocabulary,
+    options,
+    tokens,
+)
 from tests.scenes.metric_caches import write_metric_cache
 from tests.scoring.tiny import scene
 
@@ -251,6 +260,7 @@ def test_mismatches_with_the_devkit_are_listed(folder, monkeypatch):
         ({"part": 2, "num_parts": 2}, "part is 2 of num_parts=2, but parts count from 0"),
         ({"dtype": "float16"}, "dtype is 'float16', but must be one of float64, float32"),
         ({"devices": ["abacus"]}, "device is 'abacus', but must be cpu or cuda"),
+        ({"traffic": "idm"}, "traffic is 'idm', but must be one of log_replay, reactive"),
         ({"metric": "ade"}, "metric is 'ade', but labels are kept for pdms, epdms"),
         ({"threshold": 0.0}, r"threshold is 0.0, but scores reach from 0 to 1"),
     ],
@@ -265,6 +275,51 @@ def test_other_options_are_not_mixed_into_a_store(folder):
     label_scenes(options(folder))
     with pytest.raises(LabelError, match="metric: epdms there, pdms now"):
         label_scenes(options(folder, metric="pdms"))
+
+
+def test_labels_in_traffic_that_reacts(folder):
+    make_reacting_scenes(folder / "reacting", 2)
+    scenes, planned = SceneStore(folder / "reacting"), make_vocabulary().planned().double()
+    values = {"scenes": str(folder / "reacting"), "traffic": "reactive"}
+    assert label_scenes(options(folder, **values))["failed"] == {}
+    store = LabelStore.open(folder / "labels", make_vocabulary(), "epdms")
+    assert store.stamp.traffic == "reactive"
+    num_changed = 0
+    for token in store:
+        wanted = score_trajectories(scenes[token], planned, traffic="reactive")["pdm_score"].numpy()
+        np.testing.assert_allclose(store.scores(token), wanted, atol=1e-5)
+        num_changed += int((abs(score_trajectories(scenes[token], planned)["pdm_score"].numpy() - wanted) > 0.1).sum())
+    assert num_changed > 0
+    with pytest.raises(LabelError, match="traffic: reactive there, log_replay now"):
+        label_scenes(options(folder, scenes=values["scenes"]))
+
+
+def test_scenes_without_traffic_are_refused_before_anything_is_written(folder):
+    with pytest.raises(SceneError, match=r"scene 0000000000000000 lacks traffic_role, .* again with traffic=true"):
+        label_scenes(options(folder, traffic="reactive"))
+    assert not (folder / "labels").exists()
+
+
+@pytest.mark.parametrize(("traffic", "whole"), [("log_replay", "jointly"), ("reactive", (10, True))])
+def test_the_devkit_scores_reacting_traffic_one_by_one(folder, monkeypatch, traffic, whole):
+    asked = []
+
+    def one_by_one(cache, plans, interval_s, reactive):
+        asked.append((len(plans), reactive))
+        return {}
+
+    def jointly(cache, plans, interval_s):
+        asked.append("jointly")
+        return SimpleNamespace(columns={})
+
+    monkeypatch.setattr(scoring, "score_with_devkit", one_by_one)
+    monkeypatch.setattr(scoring, "score_jointly_with_devkit", jointly)
+    monkeypatch.setattr(cache_pickle, "read_metric_cache", lambda path: path)
+    scorer = devkit_scorer(folder)
+    scorer._stamp = dataclasses.replace(scorer._stamp, traffic=traffic)
+    scorer._score(folder, None)
+    scorer._score(folder, np.array([1, 4]))
+    assert asked == [whole, (2, traffic == "reactive")]
 
 
 def test_labels_of_scenes_that_were_exported_anew_are_not_gone_on_with(folder):

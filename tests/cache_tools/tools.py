@@ -11,6 +11,7 @@ from cache_tools.score_vocabulary import ScoreVocabularyConfig
 from navsim_agents.distillation import Vocabulary, resample, save_vocabulary
 from navsim_agents.scoring import SceneStoreWriter
 from tests.scoring.tiny import plan, scene, track
+from tests.scoring.traffic.roads import scene_of, vehicle, way
 
 NUM_SCENES = 7
 SPEEDS = (0.0, 2.0, 4.0, 7.0, 10.0)
@@ -33,6 +34,16 @@ def make_scenes(folder, count=NUM_SCENES, **changes):
         for number, token in reversed(list(enumerate(tokens(count)))):
             made = scene(tracks=[track(12.0 + 5.0 * number, 0.0)], speed=5.0)
             writer.add(dataclasses.replace(made, token=token, **changes))
+
+
+def make_reacting_scenes(folder, count=NUM_SCENES):
+    """A car ahead stands in the log, in each scene farther away; in traffic it starts to drive."""
+    road = way(0.0, 0.0, 200.0, 0.0, points=201)
+    with SceneStoreWriter(folder) as writer:
+        for number, token in enumerate(tokens(count)):
+            place = 12.0 + 5.0 * number
+            made = scene_of(vehicle(road, progress=place, speed=4.0), tracks=[track(place, 0.0)], speed=5.0)
+            writer.add(dataclasses.replace(made, token=token))
 
 
 def make_inputs(folder, count=NUM_SCENES):

@@ -17,7 +17,7 @@ from navsim_agents.devkit.scoring import reactive_agents, score_with_devkit
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.errors import DevkitError, SceneError, TrajectoryError
 from navsim_agents.poses import poses_to_global, poses_to_local, wrap_angle
-from navsim_agents.scoring import SceneStore, ScoringScene, score_trajectories
+from navsim_agents.scoring import SceneStore, ScoringScene, score_scenes, score_trajectories
 from navsim_agents.scoring.axes import POSE
 from navsim_agents.scoring.traffic.checks import require_traffic
 from navsim_agents.scoring.traffic.reactive import Traffic, reactive_traffic
@@ -131,6 +131,22 @@ def test_scores_in_reactive_traffic(caches: list[Any], crowd: Any) -> None:
                 assert float(found[name][0]) == pytest.approx(column[number], abs=1e-6), (number, name)
             num_changed += any(abs(float(replayed[name][number]) - wanted[name][number]) > 1e-6 for name in wanted)
     assert num_changed > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_human", [False, True])
+def test_all_plans_at_once_are_scored_as_the_devkit_scores_each(
+    caches: list[Any], crowd: Any, with_human: bool
+) -> None:
+    """Every column of ``pdm_score`` with the devkit's reactive agents, of some scenes and plans in one call."""
+    chosen = [caches[0], caches[2], crowd]
+    scenes = [scoring_scene_of(cached, with_traffic=True) for cached in chosen]
+    plans = np.stack([np.stack(list(plans_of(scene).values()))[[0, 1, 3, 5]] for scene in scenes])
+    found = score_scenes(scenes, torch.from_numpy(plans), human_penalty_filter=with_human, traffic="reactive").columns
+    for row, cached in enumerate(chosen):
+        wanted = score_with_devkit(cached, plans[row], human_penalty_filter=with_human, reactive=True)
+        for name, column in wanted.items():
+            np.testing.assert_allclose(found[name][row].numpy(), column, rtol=0, atol=1e-6, err_msg=f"{row} {name}")
 
 
 def test_scoring_with_reactive_traffic_leaves_the_cache_as_it_was(caches: list[Any]) -> None:

@@ -174,7 +174,9 @@ def test_one_bad_item_costs_its_group_and_is_named(
         with split.SceneStoreWriter(root / "store") as writer:
             for name in (*split.mapping().first_stage, *left):
                 writer.add(split.places()[name].scene(name))
-    summary = evaluate(config(root, scenes=str(root / "store") if lost == "scoring" else None))
+    store = str(root / "store") if lost == "scoring" else None
+    traffic = "reactive" if changes is NO_TRAFFIC else "log_replay"  # which is quicker
+    summary = evaluate(config(root, scenes=store, traffic=traffic))
     left_out = summary["two_stage"]["left_out"]
     assert list(left_out["slower"]) == [SECOND.now]
     assert re.search(words, left_out["slower"][SECOND.now]), left_out["slower"]
@@ -185,7 +187,7 @@ def test_one_bad_item_costs_its_group_and_is_named(
 
 
 def test_logs_that_are_named_choose_groups(root: Path, tmp_path: Path) -> None:
-    summary = evaluate(config(root, output=str(tmp_path), log_names=[split.LOGS[1]]))
+    summary = evaluate(config(root, output=str(tmp_path), log_names=[split.LOGS[1]], traffic="log_replay"))
     assert summary["two_stage"]["num_groups"] == 1
     assert summary["two_stage"]["left_out"] == {"constant_velocity": {}, "slower": {}}
     assert summary["scenes"]["num_scenes"] == 4

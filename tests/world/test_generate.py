@@ -129,6 +129,19 @@ def test_written_world_gives_towns_and_drives_back(tmp_path):
         world.drive("x")
 
 
+def test_settings_reach_the_drives_now_and_again(tmp_path):
+    seen = []
+
+    def drive_of(town, index, seed, config):
+        seen.append((seed, config.duration_s, config.traffic.num_vehicles))
+        return drive_through(town, index, seed, config)
+
+    parts = dataclasses.replace(PARTS, simulate_drive=drive_of)
+    index = generate_world(config_of(tmp_path, logs=1, cameras=[], vehicles=5, duration_s=15.0), parts)
+    load_world(tmp_path, parts).drive(index.logs[0].name)
+    assert seen == [(3, 15.0, 5), (3, 15.0, 5)]
+
+
 def test_a_world_of_another_version_is_not_driven_again(tmp_path):
     generate_world(config_of(tmp_path, logs=1, cameras=[]), PARTS)
     path = tmp_path / "world.json"

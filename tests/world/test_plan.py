@@ -73,6 +73,16 @@ def test_index_comes_back_and_names_damage(tmp_path):
         read_index(tmp_path)
 
 
+def test_a_world_older_than_a_setting_has_its_default(tmp_path):
+    identity = WorldConfig(output="x").identity()
+    del identity["vehicles"]
+    write_index(tmp_path, WorldIndex("1.0", identity, ()))
+    found = read_index(tmp_path)
+    check_same_world(tmp_path, found, WorldConfig(output="x"), "1.0")
+    with pytest.raises(WorldDataError, match=r"holds a world of vehicles=48, but vehicles=250 is asked for"):
+        check_same_world(tmp_path, found, WorldConfig(output="x", vehicles=250), "1.0")
+
+
 def test_another_world_is_not_mixed_in(tmp_path):
     found = WorldIndex("1.0", WorldConfig(output="x").identity(), ())
     check_same_world(tmp_path, found, WorldConfig(output="y", logs=99, cameras=[], workers=3), "1.0")

@@ -4,11 +4,12 @@ import re
 
 import numpy as np
 import pytest
-from shapely.geometry import LineString, Polygon
+from shapely.geometry import LineString, MultiPolygon, Polygon
 from shapely.ops import unary_union
 
 from navsim_agents.errors import InputError
 from navsim_agents.poses import wrap_angle
+from navsim_agents.world import junctions
 from navsim_agents.world.roads import SHOULDER_M
 from navsim_agents.world.towns import TOWN_LOCATIONS, build_town
 from navsim_agents.world.types import Turn
@@ -185,3 +186,13 @@ def test_towns_differ_in_geometry(towns):
     lane_counts = {max(len(block.lane_ids) for block in town.roadblocks.values()) for town in towns.values()}
     assert len(lane_counts) >= 2
     assert len({len(town.lanes) for town in towns.values()}) == len(TOWN_LOCATIONS)
+
+
+def test_areas_that_shapely_wraps_in_a_collection_are_the_same(towns, monkeypatch) -> None:
+    """GEOS 3.11 did so with one junction in some towns, of seed 11 for one."""
+    whole = towns["us-ma-boston"]
+    monkeypatch.setattr(junctions, "unary_union", lambda areas: MultiPolygon([unary_union(areas)]))
+    wrapped = build_town("us-ma-boston")
+    for kind in ("roadblocks", "intersections"):
+        for name, area in getattr(whole, kind).items():
+            np.testing.assert_array_equal(getattr(wrapped, kind)[name].polygon, area.polygon)

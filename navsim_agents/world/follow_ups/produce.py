@@ -102,7 +102,7 @@ def _produce(task: _Task) -> list[Pair]:
     """Drive a log again, and write the follow-ups of its pairs."""
     entry, config, parts = task.entry, task.config, task.parts
     output = Path(config.output)
-    drive = parts.drive(entry.location, entry.index, config.seed, config.duration_s)
+    drive = parts.drive(entry.location, entry.index, config.identity())
     rng = np.random.default_rng([config.seed, entry.index, STREAM])
     pairs: list[Pair] = []
     scenes: list[ScoringScene] = []

@@ -16,6 +16,7 @@ from navsim_agents.scoring.axes import State
 from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.score import Scores, score_scenes
+from navsim_agents.scoring.traffic.record import NO_TRAFFIC
 from navsim_agents.world.reference_driver.corridor import forecast_tracks
 from navsim_agents.world.reference_driver.proposals import propose
 from navsim_agents.world.reference_driver.rule import RULE, DriverRule
@@ -42,7 +43,8 @@ def forecast_scene(scene: ScoringScene) -> ScoringScene:
     columns = poses.shape[1]
     lights = scene.red_light_active[:, :1].expand(-1, columns)
     valid = torch.from_numpy(np.repeat(seen[:, None], columns, axis=1))
-    return replace(scene, track_poses=torch.from_numpy(poses), track_valid=valid, red_light_active=lights)
+    alone = replace(scene, **NO_TRAFFIC)
+    return replace(alone, track_poses=torch.from_numpy(poses), track_valid=valid, red_light_active=lights)
 
 
 def best_proposals(scores: Scores) -> Int[Tensor, " B"]:

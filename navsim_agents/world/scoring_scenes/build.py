@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Union
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float64
 from torch import Tensor
@@ -28,18 +30,22 @@ from navsim_agents.data.scene import LogFrame
 from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.simulation.reference import knot_times_us, sample_times_us
+from navsim_agents.scoring.traffic.record import Arrays, replayed_arrays
 from navsim_agents.world.curves import unit
 from navsim_agents.world.fleet import EGO_BODY
 from navsim_agents.world.scoring_scenes import ego
 from navsim_agents.world.scoring_scenes.lights import RedLights, red_lights
+from navsim_agents.world.scoring_scenes.reacting import reacting_arrays
 from navsim_agents.world.scoring_scenes.route import centerline, lanes_of_route, starting_lane, without_loops
 from navsim_agents.world.scoring_scenes.town_map import DrivableArea, TownMap
 from navsim_agents.world.scoring_scenes.tracks import (
     AGENT_NAMES,
     NUM_COLUMNS,
+    FrameBoxes,
     SceneTracks,
     frame_boxes,
     scene_tracks,
+    touching_ego,
 )
 
 DEVKIT = "v2.2"
@@ -99,7 +105,7 @@ class SceneBuilder:
             pdm_trajectory=torch.zeros(NUM_STATES, ego.NUM_STATE_COLUMNS, dtype=torch.float64),
             centerline=_tensor(points_to_local(self._centerline(route, lane), pose)),
             **_area_fields(area, frozenset(lanes_of_route(self._map, route)), pose),
-            **_track_fields(scene_tracks(self._boxes[future], pose)),
+            **_object_fields(self._boxes[future], self._map, pose),
             **_light_fields(lights, self._map, pose),
             model_knots_us=knot_times_us(NUM_POSES, POSE_INTERVAL_S, timestamp_us),
             sample_times_us=sample_times_us(timestamp_us),
@@ -128,18 +134,36 @@ def _area_fields(area: DrivableArea, route_lanes: frozenset[str], origin: Float6
     }
 
 
-def _track_fields(tracks: SceneTracks) -> dict:
+def _object_fields(frames: Sequence[FrameBoxes], town_map: TownMap, origin: Float64[np.ndarray, "3"]) -> dict:
+    """Tracks as v2.2's log replay has them, without those that touch the ego at t0; and what reactive traffic needs."""
+    tracks = scene_tracks(frames, origin)
+    arrays, detected = _track_arrays(tracks), frozenset(frames[0].tokens)
+    touches_ego = touching_ego(tracks)
+    is_late = np.array([token not in detected for token in tracks.tokens], dtype=bool)
+    fields = {
+        **{name: values[~touches_ego] for name, values in arrays.items()},
+        **reacting_arrays(frames[0], town_map.segments, origin),
+        **replayed_arrays(arrays, touches_ego, is_late),
+    }
+    return {name: _field(values) for name, values in fields.items()}
+
+
+def _field(values: npt.NDArray) -> Union[Tensor, tuple[str, ...]]:
+    return tuple(values.tolist()) if values.dtype.kind == "U" else torch.from_numpy(np.ascontiguousarray(values))
+
+
+def _track_arrays(tracks: SceneTracks) -> Arrays:
     return {
-        "track_token": tracks.tokens,
-        "track_type": tracks.names,
-        "track_is_agent": torch.tensor([name in AGENT_NAMES for name in tracks.names], dtype=torch.bool),
+        "track_token": np.array(tracks.tokens, dtype=np.str_),
+        "track_type": np.array(tracks.names, dtype=np.str_),
+        "track_is_agent": np.isin(tracks.names, AGENT_NAMES),
         # The devkit clears its list of tracks hit at the start when it replays the logged future.
-        "collided_track": torch.zeros(len(tracks.tokens), dtype=torch.bool),
-        "track_size": _tensor(tracks.sizes),
-        "track_speed": _tensor(tracks.speeds),
-        "track_heading": _tensor(tracks.headings),
-        "track_poses": _tensor(tracks.poses),
-        "track_valid": torch.from_numpy(tracks.valid),
+        "collided_track": np.zeros(len(tracks.tokens), dtype=bool),
+        "track_size": tracks.sizes,
+        "track_speed": tracks.speeds,
+        "track_heading": tracks.headings,
+        "track_poses": tracks.poses,
+        "track_valid": tracks.valid,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import shapely
@@ -10,6 +11,7 @@ from jaxtyping import Float64
 
 from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.world.curves import FloatArray, arc_lengths
+from navsim_agents.world.scoring_scenes.segments import Segments
 from navsim_agents.world.types import Roadblock, Town
 
 MAP_RADIUS_M = 100.0  # NAVSIM's metric caching: half side of the square of map around the ego
@@ -67,6 +69,11 @@ class TownMap:
     def _layer(name: str, blocks: dict[str, Roadblock], is_connector: bool) -> _Layer:
         chosen = {token: block.polygon for token, block in blocks.items() if block.is_connector is is_connector}
         return _Layer(name, chosen)
+
+    @cached_property
+    def segments(self) -> Segments:
+        """What reactive traffic drives along."""
+        return Segments(self.town)
 
     def lanes_of(self, roadblock_id: str) -> list[str]:
         """Lanes or connectors of a roadblock, in the order of their ids."""

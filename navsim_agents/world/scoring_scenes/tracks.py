@@ -13,6 +13,8 @@ from navsim_agents.common.conventions import FRAME_INTERVAL_S, STEP_S
 from navsim_agents.common.poses import HEADING, X, Y
 from navsim_agents.data.scene import BOX_FOOTPRINT, BOX_POSE, LogFrame, global_ego_pose, read_annotations
 from navsim_agents.poses import FloatArray, poses_to_global, poses_to_local, wrap_angle
+from navsim_agents.world.boxes import overlaps
+from navsim_agents.world.tracks import ego_boxes
 from navsim_agents.world.types import AgentType
 
 BoolArray = npt.NDArray[np.bool_]
@@ -96,6 +98,13 @@ def scene_tracks(frames: Sequence[FrameBoxes], origin: Float64[np.ndarray, "3"])
         poses=local,
         valid=valid,
     )
+
+
+def touching_ego(tracks: SceneTracks) -> Bool[np.ndarray, " K"]:
+    """Which tracks touch the ego at t0, in whose frame they are."""
+    boxes = np.column_stack((tracks.poses[:, 0], tracks.sizes))
+    ego = np.broadcast_to(ego_boxes(np.zeros((1, 3))), boxes.shape)
+    return tracks.valid[:, 0] & overlaps(boxes, ego)
 
 
 def _type_rank(frames: Sequence[FrameBoxes], places: list[tuple[int, int]]) -> int:

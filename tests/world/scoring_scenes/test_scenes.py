@@ -11,7 +11,10 @@ from navsim_agents.data.scene import global_ego_pose
 from navsim_agents.poses import points_to_global, points_to_local, poses_to_local
 from navsim_agents.scoring import ScoringScene, score_scenes
 from navsim_agents.scoring.axes import State
+from navsim_agents.scoring.traffic.reactive import reactive_traffic
+from navsim_agents.scoring.traffic.roles import TRAFFIC, Role
 from navsim_agents.world.scoring_scenes.lights import TOKEN_PREFIX, red_lights
+from navsim_agents.world.scoring_scenes.tracks import frame_boxes
 from navsim_agents.world.types import Light
 
 
@@ -126,6 +129,25 @@ def test_both_metrics_run_and_the_drivers_pass_most_of_them(driven, metric):
     scores = score_scenes(driven.scenes, torch.stack(plans), metric=metric).columns
     assert all(bool(torch.isfinite(values).all()) for values in scores.values())
     assert scores["no_at_fault_collisions"][:, 1].min() == 1.0
+
+
+def test_reactive_traffic_runs_on_every_scene(driven):
+    """Vehicles react and stand parked; who reacts begins on its path, near where the log has it."""
+    roles = torch.cat([scene.traffic_role for scene in driven.scenes])
+    assert {Role.REACTS, Role.STANDS} <= set(roles.tolist())
+    for scene, index in zip(driven.scenes, driven.indices):
+        boxes = frame_boxes(driven.frames[index])
+        assert scene.traffic_token == tuple(t for t, name in zip(boxes.tokens, boxes.names) if name == "vehicle")
+        traffic = reactive_traffic(scene, scene.pdm_trajectory.numpy())
+        reacts = np.flatnonzero(scene.traffic_role == Role.REACTS)
+        np.testing.assert_allclose(traffic.poses[reacts, 0], scene.traffic_pose[reacts], atol=1e-12)
+        for row in reacts:
+            start, end = scene.traffic_path_offsets[row : row + 2].tolist()
+            along, path = scene.traffic_path_progress[start:end], scene.traffic_path_poses[start:end, :2]
+            at = np.interp(scene.traffic_progress[row], along, np.arange(end - start))
+            assert torch.dist(path[round(at)], scene.traffic_snapped_pose[row, :2]) < 0.6
+        apart = scene.traffic_snapped_pose[reacts, :2] - scene.traffic_pose[reacts, :2]
+        assert apart.norm(dim=1).max() <= TRAFFIC.snap_m
 
 
 def test_scenes_survive_their_archive(driven, tmp_path):
