@@ -14,14 +14,14 @@ from navsim_agents.errors import NavsimDriveJepaError
 
 SCENES, PICTURES = "synthetic_scene_pickles", "sensor_blobs"
 WAY_OUT = (
-    "NAVSIM's loader opens what an agent asks for and fails the scene ('Agent failed'): run_pdm_score goes on, and ends in "
-    "an exception after the last scene, without a result; a submission lacks the scene. Download these pictures (those of "
-    "the history are an archive of their own)"
+    "NAVSIM's loader opens what an agent asks for, and fails the scene ('Agent failed'); run_pdm_score goes on and "
+    "ends in an exception after the last scene, without a result; a submission lacks the scene. Download the pictures "
+    "(those of the history are an archive of their own)"
 )
 
 
 def check_follow_ups(folder: Path, query: PictureQuery) -> list[Finding]:
-    """Findings about a folder such as ``navhard_two_stage``; of the scenes in ``query.scene_filter`` where it names some."""
+    """Findings about a folder such as ``navhard_two_stage``, or about those of its scenes that the filter names."""
     if not (folder / SCENES).is_dir():
         text = f"{folder} has no {SCENES}; give the folder of a two-stage split, such as …/navhard_two_stage"
         return [Finding("data", False, text)]
@@ -39,8 +39,9 @@ def examine_follow_ups(folder: Path, query: PictureQuery, show_progress: bool = 
         WorldDataError: a pickle is damaged, or is no synthetic scene.
     """
     health, wanted = SplitHealth(folder.name), query.scene_filter.reactive_synthetic_initial_tokens
-    faults, logs, found = FrameFaults(query, folder / PICTURES), set(), set()
-    whole: Counter[int] = Counter()
+    faults, whole = FrameFaults(query, folder / PICTURES), Counter[int]()
+    logs: set[str] = set()
+    found: set[str] = set()
     for path in tqdm(sorted((folder / SCENES).glob("[!.]*.pkl")), desc=folder.name, disable=not show_progress):
         scene = read_synthetic_scene(path, folder / PICTURES, {})
         about = scene.scene_metadata
@@ -65,6 +66,6 @@ def _fewer_frames(whole: Counter[int]) -> str:
     if not frames:
         return "; some lack even the newest frame, which every agent reads"
     return (
-        f", or take an agent that reads fewer frames: every scene is whole in its newest {frames} (momentum reads one frame "
-        "more than agent.config.momentum.mode=off)"
+        f", or take an agent that reads fewer frames: every scene is whole in its newest {frames} (momentum reads one "
+        "frame more than agent.config.momentum.mode=off)"
     )

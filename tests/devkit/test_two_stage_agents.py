@@ -70,8 +70,8 @@ def mapping(two_stage: Devkit) -> TwoStageMapping:
 
 
 @pytest.fixture(scope="module")
-def split(two_stage: Devkit, mapping: TwoStageMapping, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """Overrides that name these scenes."""
+def mapping_file(two_stage: Devkit, mapping: TwoStageMapping, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A split of these scenes."""
     written = two_stage.world / "devkit_config" / "train_test_split"
     place = tmp_path_factory.mktemp("config") / "train_test_split"
     (place / "scene_filter").mkdir(parents=True)
@@ -84,7 +84,13 @@ def split(two_stage: Devkit, mapping: TwoStageMapping, tmp_path_factory: pytest.
     ]
     OmegaConf.save(scenes, place / "scene_filter" / "short.yaml")
     OmegaConf.save(chosen, place / "short.yaml")
-    return (f"--config-dir={place.parent}", "train_test_split=short")
+    return place / "short.yaml"
+
+
+@pytest.fixture(scope="module")
+def split(mapping_file: Path) -> tuple[str, ...]:
+    """Overrides that name it."""
+    return (f"--config-dir={mapping_file.parent.parent}", f"train_test_split={mapping_file.stem}")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +128,10 @@ def table(devkit: Devkit, script: str, experiment: str, *overrides: str) -> pd.D
     assert FAILED not in text
     assert "Number of failed scenarios: 0." in text
     (path,) = devkit.outputs(experiment, "*.csv")
+    return read_table(path)
+
+
+def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, index_col=0, dtype={"token": str}).set_index("token").sort_index()
 
 
@@ -180,6 +190,29 @@ def test_submissions_pass_the_validator(submissions: dict[str, Path], mapping: T
     report = check_submission(load_submission(submissions[name]), expected)
     assert [str(problem) for problem in report.problems if problem.is_error] == []
     assert (report.version, report.num_trajectories) == ("v2.2", len(mapping.tokens))
+
+
+def test_our_evaluation_and_offline_scores_give_the_scripts_tables(
+    two_stage: Devkit,
+    metric_cache: Path,
+    mapping_file: Path,
+    agents: dict[str, tuple[str, ...]],
+    scored: Tables,
+    submissions: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    """Reacting traffic, weights and averages included, from scenes that were exported from the metric cache."""
+    store = tmp_path / "store"
+    two_stage.run_module("cache_tools.export_scenes", f"scenes={metric_cache}", f"output={store}", "traffic=true")
+    given = (f"tokens={mapping_file}", f"scenes={store}")
+    where = (f"output={tmp_path}/evaluation", f"data_root={two_stage.world}", "split=test", "protocol=two_stage")
+    ours = (*agents[PLANNER], *ON, "agent_name=ours", "baselines=[]")
+    two_stage.run_module("training.evaluate", *where, *given, *ours)
+    submitted = (f"submission={submissions['perception_free']}", f"output={tmp_path}/submitted.csv")
+    two_stage.run_module("cache_tools.score_submission", *submitted, *given)
+    found = {"on": tmp_path / "evaluation" / "ours.two_stage.csv", "perception_free": tmp_path / "submitted.csv"}
+    for name, path in found.items():
+        pd.testing.assert_frame_equal(read_table(path), scored[name], check_exact=False, rtol=0.0, atol=1e-6)
 
 
 def test_momentum_changes_plans_that_would_not_go_on_steadily(
@@ -249,7 +282,7 @@ def test_the_challenges_script_gets_the_same_plans(
 def without_a_picture(
     two_stage: Devkit, mapping: TwoStageMapping, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path]:
-    """A follow-up, and a copy of the second stage without the third newest of its pictures, which no other one asks for."""
+    """A follow-up, and a copy of the second stage without its third newest picture, which no other one asks for."""
     folder = tmp_path_factory.mktemp("incomplete") / FOLDER
     shutil.copytree(two_stage.world / FOLDER, folder)
     (_, earlier), *_ = mapping.groups[0].follow_ups
@@ -266,7 +299,7 @@ def test_a_frame_that_cannot_be_replanned(
     submissions: dict[str, Path],
     without_a_picture: tuple[str, Path],
 ) -> None:
-    """With momentum NAVSIM's loader fails the scene, as the doctor foretells; without it nobody asks for the picture."""
+    """With momentum NAVSIM's loader fails the scene, as the doctor foretells; without, nobody asks for the picture."""
     lost, folder = without_a_picture
     overrides = (*split, f"synthetic_sensor_path={folder / PICTURES}", *agents[PLANNER])
     text = two_stage.run("run_create_submission_pickle", *overrides, *ON, *SUBMITTER, "experiment_name=lost_on")

@@ -11,15 +11,15 @@ from navsim_agents.devkit import data_health
 from navsim_agents.devkit.data_health import PictureQuery
 from navsim_agents.devkit.doctor import main
 from navsim_agents.devkit.follow_up_health import check_follow_ups
-from tests.data.synthetic import LOG, TOKEN, content, write
+from tests.data.synthetic import LOG, content, write
 
-OTHER = "1123456789abcdef0"
+TOKEN, OTHER = "a123456789abcdef0", "b123456789abcdef0"
 PICTURES = Path("sensor_blobs") / LOG / "CAM_F0"  # 0.jpg to 3.jpg, which is now, of both scenes
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write(tmp_path, content(), content(OTHER))
+    write(tmp_path, content(TOKEN), content(OTHER))
     return tmp_path
 
 
@@ -38,7 +38,9 @@ def test_a_lost_history_frame_is_named_with_its_price_and_the_way_out(folder: Pa
     (folder / PICTURES / "1.jpg").unlink()
     (line,) = lines(folder, num_frames=3)
     assert line.startswith("WRONG")
-    assert f"0 of 2 scenes in 1 logs have all pictures of cam_f0; 2 do not (pictures: 1 missing), such as {TOKEN}" in line
+    assert (
+        f"0 of 2 scenes in 1 logs have all pictures of cam_f0; 2 do not (pictures: 1 missing), such as {TOKEN}" in line
+    )
     assert "ends in an exception after the last scene, without a result" in line
     assert "every scene is whole in its newest 2 (momentum reads one frame more" in line
     assert lines(folder, num_frames=2)[0].startswith("ok")

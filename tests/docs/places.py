@@ -127,12 +127,18 @@ NOT_RUN = {
     "benchmarks.scoring --parts devkit": "needs a devkit's metric cache; measured by hand",
     "benchmarks.training_step --metric-cache": "needs a devkit's metric cache; measured by hand",
     "--scene-filter navtrain": "needs a devkit's split; tests/devkit/test_doctor.py names one",
-    "protocol=two_stage": "needs a two-stage split; tests/training/test_two_stage.py evaluates one",
-    "drive-jepa score-submission": "needs plans of its scenes; tests/cache_tools/test_score_submission.py has some",
+    "--follow-ups": "needs a devkit's split; tests/devkit_alone/test_follow_up_health.py runs it",
     "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.
-WITH_DEVKIT = ("/run_", "drive-jepa export-scenes", "drive-jepa compare-with-devkit", "source=devkit")
+WITH_DEVKIT = (
+    "/run_",
+    "drive-jepa export-scenes",
+    "drive-jepa compare-with-devkit",
+    "source=devkit",
+    "protocol=two_stage",  # these two are run there, too, by test_two_stage_agents.py
+    "drive-jepa score-submission",
+)
 
 # Lines of code blocks that are no commands, by how they begin.
 NO_COMMANDS = (". /data/world/devkit.env", "queries = ", "4 times", "answer: ")
