@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from navsim_agents.common.conventions import EPDMS_NAME, HORIZON_S, NUM_POSES, NUM_STEPS, POSE_INTERVAL_S, STEP_S
+from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.aggregate import COLUMNS, SCORE, excuse_by_human, gate_product, weighted_score
 from navsim_agents.scoring.axes import POSE
@@ -27,11 +27,16 @@ from navsim_agents.scoring.rules.ego import (
     traffic_light,
 )
 from navsim_agents.scoring.scene import ScoringScene
-from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes, refuse_trajectories
+from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes, refuse_other_horizon, refuse_trajectories
 from navsim_agents.scoring.simulation.reference import reference_poses
 from navsim_agents.scoring.simulation.tracker import simulate
 from navsim_agents.scoring.traffic.checks import require_traffic
-from navsim_agents.scoring.traffic.scored import LARGEST_CHUNK, batch_in_traffic, no_collision_with_each
+from navsim_agents.scoring.traffic.scored import (
+    LARGEST_CHUNK,
+    batch_in_traffic,
+    no_collision_with_each,
+    with_blind_first,
+)
 
 # Trajectories (of all scenes together) that are scored at once: few enough for the caches, enough for the cores.
 CHUNK = 2048
@@ -114,7 +119,7 @@ def score_scenes(
     """
     config = metric_config(metric)
     refuse_traffic(traffic, config)
-    _check_interval(trajectories, len(scenes), interval_length)
+    refuse_other_horizon(trajectories, len(scenes), interval_length)
     if traffic == LOG_REPLAY or not scenes:
         batch = collate_scenes(scenes, config, trajectories.shape[2], interval_length, dtype)
         return score_batch(batch, trajectories, human_penalty_filter=human_penalty_filter, chunk=chunk)
@@ -163,17 +168,19 @@ def _score_in_traffic(
     refuse_trajectories(trajectories, batch)
     _check_options(batch.metric, human_penalty_filter, chunk)
     sampled, count = _references(batch, trajectories, human_penalty_filter), trajectories.shape[1]
-    reference = _drive(batch, sampled[:, count : count + 1])
-    parts, collisions = [], []
-    for rows in torch.cat((sampled[:, :count], sampled[:, count + 1 :]), dim=1).split(min(chunk, LARGEST_CHUNK), dim=1):
-        driven = _drive(batch, rows)
-        crowd = batch_in_traffic(batch, scene, driven.states)
-        parts.append(_judge(crowd, driven))
+    pdm_closed = sampled[:, count : count + 1]
+    others = torch.cat((sampled[:, :count], sampled[:, count + 1 :]), dim=1).split(min(chunk, LARGEST_CHUNK), dim=1)
+    first = _drive(batch, torch.cat((pdm_closed, others[0]), dim=1))
+    reference, parts, collisions = first.rows(slice(1)), [], []
+    for number, rows in enumerate(others):
+        driven = first.rows(slice(1, None)) if number == 0 else _drive(batch, rows)
+        crowd = batch_in_traffic(batch, scene, driven.states, reference.states)
         collisions.append(no_collision_with_each(crowd, reference.motion, reference.areas))
+        parts.append(_judge(crowd, driven) if number else _judge(with_blind_first(crowd), first))
     judged, met = _joined(parts), torch.cat(collisions, dim=1).split(count, dim=1)
-    compared = _judge(batch, reference).with_column("no_at_fault_collisions", met[0])
-    human = judged.rows(slice(count, None)) if human_penalty_filter else None
-    return _finish(judged.rows(slice(count)), compared, human, batch)
+    compared = judged.rows(slice(1)).with_column("no_at_fault_collisions", met[0])
+    human = judged.rows(slice(count + 1, None)) if human_penalty_filter else None
+    return _finish(judged.rows(slice(1, count + 1)), compared, human, batch)
 
 
 def _check_options(metric: MetricConfig, human_penalty_filter: bool, chunk: int) -> None:
@@ -184,21 +191,6 @@ def _check_options(metric: MetricConfig, human_penalty_filter: bool, chunk: int)
         )
     if chunk < 1:
         raise TrajectoryError(f"chunk is {chunk}, but must be 1 or more trajectories at once; raise it")
-
-
-def _check_interval(trajectories: Tensor, num_scenes: int, interval_s: float) -> None:
-    """Raises TrajectoryError where the shape is wrong or the poses do not cover the horizon."""
-    shape = tuple(trajectories.shape)
-    if len(shape) != 4 or shape[0] != num_scenes or shape[1] < 1 or shape[3] != 3:
-        raise TrajectoryError(
-            f"trajectories has shape {shape}, but {num_scenes} scenes take [{num_scenes}, N, P, 3] with N of 1 or more"
-        )
-    if not abs(shape[2] * interval_s - HORIZON_S) <= 1e-6:
-        raise TrajectoryError(
-            f"trajectories has {shape[2]} poses {interval_s} s apart, which cover {shape[2] * interval_s:g} s, but the "
-            f"metric needs {HORIZON_S} s; sample it with num_poses={NUM_POSES} and interval_length={POSE_INTERVAL_S}, "
-            f"or {NUM_STEPS} and {STEP_S}"
-        )
 
 
 def _references(batch: SceneBatch, trajectories: Tensor, with_human: bool) -> Float[Tensor, "B N S 3"]:
@@ -221,6 +213,10 @@ class _Driven:
     states: Float[Tensor, "B N S 11"]
     motion: Motion
     areas: EgoAreas
+
+    def rows(self, rows: slice) -> _Driven:
+        """Some of the trajectories."""
+        return _Driven(self.states[:, rows], self.motion.rows(rows), self.areas.rows(rows))
 
 
 @dataclass(frozen=True)

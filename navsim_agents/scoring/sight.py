@@ -22,6 +22,11 @@ class Sight:
     trajectory: Int[Tensor, " O"]  # whose own track it is
     place: Int[Tensor, " O"]  # the shared track in whose place it is
 
+    def with_blind_first(self) -> Sight:
+        """The same with one more trajectory in front, which sees nothing."""
+        blind = self.until.new_zeros((1, self.num_shared))
+        return Sight(torch.cat((blind, self.until)), self.trajectory + 1, self.place)
+
     @property
     def num_shared(self) -> int:
         """K."""

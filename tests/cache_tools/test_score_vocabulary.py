@@ -18,7 +18,7 @@ import torch
 
 from cache_tools import score_vocabulary
 from cache_tools.score_vocabulary import label_scenes
-from navsim_agents.devkit import cache_pickle, scoring, workers
+from navsim_agents.devkit import workers
 from navsim_agents.devkit.variant import Host, Variant
 from navsim_agents.distillation import LabelStore, LabelStoreWriter, label_run, labelling, scenes_digest
 from navsim_agents.distillation.label_run import summary
@@ -27,8 +27,8 @@ from navsim_agents.scoring import SceneStore, SceneStoreWriter, score_trajectori
 from tests.cache_tools.tools import (
     NUM_SCENES,
     bytes_of,
+    devkit_scorer,
     make_inputs,
-    make_reacting_scenes,
     make_scenes,
     make_vocabulary,
     options,
@@ -166,14 +166,6 @@ def test_what_is_no_scenes_fault_ends_the_run(folder, monkeypatch, error):
     assert label_scenes(options(folder))["failed"] == {}
 
 
-def devkit_scorer(folder):
-    """The devkit's scorer, without a devkit, of one scene's metric cache."""
-    write_metric_cache(folder / "cache", {"t": b"x"})
-    job = score_vocabulary.plan_run(options(folder))[1][0]
-    settings = dataclasses.replace(job.settings, devkit_scenes=str(folder / "cache"))
-    return labelling.DevkitScorer(dataclasses.replace(job, settings=settings))
-
-
 @pytest.mark.parametrize("error", MACHINES_FAULTS, ids=repr)
 def test_devkits_scorer_lets_the_machines_faults_through(folder, monkeypatch, error):
     scorer = devkit_scorer(folder)
@@ -275,51 +267,6 @@ def test_other_options_are_not_mixed_into_a_store(folder):
     label_scenes(options(folder))
     with pytest.raises(LabelError, match="metric: epdms there, pdms now"):
         label_scenes(options(folder, metric="pdms"))
-
-
-def test_labels_in_traffic_that_reacts(folder):
-    make_reacting_scenes(folder / "reacting", 2)
-    scenes, planned = SceneStore(folder / "reacting"), make_vocabulary().planned().double()
-    values = {"scenes": str(folder / "reacting"), "traffic": "reactive"}
-    assert label_scenes(options(folder, **values))["failed"] == {}
-    store = LabelStore.open(folder / "labels", make_vocabulary(), "epdms")
-    assert store.stamp.traffic == "reactive"
-    num_changed = 0
-    for token in store:
-        wanted = score_trajectories(scenes[token], planned, traffic="reactive")["pdm_score"].numpy()
-        np.testing.assert_allclose(store.scores(token), wanted, atol=1e-5)
-        num_changed += int((abs(score_trajectories(scenes[token], planned)["pdm_score"].numpy() - wanted) > 0.1).sum())
-    assert num_changed > 0
-    with pytest.raises(LabelError, match="traffic: reactive there, log_replay now"):
-        label_scenes(options(folder, scenes=values["scenes"]))
-
-
-def test_scenes_without_traffic_are_refused_before_anything_is_written(folder):
-    with pytest.raises(SceneError, match=r"scene 0000000000000000 lacks traffic_role, .* again with traffic=true"):
-        label_scenes(options(folder, traffic="reactive"))
-    assert not (folder / "labels").exists()
-
-
-@pytest.mark.parametrize(("traffic", "whole"), [("log_replay", "jointly"), ("reactive", (10, True))])
-def test_the_devkit_scores_reacting_traffic_one_by_one(folder, monkeypatch, traffic, whole):
-    asked = []
-
-    def one_by_one(cache, plans, interval_s, reactive):
-        asked.append((len(plans), reactive))
-        return {}
-
-    def jointly(cache, plans, interval_s):
-        asked.append("jointly")
-        return SimpleNamespace(columns={})
-
-    monkeypatch.setattr(scoring, "score_with_devkit", one_by_one)
-    monkeypatch.setattr(scoring, "score_jointly_with_devkit", jointly)
-    monkeypatch.setattr(cache_pickle, "read_metric_cache", lambda path: path)
-    scorer = devkit_scorer(folder)
-    scorer._stamp = dataclasses.replace(scorer._stamp, traffic=traffic)
-    scorer._score(folder, None)
-    scorer._score(folder, np.array([1, 4]))
-    assert asked == [whole, (2, traffic == "reactive")]
 
 
 def test_labels_of_scenes_that_were_exported_anew_are_not_gone_on_with(folder):

@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import torch
 
-from cache_tools.score_vocabulary import ScoreVocabularyConfig
-from navsim_agents.distillation import Vocabulary, resample, save_vocabulary
+from cache_tools.score_vocabulary import ScoreVocabularyConfig, plan_run
+from navsim_agents.distillation import Vocabulary, labelling, resample, save_vocabulary
 from navsim_agents.scoring import SceneStoreWriter
+from tests.scenes.metric_caches import write_metric_cache
 from tests.scoring.tiny import plan, scene, track
 from tests.scoring.traffic.roads import scene_of, vehicle, way
 
@@ -64,3 +65,11 @@ def options(folder, **changes):
 
 def bytes_of(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def devkit_scorer(folder):
+    """The devkit's scorer, without a devkit, of one scene's metric cache."""
+    write_metric_cache(folder / "cache", {"t": b"x"})
+    job = plan_run(options(folder))[1][0]
+    settings = dataclasses.replace(job.settings, devkit_scenes=str(folder / "cache"))
+    return labelling.DevkitScorer(dataclasses.replace(job, settings=settings))
