@@ -158,7 +158,7 @@ def test_what_touches_the_ego_is_replayed_by_reactive_traffic_alone():
     assert scene.ignored_track_speed.tolist() == [5.0]
     np.testing.assert_allclose(scene.ignored_track_poses[0, :41], np.tile([1.5, 0.5, 0.0], (41, 1)), atol=1e-8)
     assert scene.ignored_track_valid[0, :41].all()  # seen once: it stands there for good
-    assert "vehicle-1" in scene.traffic_token
+    assert scene.traffic_token == (CAR, "vehicle-1")
     traffic = reactive_traffic(scene, np.zeros((41, 11)))
     assert set(traffic.token) == {*scene.traffic_token, "pedestrian-0", "pedestrian-2", LATE}
 
