@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from navsim_agents.common.conventions import EPDMS_NAME, NUM_STATES, PDMS_NAME
+from navsim_agents.errors import TrajectoryError
+
+# Whose traffic plans are scored in.
+LOG_REPLAY = "log_replay"  # the log's, whatever the ego does; the devkit's policy non_reactive
+REACTIVE = "reactive"  # vehicles that react to each plan, as the devkit's two-stage script has them
+TRAFFIC_NAMES = (LOG_REPLAY, REACTIVE)
 
 
 @dataclass(frozen=True)
@@ -112,3 +118,25 @@ EPDMS = MetricConfig(
     normalizes_gated_progress=False,
 )
 METRICS = {metric.name: metric for metric in (PDMS, EPDMS)}
+
+
+def metric_config(name: str) -> MetricConfig:
+    """The metric of that name.
+
+    Raises:
+        TrajectoryError: no metric has that name.
+    """
+    if name not in METRICS:
+        raise TrajectoryError(f"metric is {name!r}, but must be one of {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def refuse_traffic(traffic: str, metric: MetricConfig) -> None:
+    """Raises TrajectoryError unless plans can be scored by the metric in this traffic."""
+    if traffic not in TRAFFIC_NAMES:
+        raise TrajectoryError(f"traffic is {traffic!r}, but must be one of {', '.join(TRAFFIC_NAMES)}")
+    if traffic == REACTIVE and metric.name != EPDMS_NAME:
+        raise TrajectoryError(
+            f"traffic is {REACTIVE}, but {metric.name} (devkit v1.1) replays the log alone; choose metric={EPDMS_NAME} "
+            f"or traffic={LOG_REPLAY}"
+        )

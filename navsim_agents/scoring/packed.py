@@ -11,6 +11,7 @@ from torch import Tensor
 
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.errors import SceneError
+from navsim_agents.scoring.config import metric_config
 from navsim_agents.scoring.packed_layout import (
     ALIGNMENT,
     HEADER_LENGTH,
@@ -23,7 +24,6 @@ from navsim_agents.scoring.packed_layout import (
 from navsim_agents.scoring.packed_reader import PackedReader
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch, build_batch
-from navsim_agents.scoring.score import metric_config
 
 
 def packed_size(scene: ScoringScene) -> int:

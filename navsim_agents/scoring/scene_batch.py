@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, PDMS_NAME, POSE_INTERVAL_S, STEP_S
-from navsim_agents.errors import SceneError
+from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.scene import SceneIndex, ScoringScene
 from navsim_agents.scoring.scene_fields import (
@@ -26,7 +26,11 @@ from navsim_agents.scoring.scene_fields import (
     SceneFields,
     named_sizes,
 )
+from navsim_agents.scoring.sight import Sight
 from navsim_agents.scoring.simulation.reference import exact_times_us, knot_times_us
+
+LARGEST_M = 1e12
+"""A pose farther away than this is not taken for a position; up to it, squared distances stay finite in float32 too."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class SceneBatch:
     human_knots_us: Int[Tensor, "B 9"]
     sample_times_us: Int[Tensor, "B S"]
     index: SceneIndex
+    sight: Optional[Sight] = None  # who sees which track; None: every trajectory sees all of its scene's
 
     def __len__(self) -> int:
         return len(self.ego_pose)
@@ -124,6 +129,7 @@ def build_batch(
         human_knots_us=scenes.knots_us(NUM_POSES, POSE_INTERVAL_S),
         sample_times_us=scenes.samples_us(),
         index=scenes.index(),
+        sight=None,
         **{name: _filled(scenes, row, metric.track_steps, dtype) for name, row in BATCHED.items()},
     )
 
@@ -280,3 +286,23 @@ def sample_times_of(scene: ScoringScene) -> Int[Tensor, " S"]:
     if scene.sample_times_us is None:
         return exact_times_us(NUM_STATES, STEP_S).to(scene.device)
     return scene.sample_times_us
+
+
+def refuse_trajectories(trajectories: Tensor, batch: SceneBatch) -> None:
+    """Raises TrajectoryError where trajectories are not finite poses [B, N, P, 3] of the batch's sampling."""
+    num_poses = batch.model_knots_us.shape[1] - 1
+    shape, wanted = tuple(trajectories.shape), (len(batch), num_poses, 3)
+    if len(shape) != 4 or (shape[0], *shape[2:]) != wanted or shape[1] < 1:
+        raise TrajectoryError(
+            f"trajectories has shape {shape}, but the batch takes [{len(batch)}, N, {num_poses}, 3] with N of 1 or "
+            "more; prepare the batch for the sampling of the trajectories"
+        )
+    finite = (trajectories.abs() <= LARGEST_M).flatten(2).all(-1)
+    if not trajectories.is_floating_point() or not bool(finite.all()):
+        bad = torch.nonzero(~finite).tolist()
+        where = f"{len(bad)} trajectories that are not finite or beyond {LARGEST_M:g} m, the first at " if bad else ""
+        where += f"[scene, trajectory] {bad[0]}" if bad else ""
+        raise TrajectoryError(
+            f"trajectories holds {where or trajectories.dtype}, but poses must be finite floating-point numbers; "
+            "drop or repair them"
+        )

@@ -26,7 +26,7 @@ from tests.scoring.traffic.roads import standing, traffic_fields, vehicle, way
 ROOT = Path(__file__).resolve().parents[2]
 TENSORS = {name: row for name, row in FIELDS.items() if row.kind in (Kind.FLOAT, Kind.INT, Kind.BOOL)}
 # What batches and packed scenes hold beside the fields themselves: worked out of several fields.
-WORKED_OUT = {"metric", "history_length", "human_may_excuse", "human_knots_us", "index"}
+WORKED_OUT = {"metric", "history_length", "human_may_excuse", "human_knots_us", "index", "sight"}
 TIMES = {"model_knots_us", "sample_times_us"}  # made up where a scene has none
 OF_GRIDS = {"origins", "inverse_sizes"}
 
