@@ -6,10 +6,10 @@ from math import hypot, pi
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from navsim_agents.common.conventions import STEP_S
 from navsim_agents.scoring.axes import State, Vehicle
+from navsim_agents.scoring.compiled.arrays import Floats
 from navsim_agents.scoring.compiled.jit import compiled
 from navsim_agents.scoring.config import ComfortBounds, MetricConfig
 from navsim_agents.scoring.rules.comfort import (
@@ -23,7 +23,6 @@ from navsim_agents.scoring.rules.comfort import (
     savitzky_golay,
 )
 
-Floats = npt.NDArray[np.float64]
 SCALE = 10.0**DECIMALS
 FULL_TURN = 2.0 * pi
 HEADING, AHEAD, LEFT = int(State.HEADING), int(State.ACCELERATION_X), int(State.ACCELERATION_Y)
@@ -108,7 +107,7 @@ class Signals(NamedTuple):
 
 
 @compiled
-def smooth(smoother, signal, out):  # type: ignore[no-untyped-def]
+def smooth(smoother: Smoother, signal: Floats, out: Floats) -> None:
     """Filters a signal, rounded as the devkit rounds it."""
     length, window = len(signal), smoother.window
     half, behind = window // 2, (window - 1) // 2
@@ -129,7 +128,7 @@ def smooth(smoother, signal, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def prepare(states, past, vehicle, at_center, signals):  # type: ignore[no-untyped-def]
+def prepare(states: Floats, past: Floats, vehicle: Floats, at_center: bool, signals: Signals) -> None:
     """Fills the signals from the logged states [h, 11] and the simulated ones [S, 11]."""
     before, turns = 0.0, 0.0
     for row in range(len(past) + len(states)):
@@ -147,16 +146,16 @@ def prepare(states, past, vehicle, at_center, signals):  # type: ignore[no-untyp
 
 
 @compiled
-def stays_within(values, low, high):  # type: ignore[no-untyped-def]
+def stays_within(values: Floats, low: float, high: float) -> bool:
     """Whether all values are between the bounds."""
+    stays = True
     for value in values:
-        if not low < value < high:
-            return False
-    return True
+        stays &= (value > low) & (value < high)
+    return stays
 
 
 @compiled
-def is_comfortable(smoothers, bounds, signals, length):  # type: ignore[no-untyped-def]
+def is_comfortable(smoothers: Smoothers, bounds: Bounds, signals: Signals, length: int) -> bool:
     """Whether all six bounds are kept by the first ``length`` samples."""
     once, twice = signals.once[:length], signals.twice[:length]
     ahead, left, heading = signals.ahead[:length], signals.left[:length], signals.heading[:length]

@@ -6,16 +6,15 @@ from math import hypot
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from navsim_agents.scoring.axes import EgoArea, State, Vehicle
+from navsim_agents.scoring.compiled.arrays import HEADING, Bools, Floats, Ints, X, Y
+from navsim_agents.scoring.compiled.following import cosine_and_sine
 from navsim_agents.scoring.compiled.jit import compiled
-from navsim_agents.scoring.compiled.location import Ints, polygons_at
+from navsim_agents.scoring.compiled.location import AreaTables, polygons_at
 from navsim_agents.scoring.scene import SceneIndex
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-X, Y, SPEED_X, SPEED_Y = int(State.X), int(State.Y), int(State.VELOCITY_X), int(State.VELOCITY_Y)
+SPEED_X, SPEED_Y = int(State.VELOCITY_X), int(State.VELOCITY_Y)
 HALF_LENGTH, HALF_WIDTH = int(Vehicle.HALF_LENGTH), int(Vehicle.HALF_WIDTH)
 REAR_AXLE_TO_CENTER = int(Vehicle.REAR_AXLE_TO_CENTER)
 MULTIPLE_LANES, NON_DRIVABLE, ONCOMING = (int(area) for area in EgoArea)
@@ -46,12 +45,28 @@ class Ego(NamedTuple):
     @staticmethod
     def of(num_samples: int, num_words: int) -> Ego:
         """Room for one; a kernel says how large the car is."""
-        floats = (np.empty(num_samples) for _ in range(7))
-        bools = (np.empty(num_samples, dtype=np.bool_) for _ in range(4))
-        points, point_bits = np.empty((2, 5, num_samples)), np.empty((num_words, 5, num_samples), dtype=np.int64)
-        corner_bits = np.empty((num_words, num_samples), dtype=np.int64)
-        entries = np.empty(num_samples, dtype=np.int64)
-        return Ego(*floats, *bools, points, point_bits, corner_bits, entries, np.empty((3, num_samples)), 0.0, 0.0)
+        x, y, cosine, sine, speed, center_x, center_y = (np.empty(num_samples) for _ in range(7))
+        multiple_lanes, non_drivable, oncoming, in_intersection = (np.empty(num_samples, np.bool_) for _ in range(4))
+        return Ego(
+            x,
+            y,
+            cosine,
+            sine,
+            speed,
+            center_x,
+            center_y,
+            multiple_lanes,
+            non_drivable,
+            oncoming,
+            in_intersection,
+            points=np.empty((2, 5, num_samples)),
+            point_bits=np.empty((num_words, 5, num_samples), dtype=np.int64),
+            corner_bits=np.empty((num_words, num_samples), dtype=np.int64),
+            entries=np.empty(num_samples, dtype=np.int64),
+            sweep=np.empty((3, num_samples)),
+            half_length=0.0,
+            half_width=0.0,
+        )
 
 
 class Layers(NamedTuple):
@@ -70,12 +85,38 @@ class Layers(NamedTuple):
 
 
 @compiled
-def place_ego(states, vehicle, ego):  # type: ignore[no-untyped-def]
-    """Position, speed, centre and corners at each state; the sines and cosines are there already."""
+def sized(ego: Ego, vehicle: Floats) -> Ego:
+    """The same room for a car of this size."""
+    return Ego(
+        ego.x,
+        ego.y,
+        ego.cos,
+        ego.sin,
+        ego.speed,
+        ego.center_x,
+        ego.center_y,
+        ego.multiple_lanes,
+        ego.non_drivable,
+        ego.oncoming,
+        ego.in_intersection,
+        ego.points,
+        ego.point_bits,
+        ego.corner_bits,
+        ego.entries,
+        ego.sweep,
+        vehicle[HALF_LENGTH],
+        vehicle[HALF_WIDTH],
+    )
+
+
+@compiled
+def place_ego(states: Floats, vehicle: Floats, ego: Ego) -> None:
+    """Position, speed, centre and corners at each state."""
     ahead, length, width = vehicle[REAR_AXLE_TO_CENTER], ego.half_length, ego.half_width
     xs, ys, cosines, sines, speeds = ego.x, ego.y, ego.cos, ego.sin, ego.speed
     center_x, center_y, points_x, points_y = ego.center_x, ego.center_y, ego.points[0], ego.points[1]
     for step in range(len(states)):
+        cosines[step], sines[step] = cosine_and_sine(states[step, HEADING])
         cosine, sine, side = cosines[step], sines[step], states[step, SPEED_Y]
         speed = abs(states[step, SPEED_X])
         speeds[step] = speed if side == 0.0 else hypot(speed, side)
@@ -92,7 +133,7 @@ def place_ego(states, vehicle, ego):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def locate(areas, layers, scene, ego):  # type: ignore[no-untyped-def]
+def locate(areas: AreaTables, layers: Layers, scene: int, ego: Ego) -> None:
     """Areas at each step."""
     points_x, points_y, bits = ego.points[0].reshape(-1), ego.points[1].reshape(-1), ego.point_bits
     for word in range(len(bits)):

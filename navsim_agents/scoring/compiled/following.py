@@ -6,23 +6,21 @@ from math import atan2, cos, factorial, pi, sin
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from navsim_agents.common.conventions import STEP_S
 from navsim_agents.scoring.axes import State, Vehicle
+from navsim_agents.scoring.compiled.arrays import HEADING, Floats, Ints, X, Y
 from navsim_agents.scoring.compiled.jit import compiled, pasted
 from navsim_agents.scoring.config import TrackerConfig
 from navsim_agents.scoring.simulation.reference import velocity_map
 from navsim_agents.scoring.simulation.tracker import horizon_polynomials, moment_kernels
 
-Floats = npt.NDArray[np.float64]
 FULL_TURN = 2.0 * pi
 PER_QUARTER = 2.0 / pi
 QUARTER_HIGH = round(pi / 2.0 * 2.0**30) / 2.0**30  # of few digits: its products with whole numbers are exact
 QUARTER_MIDDLE, QUARTER_LOW = pi / 2.0 - QUARTER_HIGH, 6.123233995736766e-17  # the latter is what float64 leaves out
 ODD_TERMS = tuple((-1.0) ** (n + 1) / factorial(2 * n + 3) for n in range(8))  # of the sine, behind its first
 EVEN_TERMS = tuple((-1.0) ** n / factorial(2 * n + 2) for n in range(8))  # of 1 less the cosine
-X, Y, HEADING = int(State.X), int(State.Y), int(State.HEADING)
 SPEED, ACCELERATION = int(State.VELOCITY_X), int(State.ACCELERATION_X)
 STEERING, STEERING_RATE = int(State.STEERING_ANGLE), int(State.STEERING_RATE)
 WHEEL_BASE = int(Vehicle.WHEEL_BASE)
@@ -73,7 +71,7 @@ class Tracker(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """Room to work in for some trajectories side by side, n lanes of S samples: one instruction serves several lanes."""
+    """Room for n trajectories of S samples side by side, a lane each: one instruction serves several lanes."""
 
     knots: Floats  # [P1, 3], of one trajectory
     reference: Floats  # [3, S, n]: x, y, heading
@@ -86,8 +84,8 @@ class Bench(NamedTuple):
     command: Floats  # [2, n]: acceleration, steering rate
     steering_tan: Floats  # [n]
     states: Floats  # [S, 11, n]
-    state_cos: Floats  # [S, n], of the states' headings
-    state_sin: Floats  # [S, n]
+    state_cos: Floats  # [n], of the states' headings
+    state_sin: Floats  # [n]
 
     @staticmethod
     def of(num_knots: int, num_samples: int, horizon: int, lanes: int) -> Bench:
@@ -105,19 +103,19 @@ class Bench(NamedTuple):
             np.empty((2, lanes)),
             np.empty(lanes),
             np.zeros((num_samples, len(State), lanes)),
-            np.empty((num_samples, lanes)),
-            np.empty((num_samples, lanes)),
+            np.empty(lanes),
+            np.empty(lanes),
         )
 
 
 @pasted
-def wrapped(angle):  # type: ignore[no-untyped-def]
+def wrapped(angle: float) -> float:
     """The same angle in [-pi, pi)."""
     return angle - FULL_TURN * np.floor((angle + pi) / FULL_TURN)
 
 
 @pasted
-def cosine_and_sine(angle):  # type: ignore[no-untyped-def]
+def cosine_and_sine(angle: float) -> tuple[float, float]:
     """Both of an angle of some turns, without a call: Taylor's series within an eighth of a turn, exact to rounding."""
     quarter = np.rint(angle * PER_QUARTER)
     rest = angle - quarter * QUARTER_HIGH - quarter * QUARTER_MIDDLE - quarter * QUARTER_LOW
@@ -138,40 +136,48 @@ def cosine_and_sine(angle):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def sample_plan(plan, start, origin, knots_us, samples_us, bench, lane):  # type: ignore[no-untyped-def]
+def sample_plan(
+    plan: Floats, start: Floats, origin: Floats, knots_us: Ints, samples_us: Ints, bench: Bench, lane: int
+) -> None:
     """The reference of a plan [P, 3], by way of the map frame as ``reference_poses`` has it."""
     knots, out = bench.knots, bench.reference
-    x0, y0, heading0 = origin[0], origin[1], origin[2]
+    x0, y0, heading0 = origin[X], origin[Y], origin[HEADING]
     cos0, sin0 = cos(heading0), sin(heading0)
     turns, before = 0.0, 0.0
     for row in range(len(knots)):
-        x, y, heading = start[0], start[1], start[2]
+        x, y, heading = start[X], start[Y], start[HEADING]
         if row > 0:
-            x, y, heading = plan[row - 1, 0], plan[row - 1, 1], plan[row - 1, 2]
+            x, y, heading = plan[row - 1, X], plan[row - 1, Y], plan[row - 1, HEADING]
         cosine, sine = cosine_and_sine(heading)
         heading = atan2(sin0 * cosine + cos0 * sine, cos0 * cosine - sin0 * sine)
         if row > 0:
             turns += np.rint((heading - before) / FULL_TURN)
         before = heading
-        knots[row, 0], knots[row, 1] = cos0 * x - sin0 * y + x0, sin0 * x + cos0 * y + y0
-        knots[row, 2] = heading - FULL_TURN * turns
+        knots[row, X], knots[row, Y] = cos0 * x - sin0 * y + x0, sin0 * x + cos0 * y + y0
+        knots[row, HEADING] = heading - FULL_TURN * turns
     right, last = 1, len(knots_us) - 1
     for sample in range(len(samples_us)):
         time = min(max(samples_us[sample], knots_us[0]), knots_us[last])
         while right < last and knots_us[right] < time:
             right += 1
         elapsed, gap = float(time - knots_us[right - 1]), float(knots_us[right] - knots_us[right - 1])
-        x = (knots[right, 0] - knots[right - 1, 0]) / gap * elapsed + knots[right - 1, 0] - x0
-        y = (knots[right, 1] - knots[right - 1, 1]) / gap * elapsed + knots[right - 1, 1] - y0
-        heading = (knots[right, 2] - knots[right - 1, 2]) / gap * elapsed + knots[right - 1, 2]
-        out[0, sample, lane], out[1, sample, lane] = cos0 * x + sin0 * y, cos0 * y - sin0 * x
-        out[2, sample, lane] = heading - heading0
+        x = (knots[right, X] - knots[right - 1, X]) / gap * elapsed + knots[right - 1, X] - x0
+        y = (knots[right, Y] - knots[right - 1, Y]) / gap * elapsed + knots[right - 1, Y] - y0
+        heading = (knots[right, HEADING] - knots[right - 1, HEADING]) / gap * elapsed + knots[right - 1, HEADING]
+        out[X, sample, lane], out[Y, sample, lane] = cos0 * x + sin0 * y, cos0 * y - sin0 * x
+        out[HEADING, sample, lane] = heading - heading0
 
 
 @compiled
-def fit_reference(tracker, bench, lanes):  # type: ignore[no-untyped-def]
+def fit_reference(tracker: Tracker, bench: Bench, lanes: int) -> None:
     """Velocities, and the moments of the curvatures, of the references."""
-    xs, ys, headings, cosines, sines = bench.reference[0], bench.reference[1], bench.reference[2], bench.cos, bench.sin
+    xs, ys, headings, cosines, sines = (
+        bench.reference[X],
+        bench.reference[Y],
+        bench.reference[HEADING],
+        bench.cos,
+        bench.sin,
+    )
     velocity, velocity_map, steps = bench.velocity, tracker.velocity_map, len(bench.velocity)
     advance = bench.steering_tan  # not needed before the car drives
     velocity[:] = 0.0
@@ -198,7 +204,9 @@ def fit_reference(tracker, bench, lanes):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _fit_curvatures(tracker, headings, velocity, curvature, gains, lanes):  # type: ignore[no-untyped-def]
+def _fit_curvatures(
+    tracker: Tracker, headings: Floats, velocity: Floats, curvature: Floats, gains: Floats, lanes: int
+) -> None:
     """Curvatures, the last one held for the horizon: one sweep forward and one back."""
     smoothness, steps = tracker.curvature_smoothness, len(velocity)
     information, vector = gains[steps - 1], curvature[steps - 1]
@@ -225,30 +233,25 @@ def _fit_curvatures(tracker, headings, velocity, curvature, gains, lanes):  # ty
 
 
 @compiled
-def follow(tracker, wheel_base, bench, start, lanes):  # type: ignore[no-untyped-def]
-    """Fills ``bench.states`` from the state [11] that all lanes start at, and the cosines and sines of headings."""
+def follow(tracker: Tracker, wheel_base: float, bench: Bench, start: Floats, lanes: int) -> None:
+    """Fills ``bench.states`` from the state [11] that all lanes start at."""
     states, cosines, sines, tangents = bench.states, bench.state_cos, bench.state_sin, bench.steering_tan
     cosine, sine = cosine_and_sine(start[HEADING])
     steering_cos, steering_sin = cosine_and_sine(start[STEERING])
     for lane in range(lanes):
         for column in range(len(start)):
             states[0, column, lane] = start[column]
-        cosines[0, lane], sines[0, lane], tangents[lane] = cosine, sine, steering_sin / steering_cos
+        cosines[lane], sines[lane], tangents[lane] = cosine, sine, steering_sin / steering_cos
     for step in range(len(states) - 1):
         _command(tracker, wheel_base, bench, step, lanes)
         _advance(tracker, wheel_base, bench, step, lanes)
 
 
 @compiled
-def _advance(tracker, wheel_base, bench, step, lanes):  # type: ignore[no-untyped-def]
+def _advance(tracker: Tracker, wheel_base: float, bench: Bench, step: int, lanes: int) -> None:
     """The next state of each lane: first-order lags, then one Euler step."""
     now, new, command, tangents = bench.states[step], bench.states[step + 1], bench.command, bench.steering_tan
-    cosines, sines, new_cosines, new_sines = (
-        bench.state_cos[step],
-        bench.state_sin[step],
-        bench.state_cos[step + 1],
-        bench.state_sin[step + 1],
-    )
+    cosines, sines = bench.state_cos, bench.state_sin
     share, steering_share, limit = tracker.acceleration_share, tracker.steering_share, tracker.max_steering
     for lane in range(lanes):
         speed, tangent = now[SPEED, lane], tangents[lane]
@@ -266,14 +269,14 @@ def _advance(tracker, wheel_base, bench, step, lanes):  # type: ignore[no-untype
         new[STEERING, lane], new[STEERING_RATE, lane] = steering, rate
         new[YAW_RATE, lane], new[YAW_ACCELERATION, lane] = yaw_rate, (yaw_rate - now[YAW_RATE, lane]) / STEP_S
         tangents[lane] = tangent
-        new_cosines[lane], new_sines[lane] = cosine_and_sine(heading)
+        cosines[lane], sines[lane] = cosine_and_sine(heading)
 
 
 @compiled
-def _command(tracker, wheel_base, bench, step, lanes):  # type: ignore[no-untyped-def]
+def _command(tracker: Tracker, wheel_base: float, bench: Bench, step: int, lanes: int) -> None:
     """Commanded acceleration [m/s^2] and steering rate [rad/s] of each lane."""
     state, command, moments = bench.states[step], bench.command, bench.moments[:, step]
-    xs, ys, headings = bench.reference[0, step], bench.reference[1, step], bench.reference[2, step]
+    xs, ys, headings = bench.reference[X, step], bench.reference[Y, step], bench.reference[HEADING, step]
     cosines, sines = bench.cos[step], bench.sin[step]
     targets = bench.velocity[min(step + tracker.horizon, len(bench.velocity) - 1)]
     c, last = tracker.polynomials, tracker.horizon - 1

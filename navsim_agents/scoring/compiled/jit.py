@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, TypeVar, cast
 
 import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+"""Machine code is kept on the disk, holds no lock of Python while it runs, divides by zero as NumPy does, and makes no
+arrays: so none has to be counted, which would cost more than most of what is done here."""
+INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def entrance(function: Function) -> Function:
+    """Compiles what Python calls."""
+    return cast(Function, numba.njit(**OPTIONS)(_plain(function)))
 
 
 def compiled(function: Function) -> Function:
-    """The function as machine code: compiled at its first call on a machine, and read from disk from then on.
-
-    It holds no lock of Python while it runs, divides by zero as NumPy does, and keeps the order of its sums.
-    """
-    plain = inspect.unwrap(function)  # without the checks of annotations, which Numba cannot read
-    return numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(plain)  # type: ignore[no-any-return]
+    """Compiles what is called from compiled functions alone."""
+    return cast(Function, numba.njit(**INNER)(_plain(function)))
 
 
 def pasted(function: Function) -> Function:
-    """As :func:`compiled`, but put into each place that calls it: for what is small and called a million times.
+    """The same, put into each place that calls it, so that a loop around it can serve several lanes at once."""
+    return cast(Function, numba.njit(**INNER, inline="always")(_plain(function)))
 
-    A call hands over every array of every table, which costs more than such a function's work.
-    """
-    plain = inspect.unwrap(function)
-    return numba.njit(cache=True, nogil=True, error_model="numpy", inline="always", _nrt=False)(plain)  # type: ignore[no-any-return]
+
+def _plain(function: Function) -> Function:
+    """The function without the checks of its annotations, which Numba cannot read."""
+    return inspect.unwrap(function)

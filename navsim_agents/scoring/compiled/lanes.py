@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.scoring.compiled.arrays import END_X, END_Y, Bools, Floats, Ints, X, Y
+from navsim_agents.scoring.compiled.ego import Ego
 from navsim_agents.scoring.compiled.jit import compiled, pasted
-from navsim_agents.scoring.compiled.location import CellTables, Floats, Ints, entries_at
+from navsim_agents.scoring.compiled.location import CellTables, entries_at
 from navsim_agents.scoring.compiled.meetings import cuts
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.geometry.grid import NearSegments
@@ -61,7 +63,7 @@ class Keeping(NamedTuple):
 
 
 @compiled
-def driving_direction(rules, ego, ways):  # type: ignore[no-untyped-def]
+def driving_direction(rules: Keeping, ego: Ego, ways: Floats) -> float:
     """1, 1/2 or 0 by the longest way [m] within one second outside the route's lanes; ``ways`` [S] is room."""
     wrong, xs, ys, oncoming, excused = False, ego.center_x, ego.center_y, ego.oncoming, ego.in_intersection
     for step in range(1, len(ways)):
@@ -82,7 +84,7 @@ def driving_direction(rules, ego, ways):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def keeps_lane(rules, line, scene, ego):  # type: ignore[no-untyped-def]
+def keeps_lane(rules: Keeping, line: LineTables, scene: int, ego: Ego) -> bool:
     """Whether the centre is never too far from the centreline for 20 states in a row, those in intersections aside."""
     xs, ys, excused = ego.center_x, ego.center_y, ego.in_intersection
     cells, items, segments = line.cells, line.cells.item, line.segments[line.segments_base[scene] :]
@@ -105,10 +107,10 @@ def keeps_lane(rules, line, scene, ego):  # type: ignore[no-untyped-def]
 
 
 @pasted
-def squared_distance(x, y, segments, row):  # type: ignore[no-untyped-def]
+def squared_distance(x: float, y: float, segments: Floats, row: int) -> float:
     """From a point to a closed segment [m^2], which may be a single point."""
-    x1, y1 = segments[row, 0], segments[row, 1]
-    edge_x, edge_y = segments[row, 2] - x1, segments[row, 3] - y1
+    x1, y1 = segments[row, X], segments[row, Y]
+    edge_x, edge_y = segments[row, END_X] - x1, segments[row, END_Y] - y1
     reach_x, reach_y = x - x1, y - y1
     length_sq = edge_x * edge_x + edge_y * edge_y
     share = (reach_x * edge_x + reach_y * edge_y) / (length_sq if length_sq > 0.0 else 1.0)
@@ -118,7 +120,7 @@ def squared_distance(x, y, segments, row):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def obeys_lights(active, active_bits, lights, scene, ego):  # type: ignore[no-untyped-def]
+def obeys_lights(active: Bools, active_bits: Ints, lights: LineTables, scene: int, ego: Ego) -> bool:
     """Whether the box never touches a connector while it is red.
 
     ``active`` [L, T] says when a light is red, ``active_bits`` [S, W] holds the polygons of those that are.
@@ -139,7 +141,7 @@ def obeys_lights(active, active_bits, lights, scene, ego):  # type: ignore[no-un
 
 
 @compiled
-def _is_cut(active, lights, scene, step, ego):  # type: ignore[no-untyped-def]
+def _is_cut(active: Bools, lights: LineTables, scene: int, step: int, ego: Ego) -> bool:
     """Whether the outline of a connector that is red cuts the box."""
     x, y, cosine, sine = ego.center_x[step], ego.center_y[step], ego.cos[step], ego.sin[step]
     number = ego.entries[step] - lights.cells.plain[scene] - 1
@@ -151,22 +153,22 @@ def _is_cut(active, lights, scene, step, ego):  # type: ignore[no-untyped-def]
         if not active[lights.owner[lights.owner_base[scene] + segment], step]:
             continue
         ends = lights.segments[lights.segments_base[scene] + segment]
-        if cuts(ends[0], ends[1], ends[2], ends[3], x, y, cosine, sine, ego.half_length, ego.half_width):
+        if cuts(ends[X], ends[Y], ends[END_X], ends[END_Y], x, y, cosine, sine, ego.half_length, ego.half_width):
             return True
     return False
 
 
 @compiled
-def arc_length(x, y, line):  # type: ignore[no-untyped-def]
+def arc_length(x: float, y: float, line: Floats) -> float:
     """Arc length [m] of the point of a line [M, 2] nearest to a point; the first one of several equally near."""
     nearest, best, covered = np.inf, 0.0, 0.0
     for row in range(len(line) - 1):
-        edge_x, edge_y = line[row + 1, 0] - line[row, 0], line[row + 1, 1] - line[row, 1]
+        edge_x, edge_y = line[row + 1, X] - line[row, X], line[row + 1, Y] - line[row, Y]
         length = sqrt(edge_x * edge_x + edge_y * edge_y)
         if length == 0.0:
             continue
         cosine, sine = edge_x / length, edge_y / length
-        reach_x, reach_y = x - line[row, 0], y - line[row, 1]
+        reach_x, reach_y = x - line[row, X], y - line[row, Y]
         along, across = reach_x * cosine + reach_y * sine, reach_y * cosine - reach_x * sine
         beyond = along - min(max(along, 0.0), length)
         gap_sq = across * across + beyond * beyond

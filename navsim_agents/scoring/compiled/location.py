@@ -7,16 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from navsim_agents.scoring.compiled.arrays import END_X, END_Y, NUM_COLUMNS, NUM_ROWS, Floats, Ints, X, Y
 from navsim_agents.scoring.compiled.jit import compiled
 from navsim_agents.scoring.geometry.areas import Areas
-from navsim_agents.scoring.geometry.grid import Cells, Table
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from navsim_agents.scoring.geometry.grid import Cells
 
 
 class CellTables(NamedTuple):
-    """:class:`~navsim_agents.scoring.geometry.grid.Cells` of B scenes as arrays; rows of scene b begin at ``*_base[b]``."""
+    """:class:`~navsim_agents.scoring.geometry.grid.Cells` of B scenes as arrays; scene b begins at ``*_base[b]``."""
 
     origin: Floats  # [B, 2]
     inverse_size: Floats  # [B]
@@ -62,24 +60,25 @@ class AreaTables(NamedTuple):
     def of(areas: Areas) -> AreaTables:
         """The arrays share the tensors' memory."""
 
-        def arrays(table: Table) -> tuple[npt.NDArray[np.generic], Ints]:
-            return table.values.numpy(), table.base.numpy()
-
+        constant, edges, toggles = areas.cell_pattern, areas.edges, areas.edge_pattern
         return AreaTables(
             CellTables.of(areas.cells),
-            *arrays(areas.cell_pattern),
-            *arrays(areas.edges),
-            *arrays(areas.edge_pattern),
+            constant.values.numpy(),
+            constant.base.numpy(),
+            edges.values.numpy(),
+            edges.base.numpy(),
+            toggles.values.numpy(),
+            toggles.base.numpy(),
             areas.patterns.contiguous().numpy(),
-        )  # type: ignore[arg-type]
+        )
 
 
 @compiled
-def entries_at(cells, scene, xs, ys, entries):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def entries_at(cells: CellTables, scene: int, xs: Floats, ys: Floats, entries: Ints) -> None:
     """Entries of the cells of points [n]; what lies outside is looked up in the empty margin."""
     table = cells.entry[cells.entry_base[scene] :]
-    left, bottom, inverse = cells.origin[scene, 0], cells.origin[scene, 1], cells.inverse_size[scene]
-    columns, rows = cells.shape[scene, 0], cells.shape[scene, 1]
+    left, bottom, inverse = cells.origin[scene, X], cells.origin[scene, Y], cells.inverse_size[scene]
+    columns, rows = cells.shape[scene, NUM_COLUMNS], cells.shape[scene, NUM_ROWS]
     for point in range(len(xs)):
         column = min(max((xs[point] - left) * inverse, 0.0), columns - 1.0)
         row = min(max((ys[point] - bottom) * inverse, 0.0), rows - 1.0)
@@ -87,13 +86,18 @@ def entries_at(cells, scene, xs, ys, entries):  # type: ignore[no-untyped-def]  
 
 
 @compiled
-def polygons_at(areas, scene, xs, ys, word, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def polygons_at(areas: AreaTables, scene: int, xs: Floats, ys: Floats, word: int, bits: Ints) -> None:
     """Writes one word of the bits of the polygons that hold each of the points [n] into ``bits`` [n].
 
     The tables are taken out of their tuples once: each taking out counts a reference, which costs more than a point.
     """
     cells, patterns = areas.cells, areas.patterns[scene]
-    first, items, base, plain = cells.first[cells.first_base[scene] :], cells.item, cells.item_base[scene], cells.plain[scene]
+    first, items, base, plain = (
+        cells.first[cells.first_base[scene] :],
+        cells.item,
+        cells.item_base[scene],
+        cells.plain[scene],
+    )
     constants, toggles = areas.constant[areas.constant_base[scene] :], areas.toggles[areas.toggles_base[scene] :]
     edges = areas.edges[areas.edges_base[scene] :]
     entries_at(cells, scene, xs, ys, bits)
@@ -108,9 +112,9 @@ def polygons_at(areas, scene, xs, ys, word, bits):  # type: ignore[no-untyped-de
         for at in range(begin, end):  # without a branch: which way each would go is as good as chance
             item = items[at]
             edge = item >> 2
-            x1, y1, y2 = edges[edge, 0], edges[edge, 1], edges[edge, 3]
+            x1, y1, y2 = edges[edge, X], edges[edge, Y], edges[edge, END_Y]
             above_start = y - y1
-            cross = (edges[edge, 2] - x1) * above_start - (y2 - y1) * (x - x1)
+            cross = (edges[edge, END_X] - x1) * above_start - (y2 - y1) * (x - x1)
             starts_above = above_start < 0.0
             crossed = (cross > 0.0) & (not starts_above)
             right1, right2 = (item & 2) != 0, (item & 1) != 0
@@ -123,14 +127,14 @@ def polygons_at(areas, scene, xs, ys, word, bits):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _outlines_at(areas, scene, begin, end, x, y, word):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def _outlines_at(areas: AreaTables, scene: int, begin: int, end: int, x: float, y: float, word: int) -> int:
     """Bits of the polygons on whose outline the point lies, among these items."""
     bits = np.int64(0)
     for at in range(begin, end):
         edge = areas.cells.item[at] >> 2
         line = areas.edges_base[scene] + edge
-        x1, y1 = areas.edges[line, 0], areas.edges[line, 1]
-        x2, y2 = areas.edges[line, 2], areas.edges[line, 3]
+        x1, y1 = areas.edges[line, X], areas.edges[line, Y]
+        x2, y2 = areas.edges[line, END_X], areas.edges[line, END_Y]
         on_line = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1) == 0.0
         if on_line and y1 <= y <= y2 and (x - x1) * (x - x2) <= 0.0:
             bits |= areas.patterns[scene, areas.toggles[areas.toggles_base[scene] + edge], word]

@@ -6,17 +6,29 @@ from math import cos, hypot, radians
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from navsim_agents.common.conventions import STEP_S
+from navsim_agents.common.poses import XY
+from navsim_agents.scoring.compiled.arrays import (
+    COS,
+    HEADING,
+    LENGTH,
+    RADIUS,
+    SIN,
+    WIDTH,
+    Bools,
+    Floats,
+    Ints,
+    X,
+    Y,
+)
+from navsim_agents.scoring.compiled.ego import Ego, Layers
 from navsim_agents.scoring.compiled.jit import compiled, pasted
-from navsim_agents.scoring.compiled.location import polygons_at
+from navsim_agents.scoring.compiled.location import AreaTables, polygons_at
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.rules.collisions import OBJECT_SCORE
 from navsim_agents.scoring.scene_batch import SceneBatch
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 SLACK_M = 1e-3
 """Circles that are as near as this are looked at closely; far more than rounding."""
 NONE = -1
@@ -44,7 +56,7 @@ class Tracks(NamedTuple):
         low, high = (np.full((*valid.shape[:2], num_steps, 2), value) for value in (np.inf, -np.inf))
         for offset, count in windows:
             there = valid[:, :, offset : offset + count, None]
-            xy = poses[:, :, offset : offset + count, :2]
+            xy = poses[:, :, offset : offset + count, XY]
             low[:, :, :count] = np.minimum(low[:, :, :count], np.where(there, xy, np.inf))
             high[:, :, :count] = np.maximum(high[:, :, :count], np.where(there, xy, -np.inf))
         reach = np.hypot(*np.moveaxis(half_size, -1, 0))
@@ -55,7 +67,7 @@ class Tracks(NamedTuple):
             stands=(~batch.track_is_agent | (batch.track_speed <= metric.stopped_speed_mps)).contiguous().numpy(),
             left_out=collided.contiguous().numpy(),
             poses=poses,
-            direction=np.stack((np.cos(poses[..., 2]), np.sin(poses[..., 2])), axis=-1),
+            direction=np.stack((np.cos(poses[..., HEADING]), np.sin(poses[..., HEADING])), axis=-1),
             valid=valid,
             circles=_circles(low, high, reach[..., None]),
         )
@@ -63,7 +75,7 @@ class Tracks(NamedTuple):
 
 def _circles(low: Floats, high: Floats, reach: Floats) -> Floats:
     """Circles around boxes of points [..., 2] and ``reach`` about each point."""
-    seen = np.isfinite(low).all(axis=-1)
+    seen = np.asarray(np.isfinite(low).all(axis=-1))
     low, high = (np.where(seen[..., None], corner, 0.0) for corner in (low, high))
     radius = np.where(seen, 0.5 * np.hypot(*np.moveaxis(high - low, -1, 0)) + reach + SLACK_M, -np.inf)
     return np.concatenate(((low + high) * 0.5, radius[..., None]), axis=-1)
@@ -73,7 +85,7 @@ class Meeting(NamedTuple):
     """Figures of the two rules."""
 
     ttc_steps: int
-    offsets: npt.NDArray[np.int64]
+    offsets: Ints
     stopped_speed: float  # m/s
     ttc_stopped_speed: float  # m/s
     ahead_cos: float
@@ -93,7 +105,9 @@ class Meeting(NamedTuple):
 
 
 @compiled
-def judge_meetings(rules, tracks, columns, until, scene, ego, areas, layers):  # type: ignore[no-untyped-def]
+def judge_meetings(
+    rules: Meeting, tracks: Tracks, columns: Ints, until: Ints, scene: int, ego: Ego, areas: AreaTables, layers: Layers
+) -> tuple[float, float, int, float, int]:
     """No at-fault collision, its first step and track, and the same of time to collision (inf and -1: none).
 
     ``columns`` [K] says in which column of ``tracks`` a track is, ``until`` [K] the step from which it is gone.
@@ -117,38 +131,47 @@ def judge_meetings(rules, tracks, columns, until, scene, ego, areas, layers):  #
 
 
 @compiled
-def _sweep(rules, ego):  # type: ignore[no-untyped-def]
+def _sweep(rules: Meeting, ego: Ego) -> None:
     """Circles about the ego at each step, and about where time to collision moves it from there."""
     xs, ys, cosines, sines, speeds, sweep = ego.center_x, ego.center_y, ego.cos, ego.sin, ego.speed, ego.sweep
     half_time, own = 0.5 * STEP_S * rules.offsets[-1], hypot(ego.half_length, ego.half_width)
     for step in range(len(xs)):
         way = half_time * speeds[step] if step < rules.ttc_steps else 0.0
-        sweep[0, step], sweep[1, step] = xs[step] + way * cosines[step], ys[step] + way * sines[step]
-        sweep[2, step] = own + way
+        sweep[X, step], sweep[Y, step] = xs[step] + way * cosines[step], ys[step] + way * sines[step]
+        sweep[RADIUS, step] = own + way
 
 
 @compiled
-def _comes_near(circles, sweep):  # type: ignore[no-untyped-def]
+def _comes_near(circles: Floats, sweep: Floats) -> bool:
     """Whether any of a track's circles [S, 3] touches the ego's of the same step."""
     near = False
     for step in range(len(circles)):
-        x, y = circles[step, 0] - sweep[0, step], circles[step, 1] - sweep[1, step]
-        reach = circles[step, 2] + sweep[2, step]
+        x, y = circles[step, X] - sweep[X, step], circles[step, Y] - sweep[Y, step]
+        reach = circles[step, RADIUS] + sweep[RADIUS, step]
         near |= (x * x + y * y <= reach * reach) & (reach >= 0.0)
     return near
 
 
 @compiled
-def _first_contacts(rules, tracks, scene, track, until, ego):  # type: ignore[no-untyped-def]
+def _first_contacts(
+    rules: Meeting, tracks: Tracks, scene: int, track: int, until: int, ego: Ego
+) -> tuple[int, int, int]:
     """Step of the first contact, and step and look-ahead of the first that time to collision counts; -1: none."""
     contact, danger, ahead = NONE, NONE, 0
     circles, sweep, speeds, offsets = tracks.circles[scene, track], ego.sweep, ego.speed, rules.offsets
-    xs, ys, cosines, sines, length, width = ego.center_x, ego.center_y, ego.cos, ego.sin, ego.half_length, ego.half_width
+    xs, ys, cosines, sines, length, width = (
+        ego.center_x,
+        ego.center_y,
+        ego.cos,
+        ego.sin,
+        ego.half_length,
+        ego.half_width,
+    )
     poses, directions, valid = tracks.poses[scene, track], tracks.direction[scene, track], tracks.valid[scene, track]
-    other_length, other_width = tracks.half_size[scene, track, 0], tracks.half_size[scene, track, 1]
+    other_length, other_width = tracks.half_size[scene, track, LENGTH], tracks.half_size[scene, track, WIDTH]
     for step in range(len(speeds)):
-        x, y = circles[step, 0] - sweep[0, step], circles[step, 1] - sweep[1, step]
-        reach = circles[step, 2] + sweep[2, step]
+        x, y = circles[step, X] - sweep[X, step], circles[step, Y] - sweep[Y, step]
+        reach = circles[step, RADIUS] + sweep[RADIUS, step]
         if reach < 0.0 or x * x + y * y > reach * reach:
             continue
         counts = danger < 0 and step < rules.ttc_steps and speeds[step] >= rules.ttc_stopped_speed
@@ -156,8 +179,8 @@ def _first_contacts(rules, tracks, scene, track, until, ego):  # type: ignore[no
             at = step + offset
             if at < until and valid[at]:
                 cosine, sine, way = cosines[step], sines[step], speeds[step] * (offset * STEP_S)
-                x, y = poses[at, 0] - (xs[step] + cosine * way), poses[at, 1] - (ys[step] + sine * way)
-                other = directions[at, 0], directions[at, 1], other_length, other_width
+                x, y = poses[at, X] - (xs[step] + cosine * way), poses[at, Y] - (ys[step] + sine * way)
+                other = directions[at, COS], directions[at, SIN], other_length, other_width
                 if boxes_intersect(x, y, cosine, sine, length, width, other):
                     if offset == 0 and contact < 0:
                         contact = step
@@ -172,7 +195,15 @@ def _first_contacts(rules, tracks, scene, track, until, ego):  # type: ignore[no
 
 
 @pasted
-def boxes_intersect(x, y, cosine, sine, length, width, other):  # type: ignore[no-untyped-def]
+def boxes_intersect(
+    x: float,
+    y: float,
+    cosine: float,
+    sine: float,
+    length: float,
+    width: float,
+    other: tuple[float, float, float, float],
+) -> bool:
     """Whether two boxes share a point: ``geometry.boxes.boxes_intersect``."""
     other_cos, other_sin, other_length, other_width = other
     cos_turn = abs(cosine * other_cos + sine * other_sin)
@@ -186,7 +217,18 @@ def boxes_intersect(x, y, cosine, sine, length, width, other):  # type: ignore[n
 
 
 @compiled
-def cuts(x1, y1, x2, y2, x, y, cosine, sine, length, width):  # type: ignore[no-untyped-def]
+def cuts(
+    x1: float,
+    y1: float,
+    x2: float,
+    y2: float,
+    x: float,
+    y: float,
+    cosine: float,
+    sine: float,
+    length: float,
+    width: float,
+) -> bool:
     """Whether a segment and a box share a point: ``geometry.boxes.segment_intersects_box``."""
     middle_x, middle_y = (x1 + x2) * 0.5 - x, (y1 + y2) * 0.5 - y
     half_x, half_y = (x2 - x1) * 0.5, (y2 - y1) * 0.5
@@ -200,15 +242,15 @@ def cuts(x1, y1, x2, y2, x, y, cosine, sine, length, width):  # type: ignore[no-
 
 
 @compiled
-def _is_ahead_or_behind(rules, center, step, ego):  # type: ignore[no-untyped-def]
+def _is_ahead_or_behind(rules: Meeting, center: Floats, step: int, ego: Ego) -> tuple[bool, bool]:
     """Bearing of a track's centre from the rear axle below 30, and above 150 degrees."""
-    x, y = center[0] - ego.x[step], center[1] - ego.y[step]
+    x, y = center[X] - ego.x[step], center[Y] - ego.y[step]
     along, distance = x * ego.cos[step] + y * ego.sin[step], hypot(x, y)
     return along > rules.ahead_cos * distance, along < rules.behind_cos * distance
 
 
 @compiled
-def _is_at_fault(rules, tracks, scene, track, step, ego):  # type: ignore[no-untyped-def]
+def _is_at_fault(rules: Meeting, tracks: Tracks, scene: int, track: int, step: int, ego: Ego) -> bool:
     """nuPlan's classes of collision, decided in its order."""
     if ego.speed[step] <= rules.stopped_speed:
         return False
@@ -225,11 +267,13 @@ def _is_at_fault(rules, tracks, scene, track, step, ego):  # type: ignore[no-unt
     left_x, left_y = -ego.half_width * sine, ego.half_width * cosine
     direction, size = tracks.direction[scene, track, step], tracks.half_size[scene, track]
     x1, y1, x2, y2 = front_x + left_x, front_y + left_y, front_x - left_x, front_y - left_y
-    return cuts(x1, y1, x2, y2, pose[0], pose[1], direction[0], direction[1], size[0], size[1])
+    return cuts(x1, y1, x2, y2, pose[X], pose[Y], direction[COS], direction[SIN], size[LENGTH], size[WIDTH])
 
 
 @compiled
-def _infringes(rules, center, step, scene, ego, areas, layers):  # type: ignore[no-untyped-def]
+def _infringes(
+    rules: Meeting, center: Floats, step: int, scene: int, ego: Ego, areas: AreaTables, layers: Layers
+) -> bool:
     """Whether a track that would be met is ahead, or beside while the ego leaves its lane or crosses."""
     is_ahead, is_behind = _is_ahead_or_behind(rules, center, step, ego)
     if is_ahead or is_behind:

@@ -1,4 +1,4 @@
-"""Between the scorer and the traffic: the tracks that each trajectory meets, and who else is judged among them."""
+"""Between the scorer and the traffic: the tracks that each trajectory meets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from navsim_agents.scoring.rules.collisions import at_fault_collisions, earliest, track_contacts
-from navsim_agents.scoring.rules.ego import EgoAreas, Motion
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch
 from navsim_agents.scoring.sight import Sight
@@ -52,17 +50,3 @@ def batch_in_traffic(batch: SceneBatch, scene: ScoringScene, states: Float[Tenso
         track_valid=tensor(valid)[None],
         sight=Sight(*(tensor(values) for values in (traffic.until, traffic.own_plan, traffic.own_track))),
     )
-
-
-def no_collision_with_each(crowd: SceneBatch, motion: Motion, areas: EgoAreas) -> Float[Tensor, "1 N"]:
-    """No at-fault collision of a single trajectory in the traffic that each of the N of ``crowd`` meets."""
-    sight = crowd.sight
-    assert sight is not None
-    everybody, count = replace(crowd, sight=None), len(sight.until)
-    contacts = track_contacts(motion, everybody, crowd.metric)
-    first, left = at_fault_collisions(motion, everybody, areas, contacts, crowd.metric)
-    is_own = first.place >= sight.num_shared
-    own = earliest(sight.trajectory[first.place[is_own] - sight.num_shared], left[is_own], count, 1.0)
-    shared, step = first.place[~is_own], first.step[~is_own]
-    trajectory, which = torch.nonzero(step < sight.until[:, shared], as_tuple=True)
-    return torch.minimum(own, earliest(trajectory, left[~is_own][which], count, 1.0))[None]
