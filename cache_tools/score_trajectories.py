@@ -4,7 +4,7 @@
 
 ``trajectories`` [N, P, 3] (x, y, heading in the ego frame; m, rad), the first pose one ``interval_length`` after t0.
 ``output`` receives one float64 [N] array per sub-score under the devkit's names, ``simulated_states`` [N, 41, 11],
-``collision_step`` and ``ttc_step`` [N] (inf if none).
+``collision_step`` and ``ttc_step`` [N] (inf if none). With ``traffic=reactive`` vehicles react to each trajectory.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring import ScoringScene, score_trajectories
 from navsim_agents.scoring.aggregate import SCORE
+from navsim_agents.scoring.config import LOG_REPLAY
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -39,6 +40,7 @@ class ScoreTrajectoriesConfig:
     interval_length: float = POSE_INTERVAL_S
     metric: str = EPDMS_NAME
     human_penalty_filter: bool = False
+    traffic: str = LOG_REPLAY
     device: str = "cpu"
     dtype: str = "float64"
     chunk: int = field(default=2048, metadata=at_least(1))  # trajectories at once
@@ -60,6 +62,7 @@ def score_file(config: ScoreTrajectoriesConfig) -> dict[str, npt.NDArray[np.floa
         human_penalty_filter=config.human_penalty_filter,
         dtype=DTYPES[config.dtype],
         chunk=config.chunk,
+        traffic=config.traffic,
     )
     arrays = {name: value.double().cpu().numpy() for name, value in scores.items()}
     _write(Path(config.output), arrays)

@@ -22,6 +22,7 @@ from navsim_agents.distillation import LabelStoreWriter
 from navsim_agents.distillation.label_run import LabelKind, LabelWorkers, check_devkit, plan_labels, summary
 from navsim_agents.distillation.labelling import BACKENDS, DTYPES, LabelSettings, ShardJob
 from navsim_agents.errors import LabelError
+from navsim_agents.scoring.config import LOG_REPLAY
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class ScoreVocabularyConfig:
     scenes: str = field(metadata=READS)
     verify_scenes: Optional[str] = field(default=None, metadata=READS)
     metric: str = EPDMS_NAME
+    traffic: str = LOG_REPLAY
     backend: str = "batched"
     verify: int = 0
     seed: int = field(default=0, metadata=SEED)
@@ -112,6 +114,7 @@ def plan_run(config: ScoreVocabularyConfig) -> tuple[LabelStoreWriter, list[Shar
             config.shard_size,
             config.verify,
             config.seed,
+            config.traffic,
         ),
         LabelSettings(config.vocabulary, config.scenes, config.devkit_scenes, config.chunk, config.threads),
         devices=config.devices,

@@ -11,6 +11,7 @@ from navsim_agents.drive_jepa.config import PREFIX, PerceptionFreeConfig
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.agents import Contestants
+from navsim_agents.scoring.config import EPDMS, LOG_REPLAY, REACTIVE, refuse_traffic
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,20 @@ class EvaluateConfig:
     agent: Any = None  # one more agent, as composed from navsim_configs
     agent_name: str = "agent"
     columns: list[str] = field(default_factory=lambda: ["displacement"])
+    traffic: str = LOG_REPLAY  # of epdms; or reactive, where the scoring scenes have what it needs
     threads: int = field(default=0, metadata=at_least(0))
     scenes: Optional[str] = field(default=None, metadata=READS)  # for pdms, epdms, reference driver; null: the world's
     frame_interval: int = field(default=1, metadata=at_least(1))  # frames (0.5 s) from one scene to the next
     max_scenes: int = field(default=0, metadata=at_least(0))  # evenly spaced over the split; 0 takes all
+
+    def check_traffic(self) -> None:
+        """Raises TrajectoryError where there is no such traffic, InputError where no column group asks for it."""
+        refuse_traffic(self.traffic, EPDMS)
+        if self.traffic == REACTIVE and EPDMS.name not in self.columns:
+            raise InputError(
+                f"traffic={REACTIVE}, but of columns={self.columns} none is scored in it; add {EPDMS.name} to columns, "
+                f"or leave traffic={LOG_REPLAY}"
+            )
 
     @property
     def contestants(self) -> Contestants:

@@ -54,6 +54,7 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
     """
     if not config.columns:
         raise InputError("columns=[] leaves nothing to measure; name displacement, pdms or epdms")
+    config.check_traffic()
     if config.threads:
         torch.set_num_threads(config.threads)
     start = time.monotonic()
@@ -65,7 +66,7 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
     if not result.scenes:
         raise InputError(f"no scene of {config.data_root} ({config.split}) could be read: {result.failures[:3]}")
     output = Path(config.output)
-    summary = write_evaluation(result, source, config.columns, output)
+    summary = write_evaluation(result, source, config.columns, output, config.traffic)
     summary["meta"] = {"config": asdict(config), "seconds": round(time.monotonic() - start, 1)}
     write_json(output / SUMMARY_FILE, summary)
     return summary

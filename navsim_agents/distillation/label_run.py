@@ -16,8 +16,9 @@ from navsim_agents.distillation.labelling import LabelSettings, ShardJob, ShardR
 from navsim_agents.distillation.vocabulary import load_vocabulary
 from navsim_agents.errors import DevkitError, LabelError, NavsimDriveJepaError, SceneError
 from navsim_agents.scenes import Scenes, open_metric_cache, open_scenes
-from navsim_agents.scoring.config import METRICS
+from navsim_agents.scoring.config import LOG_REPLAY, METRICS, REACTIVE
 from navsim_agents.scoring.scene_batch import refuse_unknown_inputs
+from navsim_agents.scoring.traffic.checks import require_traffic
 
 DISTRIBUTION = "navsim-drive-jepa"
 MAX_LISTED = 10
@@ -34,6 +35,7 @@ class LabelKind:
     shard_size: int  # scenes a shard
     verified: int = 0  # trajectories of each scene that the devkit's own scorer scores too
     seed: int = 0  # of their choice
+    traffic: str = LOG_REPLAY  # of scoring.config.TRAFFIC_NAMES
 
 
 @dataclass(frozen=True)
@@ -89,23 +91,32 @@ def plan_labels(
     ]
 
 
-def _devkit_of(scenes: Scenes, backend: str) -> str:
-    """Whose scenes they are: by the first that can be read; scenes of another devkit fail one by one."""
-    if backend == "devkit":
+def _devkit_of(scenes: Scenes, kind: LabelKind) -> str:
+    """Whose scenes they are: by the first that can be read; scenes of another devkit fail one by one.
+
+    Raises:
+        LabelError: none can be read.
+        SceneError: the first lacks the traffic that is asked for.
+    """
+    if kind.backend == "devkit":
         return detect_host().variant.value
     reason: Optional[NavsimDriveJepaError] = None
     for token in sorted(scenes.tokens):
         try:
-            return scenes.scene(token).devkit
+            scene = scenes.scene(token)
         except (SceneError, DevkitError) as error:
             reason = error
+            continue
+        if kind.traffic == REACTIVE:
+            require_traffic(scene)
+        return scene.devkit
     raise LabelError(f"none of {len(scenes.tokens)} scenes can be read ({reason}); export the scenes again")
 
 
 def _stamp(kind: LabelKind, vocabulary_path: str, scenes: Scenes) -> LabelStamp:
     vocabulary = load_vocabulary(vocabulary_path)
     return LabelStamp(
-        devkit=_devkit_of(scenes, kind.backend),
+        devkit=_devkit_of(scenes, kind),
         metric=kind.metric,
         backend=kind.backend,
         dtype=kind.dtype,
@@ -119,6 +130,7 @@ def _stamp(kind: LabelKind, vocabulary_path: str, scenes: Scenes) -> LabelStamp:
         shard_size=kind.shard_size,
         verified=kind.verified,
         seed=kind.seed if kind.verified else 0,
+        traffic=kind.traffic,
     )
 
 

@@ -10,9 +10,12 @@ from typing import Any, Optional
 
 from navsim_agents.distillation.label_codec import LabelLayout
 from navsim_agents.distillation.vocabulary import Vocabulary
-from navsim_agents.errors import LabelError
+from navsim_agents.errors import LabelError, TrajectoryError
+from navsim_agents.scoring.config import LOG_REPLAY, METRICS, refuse_traffic
 
 STORE_VERSION = 1
+UNSAID = {"traffic": LOG_REPLAY}
+"""Values that the text leaves out, so that stores of earlier releases are read, and continued with the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,19 @@ class LabelStamp:
     shard_size: int  # scenes a shard
     verified: int = 0  # trajectories of each scene that were compared with the devkit's own scorer
     seed: int = 0  # of their choice
+    traffic: str = LOG_REPLAY  # or reactive: each trajectory was scored in the traffic that it meets
     store_version: int = STORE_VERSION
 
     def __post_init__(self) -> None:
-        """Raises LabelError where a size is not positive, or metric or threshold is not valid."""
+        """Raises LabelError where a size is not positive, or metric, threshold or traffic is not valid."""
         for name in ("num_trajectories", "num_scenes", "shard_size"):
             if getattr(self, name) < 1:
                 raise LabelError(f"{name} is {getattr(self, name)}, but a label store needs 1 or more; raise it")
         LabelLayout(self.metric, self.num_trajectories, self.threshold)
+        try:
+            refuse_traffic(self.traffic, METRICS[self.metric])
+        except TrajectoryError as error:
+            raise LabelError(str(error)) from error
 
     @property
     def layout(self) -> LabelLayout:
@@ -53,8 +61,9 @@ class LabelStamp:
         return -(-self.num_scenes // self.shard_size)
 
     def to_json(self) -> str:
-        """The same text for the same stamp."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        """The same text for the same stamp; as before there was reactive traffic, log replay goes without saying."""
+        values = {name: value for name, value in asdict(self).items() if UNSAID.get(name) != value}
+        return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
     @staticmethod
     def from_json(text: str) -> LabelStamp:
@@ -65,7 +74,7 @@ class LabelStamp:
             raise LabelError(f"the stamp is not JSON ({error}); delete the store and make it again") from error
         version = found.get("store_version") if isinstance(found, dict) else None
         names = {field.name for field in fields(LabelStamp)}
-        if version != STORE_VERSION or set(found) != names:
+        if version != STORE_VERSION or set(found) | set(UNSAID) != names:
             raise LabelError(
                 f"the store has version {version}, but {STORE_VERSION} is read; make it again with "
                 "drive-jepa score-vocabulary"

@@ -20,6 +20,7 @@ from navsim_agents.errors import DevkitError, NavsimDriveJepaError, SceneError
 from navsim_agents.scenes import open_metric_cache, open_scenes
 from navsim_agents.scoring import score_trajectories
 from navsim_agents.scoring.aggregate import SCORE
+from navsim_agents.scoring.config import REACTIVE
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 BACKENDS = ("batched", "devkit")
@@ -96,6 +97,7 @@ class BatchedScorer:
             metric=self._stamp.metric,
             dtype=DTYPES[self._stamp.dtype],
             chunk=self._chunk,
+            traffic=self._stamp.traffic,
         )
         return {name: found[name].cpu().numpy() for name in self._stamp.layout.columns}
 
@@ -135,15 +137,18 @@ class DevkitScorer:
     def _score(self, path: Path, rows: Optional[npt.NDArray[np.int64]]) -> Columns:
         """Some rows one by one by the devkit's ``pdm_score``; the whole vocabulary in one call of its scorer.
 
-        Both give the same columns, the joint call several times faster.
+        Both give the same columns, the joint call several times faster. Where traffic reacts each row has its own, so
+        that no call holds several.
         """
         from navsim_agents.devkit.cache_pickle import read_metric_cache
         from navsim_agents.devkit.scoring import score_jointly_with_devkit, score_with_devkit
 
         cache, interval_s = read_metric_cache(path), self._stamp.interval_s
-        if rows is None:
+        is_reactive = self._stamp.traffic == REACTIVE
+        if rows is None and not is_reactive:
             return score_jointly_with_devkit(cache, self._planned, interval_s).columns
-        return score_with_devkit(cache, self._planned[rows], interval_s)
+        planned = self._planned if rows is None else self._planned[rows]
+        return score_with_devkit(cache, planned, interval_s, reactive=is_reactive)
 
 
 @contextmanager

@@ -15,13 +15,16 @@ from navsim_agents.evaluation.metrics import PlannedScenes, compute_columns
 from navsim_agents.evaluation.plan_scores import PlanScorer
 from navsim_agents.evaluation.planning import Evaluation
 from navsim_agents.evaluation.seeds import spreads
+from navsim_agents.scoring.config import LOG_REPLAY
 from navsim_agents.sources import SceneSource
 
 PLANS_FILE = "plans.npz"
 SUMMARY_FILE = "summary.json"
 
 
-def write_evaluation(result: Evaluation, source: SceneSource, columns: Sequence[str], output: Path) -> dict[str, Any]:
+def write_evaluation(
+    result: Evaluation, source: SceneSource, columns: Sequence[str], output: Path, traffic: str = LOG_REPLAY
+) -> dict[str, Any]:
     """Measure the plans, write them and one csv an agent (and metric) into ``output``, and return the averages.
 
     Args:
@@ -29,6 +32,7 @@ def write_evaluation(result: Evaluation, source: SceneSource, columns: Sequence[
         source: of the scoring scenes, where PDMS or EPDMS is among the columns.
         columns: groups of :mod:`navsim_agents.evaluation.metrics`.
         output: folder.
+        traffic: of EPDMS, as of :func:`navsim_agents.scoring.score_scenes`.
 
     Returns:
         ``agents``: averages by agent; ``seeds``: their spread over runs that differ in the seed alone; ``scenes``: how
@@ -37,18 +41,18 @@ def write_evaluation(result: Evaluation, source: SceneSource, columns: Sequence[
     Raises:
         InputError: a group is unknown, or no scene can be scored.
     """
-    scorer = _plan_scorer(source, columns, result)
+    scorer = _plan_scorer(source, columns, result, traffic)
     measured = {name: _measure(name, columns, scorer, result, output) for name in result.plans}
     _write_plans(output, result)
     return {"agents": measured, "seeds": spreads(measured), "scenes": _counts(result, scorer.failures)}
 
 
-def _plan_scorer(source: SceneSource, columns: Sequence[str], result: Evaluation) -> PlanScorer:
+def _plan_scorer(source: SceneSource, columns: Sequence[str], result: Evaluation, traffic: str) -> PlanScorer:
     """Scores nothing until a column group asks."""
     frame = pd.DataFrame(result.scenes)
     plans = {name: np.stack(poses) for name, poses in result.plans.items()}
     metrics = [name for name in METRIC_NAMES if name in columns]
-    return PlanScorer(source, metrics, list(frame["token"]), list(frame["log_name"]), plans)
+    return PlanScorer(source, metrics, list(frame["token"]), list(frame["log_name"]), plans, traffic)
 
 
 def _measure(

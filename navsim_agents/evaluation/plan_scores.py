@@ -22,8 +22,9 @@ from navsim_agents.errors import DevkitError, InputError, SceneError
 from navsim_agents.poses import FloatArray
 from navsim_agents.scoring import ScoringScene, epdms, excuse_by_human, extended_comfort, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT, SCORE
-from navsim_agents.scoring.config import EPDMS
+from navsim_agents.scoring.config import EPDMS, LOG_REPLAY, REACTIVE, refuse_traffic
 from navsim_agents.scoring.rules.comfort import MAX_INTERVAL_S
+from navsim_agents.scoring.traffic.checks import require_traffic
 from navsim_agents.sources import SceneSource
 
 SCENES_AT_ONCE = 16
@@ -48,6 +49,11 @@ class PlanScorer:
     tokens: Sequence[str]
     log_names: Sequence[str]
     plans: Mapping[str, FloatArray]  # agent -> [B, 8, 3] in the ego frame, m and rad
+    traffic: str = LOG_REPLAY  # of EPDMS, for plans and human alike; PDMS knows the log's alone
+
+    def __post_init__(self) -> None:
+        """Raises TrajectoryError where there is no such traffic."""
+        refuse_traffic(self.traffic, EPDMS)
 
     def columns(self, agent: str, metric: str) -> Columns:
         """The devkit's columns [B] of one agent; EPDMS with human filter and extended comfort, and EPDMS* beside it."""
@@ -67,7 +73,7 @@ class PlanScorer:
         stacked = np.stack([self.plans[agent] for agent in self.plans], axis=1)  # [B, N, T, 3]
         is_planned = np.asarray(np.isfinite(stacked).all(axis=(2, 3)))  # [B, N]
         plans = torch.from_numpy(np.where(is_planned[..., None, None], stacked, 0.0))
-        scored = _Scored(self.metrics)
+        scored = _Scored(self.metrics, self.traffic)
         for start in tqdm(range(0, len(self.tokens), SCENES_AT_ONCE), desc="scoring", unit=f"{SCENES_AT_ONCE} scenes"):
             rows = range(start, min(start + SCENES_AT_ONCE, len(self.tokens)))
             scenes = {row: scene for row in rows if (scene := self._scene(row, scored.failures)) is not None}
@@ -80,7 +86,10 @@ class PlanScorer:
 
     def _scene(self, row: int, failures: list[dict[str, str]]) -> Optional[ScoringScene]:
         try:
-            return self.source.scoring_scene(self.tokens[row])
+            scene = self.source.scoring_scene(self.tokens[row])
+            if self.traffic == REACTIVE and EPDMS.name in self.metrics:
+                require_traffic(scene)
+            return scene
         except (InputError, SceneError, DevkitError) as error:  # the scene is left out, and the summary says why
             where = {"agent": "", "log_name": self.log_names[row], "token": self.tokens[row]}
             failures.append({**where, "reason": f"{type(error).__name__}: {error}"})
@@ -90,11 +99,12 @@ class PlanScorer:
 class _Scored:
     """Columns of the scenes that could be scored, gathered part by part."""
 
-    def __init__(self, metrics: Sequence[str]) -> None:
+    def __init__(self, metrics: Sequence[str], traffic: str) -> None:
         self.rows: list[int] = []
         self.failures: list[dict[str, str]] = []
         self.columns: dict[str, dict[str, FloatArray]] = {}  # metric -> name -> [B, N], NaN where there is no score
         self._parts: dict[str, list[dict[str, Tensor]]] = {metric: [] for metric in metrics}
+        self._traffic = traffic
         self._states: list[Tensor] = []
         self._times_us: list[int] = []
 
@@ -103,7 +113,7 @@ class _Scored:
         self.rows += list(scenes)
         self._times_us += [scene.timestamp_us for scene in scenes.values()]
         for metric, parts in self._parts.items():
-            columns, simulated = _score(list(scenes.values()), plans, metric)
+            columns, simulated = _score(list(scenes.values()), plans, metric, self._traffic)
             parts.append(columns)
             if metric == EPDMS.name:
                 self._states.append(simulated)
@@ -123,14 +133,16 @@ class _Scored:
                 self.columns[metric][name] = full
 
 
-def _score(scenes: list[ScoringScene], plans: Tensor, metric: str) -> tuple[dict[str, Tensor], Tensor]:
+def _score(scenes: list[ScoringScene], plans: Tensor, metric: str, traffic: str) -> tuple[dict[str, Tensor], Tensor]:
     """Columns [B, N] and simulated states; of EPDMS both excused and unexcused columns."""
-    scores = score_scenes(scenes, plans, POSE_INTERVAL_S, metric)
+    traffic = traffic if metric == EPDMS.name else LOG_REPLAY
+    scores = score_scenes(scenes, plans, POSE_INTERVAL_S, metric, traffic=traffic)
     columns = {name: scores.columns[name] for name in COLUMNS[metric]}
     if metric != EPDMS.name:
         return columns, scores.simulated_states
     human = torch.stack([scene.human_trajectory.nan_to_num() for scene in scenes])[:, None]
-    alone = score_scenes(scenes, human, POSE_INTERVAL_S, metric, human_penalty_filter=True).human_columns
+    judged = score_scenes(scenes, human, POSE_INTERVAL_S, metric, human_penalty_filter=True, traffic=traffic)
+    alone = judged.human_columns
     may_excuse = torch.tensor([scene.scene_type == "original" for scene in scenes])[:, None]
     excused = excuse_by_human(columns, {name: value[:, None] for name, value in alone.items()}, may_excuse)
     return {**excused, **{_UNEXCUSED + name: value for name, value in columns.items()}}, scores.simulated_states

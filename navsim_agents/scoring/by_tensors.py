@@ -28,6 +28,8 @@ from navsim_agents.scoring.simulation.tracker import simulate
 class ByTensors:
     """See :class:`~navsim_agents.scoring.judged.Engine`."""
 
+    works_on_all = True
+
     def drive(
         self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
     ) -> Float[Tensor, "B R S 11"]:
@@ -64,9 +66,9 @@ class ByTensors:
         """See the engine."""
         sight, motion = crowd.sight, Motion.of(states, crowd.vehicle)
         assert sight is not None
-        everybody, count = replace(crowd, sight=None), len(sight.until)
-        contacts, areas = track_contacts(motion, everybody, crowd.metric), locate_ego(motion, crowd.index)
-        first, left = at_fault_collisions(motion, everybody, areas, contacts, crowd.metric)
+        everybody, count, metric = replace(crowd, sight=None), len(sight.until), replace(crowd.metric, ttc_offsets=(0,))
+        contacts, areas = track_contacts(motion, everybody, metric), locate_ego(motion, crowd.index)
+        first, left = at_fault_collisions(motion, everybody, areas, contacts, metric)
         is_own = first.place >= sight.num_shared
         own = earliest(sight.trajectory[first.place[is_own] - sight.num_shared], left[is_own], count, 1.0)
         shared, step = first.place[~is_own], first.step[~is_own]

@@ -42,6 +42,9 @@ TENSORS = tuple(field.name for field in fields(Judged) if field.name != "columns
 class Engine(Protocol):
     """A way to do the work; all of them give the same answers."""
 
+    works_on_all: bool
+    """Whether it needs memory for all trajectories that it is handed at once, beside that of the answers."""
+
     def drive(
         self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
     ) -> Float[Tensor, "B R S 11"]:

@@ -11,7 +11,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, PDMS_NAME, POSE_INTERVAL_S, STEP_S
+from navsim_agents.common.conventions import (
+    HORIZON_S,
+    NUM_POSES,
+    NUM_STATES,
+    NUM_STEPS,
+    PDMS_NAME,
+    POSE_INTERVAL_S,
+    STEP_S,
+)
 from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.scene import SceneIndex, ScoringScene
@@ -305,4 +313,19 @@ def refuse_trajectories(trajectories: Tensor, batch: SceneBatch) -> None:
         raise TrajectoryError(
             f"trajectories holds {where or trajectories.dtype}, but poses must be finite floating-point numbers; "
             "drop or repair them"
+        )
+
+
+def refuse_other_horizon(trajectories: Tensor, num_scenes: int, interval_s: float) -> None:
+    """Raises TrajectoryError where trajectories have no shape [B, N, P, 3] or do not cover the horizon."""
+    shape = tuple(trajectories.shape)
+    if len(shape) != 4 or shape[0] != num_scenes or shape[1] < 1 or shape[3] != 3:
+        raise TrajectoryError(
+            f"trajectories has shape {shape}, but {num_scenes} scenes take [{num_scenes}, N, P, 3] with N of 1 or more"
+        )
+    if not abs(shape[2] * interval_s - HORIZON_S) <= 1e-6:
+        raise TrajectoryError(
+            f"trajectories has {shape[2]} poses {interval_s} s apart, which cover {shape[2] * interval_s:g} s, but the "
+            f"metric needs {HORIZON_S} s; sample it with num_poses={NUM_POSES} and interval_length={POSE_INTERVAL_S}, "
+            f"or {NUM_STEPS} and {STEP_S}"
         )

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from navsim_agents.common.conventions import EPDMS_NAME, HORIZON_S, NUM_POSES, NUM_STEPS, POSE_INTERVAL_S, STEP_S
+from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.aggregate import COLUMNS, SCORE, excuse_by_human, gate_product, weighted_score
 from navsim_agents.scoring.axes import POSE
@@ -19,10 +19,10 @@ from navsim_agents.scoring.engines import engine_for
 from navsim_agents.scoring.judged import TENSORS, Judged
 from navsim_agents.scoring.rules.centerline import normalized_progress
 from navsim_agents.scoring.scene import ScoringScene
-from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes, refuse_trajectories
+from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes, refuse_other_horizon, refuse_trajectories
 from navsim_agents.scoring.simulation.reference import reference_poses
 from navsim_agents.scoring.traffic.checks import require_traffic
-from navsim_agents.scoring.traffic.scored import LARGEST_CHUNK, batch_in_traffic
+from navsim_agents.scoring.traffic.scored import LARGEST_CHUNK, batch_in_traffic, with_blind
 
 # Trajectories (of all scenes together) that are scored at once: few enough for the caches, enough for the cores.
 CHUNK = 2048
@@ -64,7 +64,7 @@ def score_trajectories(
         metric: ``pdms`` (v1.1's rules) or ``epdms`` (v2.2's).
         human_penalty_filter: excuse sub-scores on which the human scores 0 (epdms, original scenes).
         dtype: of everything but interpolation and point location, which are float64.
-        chunk: trajectories at once; memory grows with it, the answers do not change.
+        chunk: trajectories at once; torch's memory grows with it, the answers do not change.
         traffic: ``log_replay``, or ``reactive``: vehicles react to each trajectory (epdms, scenes exported with
             traffic; they are simulated on the CPU in float64). PDM-Closed is judged in the traffic of the trajectory
             that is compared with it, the human of the filter in the human's own.
@@ -105,7 +105,7 @@ def score_scenes(
     """
     config = metric_config(metric)
     refuse_traffic(traffic, config)
-    _check_interval(trajectories, len(scenes), interval_length)
+    refuse_other_horizon(trajectories, len(scenes), interval_length)
     if traffic == LOG_REPLAY or not scenes:
         batch = collate_scenes(scenes, config, trajectories.shape[2], interval_length, dtype)
         return score_batch(batch, trajectories, human_penalty_filter=human_penalty_filter, chunk=chunk)
@@ -136,18 +136,18 @@ def score_batch(
     """
     refuse_trajectories(trajectories, batch)
     _check_options(batch.metric, human_penalty_filter, chunk)
-    engine, count = engine_for(batch, trajectories.shape[:2].numel()), trajectories.shape[1]
-    others = _others(batch, human_penalty_filter)
-    size = max(1, chunk // len(batch))
+    engine = engine_for(batch, trajectories.shape[:2].numel())
+    size = max(1, chunk // len(batch)) if engine.works_on_all else trajectories.shape[1]
     parts: list[tuple[Tensor, Judged]] = []
+    others = _others(batch, human_penalty_filter)
     for rows in trajectories.split(size, dim=1):
-        last = len(parts) * size + size >= count
-        states = engine.drive(batch, rows, others if last else others[:, :0])
+        states = engine.drive(batch, rows, others[:, :0] if parts else others)
         parts.append((states, engine.judge(batch, states)))
-    states, whole = _joined(parts)
-    human = whole.rows(slice(count + 1, None)) if human_penalty_filter else None
-    plans, reference = whole.rows(slice(count)), whole.rows(slice(count, count + 1))
-    return _finish(plans, states[:, :count], reference, human, batch)
+    first, plans = parts[0][1], trajectories[:, :size].shape[1]
+    reference, human = first.rows(slice(plans, plans + 1)), first.rows(slice(plans + 1, None))
+    parts[0] = (parts[0][0][:, :plans], first.rows(slice(plans)))
+    states, judged = _joined(parts)
+    return _finish(judged, states, reference, human if human_penalty_filter else None, batch)
 
 
 @torch.no_grad()
@@ -160,22 +160,24 @@ def _score_in_traffic(
     """
     refuse_trajectories(trajectories, batch)
     _check_options(batch.metric, human_penalty_filter, chunk)
-    engine, count = engine_for(batch, trajectories.shape[1]), trajectories.shape[1]
-    others = _others(batch, human_penalty_filter)
-    reference, human = others[:, :1], others[:, 1:]
-    reference_states = engine.drive(batch, trajectories[:, :0], reference)
+    engine = engine_for(batch, trajectories.shape[1])
     parts: list[tuple[Tensor, Judged]] = []
-    collisions, size = [], min(chunk, LARGEST_CHUNK)
-    for rows in trajectories.split(size, dim=1):
-        last = len(parts) * size + size >= count
-        states = engine.drive(batch, rows, human if last else human[:, :0])
-        crowd = batch_in_traffic(batch, scene, states)
-        parts.append((states, engine.judge(crowd, states)))
-        collisions.append(engine.no_collision_with_each(crowd, reference_states)[:, : rows.shape[1]])
+    collisions, others = [], _others(batch, human_penalty_filter)
+    for rows in trajectories.split(min(chunk, LARGEST_CHUNK), dim=1):
+        is_first, num_plans = not parts, rows.shape[1]
+        states = engine.drive(batch, rows, others if is_first else others[:, :0])
+        if is_first:  # the others are driven and judged with it, which is cheaper than alone
+            reference = states[:, num_plans : num_plans + 1]
+        met = torch.cat((states[:, :num_plans], states[:, num_plans + 1 :]), dim=1)
+        crowd = batch_in_traffic(batch, scene, met, reference)
+        collisions.append(engine.no_collision_with_each(crowd, reference)[:, :num_plans])
+        parts.append((states, engine.judge(with_blind(crowd, num_plans) if is_first else crowd, states)))
+    first, plans = parts[0][1], trajectories[:, : min(chunk, LARGEST_CHUNK)].shape[1]
+    compared = first.rows(slice(plans, plans + 1)).with_column("no_at_fault_collisions", torch.cat(collisions, dim=1))
+    human = first.rows(slice(plans + 1, None)) if human_penalty_filter else None
+    parts[0] = (parts[0][0][:, :plans], first.rows(slice(plans)))
     states, judged = _joined(parts)
-    compared = engine.judge(batch, reference_states).with_column("no_at_fault_collisions", torch.cat(collisions, dim=1))
-    own = judged.rows(slice(count, None)) if human_penalty_filter else None
-    return _finish(judged.rows(slice(count)), states[:, :count], compared, own, batch)
+    return _finish(judged, states, compared, human, batch)
 
 
 def _check_options(metric: MetricConfig, human_penalty_filter: bool, chunk: int) -> None:
@@ -186,21 +188,6 @@ def _check_options(metric: MetricConfig, human_penalty_filter: bool, chunk: int)
         )
     if chunk < 1:
         raise TrajectoryError(f"chunk is {chunk}, but must be 1 or more trajectories at once; raise it")
-
-
-def _check_interval(trajectories: Tensor, num_scenes: int, interval_s: float) -> None:
-    """Raises TrajectoryError where the shape is wrong or the poses do not cover the horizon."""
-    shape = tuple(trajectories.shape)
-    if len(shape) != 4 or shape[0] != num_scenes or shape[1] < 1 or shape[3] != 3:
-        raise TrajectoryError(
-            f"trajectories has shape {shape}, but {num_scenes} scenes take [{num_scenes}, N, P, 3] with N of 1 or more"
-        )
-    if not abs(shape[2] * interval_s - HORIZON_S) <= 1e-6:
-        raise TrajectoryError(
-            f"trajectories has {shape[2]} poses {interval_s} s apart, which cover {shape[2] * interval_s:g} s, but the "
-            f"metric needs {HORIZON_S} s; sample it with num_poses={NUM_POSES} and interval_length={POSE_INTERVAL_S}, "
-            f"or {NUM_STEPS} and {STEP_S}"
-        )
 
 
 def _others(batch: SceneBatch, with_human: bool) -> Float[Tensor, "B E S 3"]:

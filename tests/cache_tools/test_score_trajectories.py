@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from cache_tools.score_trajectories import ScoreTrajectoriesConfig, score_file
-from navsim_agents.errors import TrajectoryError
+from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring.aggregate import COLUMNS
 from tests.scoring.tiny import plan, scene, track
+from tests.scoring.traffic.roads import scene_of, vehicle, way
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,9 +47,25 @@ def test_output_has_the_devkits_columns(files, metric):
         assert found["collision_step"].tolist() == [27.0, np.inf, np.inf]
 
 
+def test_traffic_reacts_where_it_is_asked_to(files):
+    """The log's car stands in the way; on its path it drives on."""
+    ahead = vehicle(way(0.0, 0.0, 200.0, 0.0, points=201), progress=32.5, speed=12.0, wanted=12.0)
+    scene_of(ahead, tracks=[track(32.5, 0)], speed=10.0).save(files / "scene.npz")
+    for traffic, wanted in (("log_replay", [0.0, 1.0, 1.0]), ("reactive", [1.0, 1.0, 1.0])):
+        found = score_file(options(files, traffic=traffic))
+        assert found["no_at_fault_collisions"].tolist() == wanted, traffic
+
+
+def test_a_scene_without_traffic_says_so(files):
+    with pytest.raises(SceneError, match=r"scene 0123456789abcdef lacks traffic_role, .* again with traffic=true"):
+        score_file(options(files, traffic="reactive"))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"traffic": "idm"}, "traffic is 'idm', but must be one of log_replay, reactive"),
+        ({"traffic": "reactive", "metric": "pdms"}, "traffic is reactive, but pdms .* choose metric=epdms"),
         ({"dtype": "float16"}, "dtype is 'float16', but must be one of float64, float32"),
         ({"device": "abacus"}, "device is 'abacus', but must be cpu or cuda"),
         ({"trajectories": "gone.npy"}, "gone.npy is not a readable .npy of numbers"),

@@ -24,7 +24,16 @@ from navsim_agents.distillation import LabelStore, LabelStoreWriter, label_run, 
 from navsim_agents.distillation.label_run import summary
 from navsim_agents.errors import DevkitError, InputError, LabelError, SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, score_trajectories
-from tests.cache_tools.tools import NUM_SCENES, bytes_of, make_inputs, make_scenes, make_vocabulary, options, tokens
+from tests.cache_tools.tools import (
+    NUM_SCENES,
+    bytes_of,
+    devkit_scorer,
+    make_inputs,
+    make_scenes,
+    make_vocabulary,
+    options,
+    tokens,
+)
 from tests.scenes.metric_caches import write_metric_cache
 from tests.scoring.tiny import scene
 
@@ -157,14 +166,6 @@ def test_what_is_no_scenes_fault_ends_the_run(folder, monkeypatch, error):
     assert label_scenes(options(folder))["failed"] == {}
 
 
-def devkit_scorer(folder):
-    """The devkit's scorer, without a devkit, of one scene's metric cache."""
-    write_metric_cache(folder / "cache", {"t": b"x"})
-    job = score_vocabulary.plan_run(options(folder))[1][0]
-    settings = dataclasses.replace(job.settings, devkit_scenes=str(folder / "cache"))
-    return labelling.DevkitScorer(dataclasses.replace(job, settings=settings))
-
-
 @pytest.mark.parametrize("error", MACHINES_FAULTS, ids=repr)
 def test_devkits_scorer_lets_the_machines_faults_through(folder, monkeypatch, error):
     scorer = devkit_scorer(folder)
@@ -251,6 +252,7 @@ def test_mismatches_with_the_devkit_are_listed(folder, monkeypatch):
         ({"part": 2, "num_parts": 2}, "part is 2 of num_parts=2, but parts count from 0"),
         ({"dtype": "float16"}, "dtype is 'float16', but must be one of float64, float32"),
         ({"devices": ["abacus"]}, "device is 'abacus', but must be cpu or cuda"),
+        ({"traffic": "idm"}, "traffic is 'idm', but must be one of log_replay, reactive"),
         ({"metric": "ade"}, "metric is 'ade', but labels are kept for pdms, epdms"),
         ({"threshold": 0.0}, r"threshold is 0.0, but scores reach from 0 to 1"),
     ],

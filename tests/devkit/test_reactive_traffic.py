@@ -17,7 +17,7 @@ from navsim_agents.devkit.scoring import reactive_agents, score_with_devkit
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.errors import DevkitError, SceneError, TrajectoryError
 from navsim_agents.poses import poses_to_global, poses_to_local, wrap_angle
-from navsim_agents.scoring import SceneStore, ScoringScene, score_trajectories
+from navsim_agents.scoring import SceneStore, ScoringScene, score_scenes, score_trajectories
 from navsim_agents.scoring.axes import POSE
 from navsim_agents.scoring.traffic.checks import require_traffic
 from navsim_agents.scoring.traffic.reactive import Traffic, reactive_traffic
@@ -124,13 +124,29 @@ def test_scores_in_reactive_traffic(caches: list[Any], crowd: Any) -> None:
         plans = np.stack(list(plans_of(scene).values()))[list(chosen)]
         wanted = score_with_devkit(cached, plans, reactive=True)
         replayed = score_trajectories(scene, torch.from_numpy(plans))
+        at_once = score_trajectories(scene, torch.from_numpy(plans), traffic="reactive")
         for number, states in enumerate(replayed["simulated_states"].double().numpy()):
             reacting = scene_in_traffic(scene, reactive_traffic(scene, states))
             found = score_trajectories(reacting, torch.from_numpy(plans[number : number + 1]))
             for name, column in wanted.items():
                 assert float(found[name][0]) == pytest.approx(column[number], abs=1e-6), (number, name)
+                assert float(at_once[name][number]) == pytest.approx(column[number], abs=1e-6), (number, name)
+            for name in ("collision_step", "ttc_step"):
+                assert at_once[name][number] == found[name][0], (number, name)
             num_changed += any(abs(float(replayed[name][number]) - wanted[name][number]) > 1e-6 for name in wanted)
     assert num_changed > 0
+
+
+@pytest.mark.slow
+def test_the_human_filter_in_reactive_traffic(caches: list[Any], crowd: Any) -> None:
+    """Scenes and plans in one call, as the devkit scores each with the human in traffic of the human's own."""
+    chosen = [caches[2], crowd]
+    scenes = [scoring_scene_of(cached, with_traffic=True) for cached in chosen]
+    plans = np.stack([np.stack(list(plans_of(scene).values()))[[0, 2, 5]] for scene in scenes])
+    found = score_scenes(scenes, torch.from_numpy(plans), human_penalty_filter=True, traffic="reactive").columns
+    for row, cached in enumerate(chosen):
+        for name, column in score_with_devkit(cached, plans[row], human_penalty_filter=True, reactive=True).items():
+            np.testing.assert_allclose(found[name][row].numpy(), column, rtol=0, atol=1e-6, err_msg=f"{row} {name}")
 
 
 def test_scoring_with_reactive_traffic_leaves_the_cache_as_it_was(caches: list[Any]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from navsim_agents.common.files import write_bytes
-from navsim_agents.distillation import LabelStore, LabelStoreWriter, ShardContent
+from navsim_agents.distillation import LabelStamp, LabelStore, LabelStoreWriter, ShardContent
 from navsim_agents.distillation import label_store as label_store_module
 from navsim_agents.errors import LabelError
 from tests.distillation.labels import TOKENS, columns, stamp, vocabulary
@@ -79,6 +79,31 @@ def test_other_vocabulary_or_metric_is_refused(folder):
 def test_other_stamp_is_not_mixed_in(folder):
     with pytest.raises(LabelError, match=r"\(dtype: float64 there, float32 now\).*give another output"):
         LabelStoreWriter(folder, stamp(dtype="float32"), TOKENS)
+
+
+def test_the_stamp_of_log_replay_is_that_of_earlier_releases(folder):
+    text = (folder / "store.json").read_text()
+    assert "traffic" not in text
+    assert LabelStamp.from_json(text) == stamp()
+    reacts = stamp(traffic="reactive")
+    assert LabelStamp.from_json(reacts.to_json()) == reacts != stamp()
+    with pytest.raises(LabelError, match=r"\(traffic: log_replay there, reactive now\).*give another output"):
+        LabelStoreWriter(folder, reacts, TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"traffic": "idm"}, "traffic is 'idm', but must be one of log_replay, reactive"),
+        (
+            {"traffic": "reactive", "metric": "pdms"},
+            r"traffic is reactive, but pdms \(devkit v1.1\) replays the log alone",
+        ),
+    ],
+)
+def test_stamps_of_no_traffic_are_refused(changes, message):
+    with pytest.raises(LabelError, match=message):
+        stamp(**changes)
 
 
 def test_incomplete_store_is_refused(folder):

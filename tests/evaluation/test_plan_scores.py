@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from navsim_agents.errors import InputError
+from navsim_agents.errors import InputError, TrajectoryError
 from navsim_agents.evaluation.metrics import PlannedScenes, compute_columns
 from navsim_agents.evaluation.plan_scores import PlanScorer, two_frame_comfort
 from navsim_agents.evaluation.table import metric_names, sub_score_names, summary_table
 from navsim_agents.scoring import SceneStoreWriter, ScoringScene, extended_comfort, score_trajectories
 from navsim_agents.sources import LoggedScenes
 from tests.scoring.tiny import light, plan, rectangle, scene, track
+from tests.scoring.traffic.roads import scene_of, vehicle, way
 from tests.training.fakes import FakeSource
 from training.config import EvaluateConfig
 from training.evaluate import evaluate
@@ -157,6 +159,76 @@ def test_what_was_not_asked_for_is_refused(scored: PlanScorer) -> None:
     bare = PlannedScenes(TOKENS, LOG_NAMES, PLANS["slow"], PLANS["slow"], ScoredSource())
     with pytest.raises(InputError, match="pdms needs a PlanScorer, but these scenes have none"):
         compute_columns(["pdms"], bare)
+
+
+@dataclass(frozen=True)
+class ReactingSource(ScoredSource):
+    """One follows the ego closely, and one stands ahead in the log that drives in traffic; some scenes lack traffic."""
+
+    def scoring_scene(self, token: str) -> ScoringScene:
+        if token in self.unscored:
+            return scene(token=np.asarray(token))
+        number = int(token[-1])
+        times = np.asarray(START_US + number * STEP_US)
+        road = way(-40.0, 0.0, 200.0, 0.0, points=241)
+        others = [vehicle(road, progress=60.0 + number, speed=6.0), vehicle(road, progress=32.0, speed=7.0)]
+        tracks = [track(20.0 + number, 0.0)]
+        return scene_of(*others, tracks=tracks, speed=6.0, timestamp_us=times, token=np.asarray(token))
+
+
+def test_plans_and_human_are_scored_in_traffic_that_reacts() -> None:
+    source, tokens, plans = ReactingSource(), TOKENS[1:3], {name: poses[1:3] for name, poses in PLANS.items()}
+    reacts, replays = (
+        PlanScorer(source, ("pdms", "epdms"), tokens, LOG_NAMES[1:3], plans, traffic=traffic)
+        for traffic in ("reactive", "log_replay")
+    )
+    for agent, row in (("steady", 0), ("steady", 1), ("slow", 1), ("wild", 0)):
+        found, poses = reacts.columns(agent, "epdms"), torch.from_numpy(plans[agent][row][None])
+        made = source.scoring_scene(tokens[row])
+        alone = score_trajectories(made, poses, human_penalty_filter=True, traffic="reactive")
+        for name in set(alone) & set(found) - {"score"}:
+            assert found[name][row] == pytest.approx(alone[name].item()), (agent, row, name)
+    assert (replays.columns("steady", "epdms")["epdms_star"] == 0.0).all()
+    assert (reacts.columns("steady", "epdms")["epdms_star"] > 0.9).all()
+    for name, values in reacts.columns("wild", "pdms").items():
+        np.testing.assert_array_equal(values, replays.columns("wild", "pdms")[name])
+
+
+def test_a_scene_without_traffic_costs_itself() -> None:
+    plans = {"slow": PLANS["slow"][1:3]}
+    source = ReactingSource(unscored=("log_a_2",))
+    reacts = PlanScorer(source, ("epdms",), TOKENS[1:3], LOG_NAMES[1:3], plans, "reactive")
+    assert [row["token"] for row in reacts.failures] == ["log_a_2"]
+    assert "lacks traffic_role" in reacts.failures[0]["reason"]
+    assert np.isnan(reacts.columns("slow", "epdms")["score"]).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"traffic": "idm"}, TrajectoryError, "traffic is 'idm', but must be one of log_replay, reactive"),
+        (
+            {"traffic": "reactive", "columns": ["displacement", "pdms"]},
+            InputError,
+            r"traffic=reactive, but of columns=\['displacement', 'pdms'\] none is scored in it; add epdms to columns",
+        ),
+    ],
+)
+def test_traffic_that_nothing_is_scored_in_is_refused(
+    changes: dict[str, Any], error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        evaluate(replace(config(tmp_path), **changes), ScoredSource())
+
+
+def test_evaluation_in_traffic_that_reacts(tmp_path: Path) -> None:
+    """The log's car is run into; in traffic it drives. PDMS is of the log whatever is asked for."""
+    few = replace(config(tmp_path), baselines=["constant_velocity"], columns=["pdms", "epdms"], max_scenes=2)
+    summaries = [evaluate(replace(few, traffic=traffic), ReactingSource()) for traffic in ("log_replay", "reactive")]
+    log, found = (summary["agents"]["constant_velocity"] for summary in summaries)
+    assert log["epdms_star"] < 0.1 < 0.9 < found["epdms_star"]
+    assert log["pdms"] == found["pdms"]
+    assert summaries[1]["meta"]["config"]["traffic"] == "reactive"
 
 
 BASELINES = ["constant_velocity", "human", "reference_driver"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
 from navsim_agents.evaluation.table import metric_names, sub_score_names
+from navsim_agents.scoring.config import REACTIVE
 from training.config import ReportConfig
 from training.report import html
 from training.report.charts import error_charts
@@ -97,8 +98,11 @@ def _driving_scores(results: Results) -> Iterator[str]:
         style = agent_style(name, index)
         colors.append(style.color)
         rows.append([style.label, *(f"{metrics[column]:.3f}" if column in metrics else "–" for column in names)])
+    traffic = "recorded traffic"
+    if results.summary.get("meta", {}).get("config", {}).get("traffic") == REACTIVE:
+        traffic += " (EPDMS: among vehicles that react to the plan)"
     yield html.paragraph(
-        "PDMS (NAVSIM v1.1) and EPDMS (v2.2, one stage) simulate each plan for 4 s among the recorded traffic: gates "
+        f"PDMS (NAVSIM v1.1) and EPDMS (v2.2, one stage) simulate each plan for 4 s among the {traffic}: gates "
         "for collisions (NC), leaving the road (DAC), wrong direction (DDC) and red lights (TLC), times a mean of "
         "progress (EP), time to collision (TTC), comfort (C, HC), lane keeping (LK) and agreement with the plan of the "
         "frame before (EC). 1 is best. EPDMS excuses a plan from what the human driver fails too; EPDMS* is without "

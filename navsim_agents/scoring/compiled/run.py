@@ -48,6 +48,8 @@ SHARES = 8
 class Compiled:
     """See :class:`~navsim_agents.scoring.judged.Engine`; works in float64 on the CPU, answers in the batch's dtype."""
 
+    works_on_all = False
+
     def drive(
         self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
     ) -> Float[Tensor, "B R S 11"]:

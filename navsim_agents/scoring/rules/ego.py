@@ -51,6 +51,11 @@ class Motion:
             half_size=vehicle[:, [Vehicle.HALF_LENGTH, Vehicle.HALF_WIDTH]],
         )
 
+    def rows(self, rows: slice) -> Motion:
+        """Some of the trajectories."""
+        per_state = {name: value[..., rows, :] for name, value in vars(self).items() if name != "half_size"}
+        return Motion(**per_state, half_size=self.half_size)
+
     @property
     def shape(self) -> torch.Size:
         """B, N, S."""
@@ -75,6 +80,10 @@ class EgoAreas:
     oncoming: Bool[Tensor, "B N S"]  # centre in no lane of the route
     center_in_intersection: Bool[Tensor, "B N S"]
     corner_bits: Int[Tensor, "W B N S"]  # polygons and red lights that hold a corner or more
+
+    def rows(self, rows: slice) -> EgoAreas:
+        """Of some of the trajectories."""
+        return EgoAreas(**{name: value[..., rows, :] for name, value in vars(self).items()})
 
     def stacked(self) -> Bool[Tensor, "B N S 3"]:
         """Columns of :class:`~navsim_agents.scoring.axes.EgoArea`."""
