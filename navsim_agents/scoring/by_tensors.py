@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from navsim_agents.scoring.aggregate import Judged
 from navsim_agents.scoring.axes import POSE
-from navsim_agents.scoring.judged import Judged
 from navsim_agents.scoring.rules.centerline import lane_keeping, raw_progress
 from navsim_agents.scoring.rules.collisions import (
     at_fault_collisions,
@@ -26,7 +26,7 @@ from navsim_agents.scoring.simulation.tracker import simulate
 
 
 class ByTensors:
-    """See :class:`~navsim_agents.scoring.judged.Engine`."""
+    """See :class:`~navsim_agents.scoring.engines.Engine`."""
 
     works_on_all = True
 

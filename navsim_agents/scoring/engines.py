@@ -5,11 +5,34 @@ from __future__ import annotations
 import warnings
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Optional
+from typing import Optional, Protocol, runtime_checkable
 
+from jaxtyping import Float
+from torch import Tensor
+
+from navsim_agents.scoring.aggregate import Judged
 from navsim_agents.scoring.by_tensors import ByTensors
-from navsim_agents.scoring.judged import Engine
 from navsim_agents.scoring.scene_batch import SceneBatch
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A way to do the work; all of them give the same answers."""
+
+    works_on_all: bool
+    """Whether it needs memory for all trajectories that it is handed at once, beside that of the answers."""
+
+    def drive(
+        self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
+    ) -> Float[Tensor, "B R S 11"]:
+        """Simulated states of the plans of each scene, and of E more trajectories whose poses are sampled already."""
+
+    def judge(self, batch: SceneBatch, states: Float[Tensor, "B R S 11"]) -> Judged:
+        """What the rules of the batch's metric say of simulated states."""
+
+    def no_collision_with_each(self, crowd: SceneBatch, states: Float[Tensor, "1 1 S 11"]) -> Float[Tensor, "1 N"]:
+        """No at-fault collision of one trajectory in the traffic that each of the N of ``crowd`` meets."""
+
 
 WORTH_COMPILED = 256
 """Trajectories from which on loading compiled code pays."""

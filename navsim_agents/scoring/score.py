@@ -12,11 +12,18 @@ from torch import Tensor
 
 from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
 from navsim_agents.errors import TrajectoryError
-from navsim_agents.scoring.aggregate import COLUMNS, SCORE, excuse_by_human, gate_product, weighted_score
+from navsim_agents.scoring.aggregate import (
+    COLUMNS,
+    SCORE,
+    TENSORS,
+    Judged,
+    excuse_by_human,
+    gate_product,
+    weighted_score,
+)
 from navsim_agents.scoring.axes import POSE
 from navsim_agents.scoring.config import LOG_REPLAY, MetricConfig, metric_config, refuse_traffic
 from navsim_agents.scoring.engines import engine_for
-from navsim_agents.scoring.judged import TENSORS, Judged
 from navsim_agents.scoring.rules.centerline import normalized_progress
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes, refuse_other_horizon, refuse_trajectories
@@ -26,6 +33,7 @@ from navsim_agents.scoring.traffic.scored import LARGEST_CHUNK, batch_in_traffic
 
 # Trajectories (of all scenes together) that are scored at once: few enough for the caches, enough for the cores.
 CHUNK = 2048
+NOBODY = slice(0)
 EXTRA_COLUMNS = ("simulated_states", "collision_step", "ttc_step")
 
 
@@ -141,7 +149,7 @@ def score_batch(
     parts: list[tuple[Tensor, Judged]] = []
     others = _others(batch, human_penalty_filter)
     for rows in trajectories.split(size, dim=1):
-        states = engine.drive(batch, rows, others[:, :0] if parts else others)
+        states = engine.drive(batch, rows, others[:, NOBODY] if parts else others)
         parts.append((states, engine.judge(batch, states)))
     first, plans = parts[0][1], trajectories[:, :size].shape[1]
     reference, human = first.rows(slice(plans, plans + 1)), first.rows(slice(plans + 1, None))
@@ -165,7 +173,7 @@ def _score_in_traffic(
     collisions, others = [], _others(batch, human_penalty_filter)
     for rows in trajectories.split(min(chunk, LARGEST_CHUNK), dim=1):
         is_first, num_plans = not parts, rows.shape[1]
-        states = engine.drive(batch, rows, others if is_first else others[:, :0])
+        states = engine.drive(batch, rows, others if is_first else others[:, NOBODY])
         if is_first:  # the others are driven and judged with it, which is cheaper than alone
             reference = states[:, num_plans : num_plans + 1]
         met = torch.cat((states[:, :num_plans], states[:, num_plans + 1 :]), dim=1)

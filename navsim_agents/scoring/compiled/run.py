@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from navsim_agents.common.conventions import NUM_STATES
+from navsim_agents.scoring.aggregate import Judged
 from navsim_agents.scoring.axes import EgoArea, State
 from navsim_agents.scoring.compiled.comfort import Bounds, Smoothers
 from navsim_agents.scoring.compiled.driving import Plans, drive_blocks
@@ -24,7 +25,6 @@ from navsim_agents.scoring.compiled.lanes import Keeping, LineTables
 from navsim_agents.scoring.compiled.location import AreaTables
 from navsim_agents.scoring.compiled.meetings import Meeting, Tracks
 from navsim_agents.scoring.config import MetricConfig, TrackerConfig
-from navsim_agents.scoring.judged import Judged
 from navsim_agents.scoring.scene_batch import SceneBatch
 
 LANES = 64
@@ -46,7 +46,7 @@ SHARES = 8
 
 
 class Compiled:
-    """See :class:`~navsim_agents.scoring.judged.Engine`; works in float64 on the CPU, answers in the batch's dtype."""
+    """See :class:`~navsim_agents.scoring.engines.Engine`; works in float64 on the CPU, answers in the batch's dtype."""
 
     works_on_all = False
 

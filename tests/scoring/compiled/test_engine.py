@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from navsim_agents.scoring import ScoringScene, engines, pack_scene, score_batch, score_scenes, unpack_scenes
+from navsim_agents.scoring.aggregate import TENSORS
 from navsim_agents.scoring.by_tensors import ByTensors
 from navsim_agents.scoring.config import METRICS
-from navsim_agents.scoring.judged import TENSORS
 from navsim_agents.scoring.scene_batch import collate_scenes
 from tests.scoring.busy_road import busy, different_scenes, some_plans
 from tests.scoring.golden_scenes import BYTES, METRIC, SCENES
