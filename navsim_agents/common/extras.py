@@ -11,6 +11,7 @@ DISTRIBUTION = "navsim-drive-jepa"
 EXTRAS = {
     "world": ("shapely", "pyogrio", "geopandas"),
     "traffic": ("shapely",),
+    "fast": ("numba",),
     "report": ("matplotlib",),
     "labels": ("sklearn",),
     "video": ("av",),

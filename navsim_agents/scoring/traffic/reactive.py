@@ -62,7 +62,7 @@ def reactive_traffic(
             "the simulated states of one plan"
         )
     vehicles = _vehicle_poses(scene, states, config)
-    return _with_replayed(scene, vehicles, config.num_states)
+    return with_replayed(scene, vehicles, config.num_states)
 
 
 def _vehicle_poses(scene: SceneFields, states: FloatArray, config: TrafficConfig) -> Float64[np.ndarray, "A 41 3"]:
@@ -199,7 +199,7 @@ class Parked:
         return kept
 
 
-def _with_replayed(scene: SceneFields, vehicles: Float64[np.ndarray, "A 41 3"], num_states: int) -> Traffic:
+def with_replayed(scene: SceneFields, vehicles: Float64[np.ndarray, "A 41 3"], num_states: int) -> Traffic:
     """The vehicles, then the log's tracks of other types, those too that log replay leaves out."""
     others = np.array([kind != VEHICLE_TYPE for kind in scene.track_type], dtype=bool)
     valid = _array(scene.track_valid).copy()

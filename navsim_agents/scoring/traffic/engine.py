@@ -1,0 +1,156 @@
+"""The traffic of many plans of one scene at once, as :func:`reactive_traffic` has it plan by plan.
+
+A scene's traffic is simulated once without an ego, and kept with the scene; for each plan only those are simulated anew
+whom its ego stops, who follow one of these, or who lose whom they follow. Numba compiles it; without Numba, or where a
+path is too rough for its geometry, plans are simulated one by one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float64
+
+from navsim_agents.common.extras import DISTRIBUTION
+from navsim_agents.errors import TrajectoryError
+from navsim_agents.scoring.scene_fields import SceneFields
+from navsim_agents.scoring.traffic.checks import require_traffic
+from navsim_agents.scoring.traffic.of_plans import PlansTraffic, traffic_one_by_one
+from navsim_agents.scoring.traffic.reactive import reactive_traffic
+from navsim_agents.scoring.traffic.roles import TRAFFIC, TrafficConfig
+
+if TYPE_CHECKING:
+    from navsim_agents.scoring.traffic.fast.simulation import PlansRun, PreparedTraffic
+
+BLOCK = 512  # plans that are simulated at once: what they hold meanwhile stays small
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What the traffic of some plans took."""
+
+    num_steps: int = 0  # of vehicles, that were simulated anew
+    num_ways: int = 0  # whose meeting was looked at in full
+    num_gaps: int = 0  # distances that were measured
+    num_slow: int = 0  # plans that were simulated one by one
+
+
+def plans_traffic(
+    scene: SceneFields, states: Float64[np.ndarray, "N S 11"], config: TrafficConfig = TRAFFIC
+) -> PlansTraffic:
+    """The traffic that N plans meet; each as :func:`reactive_traffic` has it.
+
+    Args:
+        states: the egos' simulated states [N, 41, 11] in the frame of the scene (m, rad, s), t0 first.
+
+    Raises:
+        SceneError: the scene was written without reactive traffic.
+        TrajectoryError: the states are fewer or more than 41.
+    """
+    return plans_traffic_with_effort(scene, states, config)[0]
+
+
+def plans_traffic_with_effort(
+    scene: SceneFields, states: Float64[np.ndarray, "N S 11"], config: TrafficConfig = TRAFFIC
+) -> tuple[PlansTraffic, Effort]:
+    """The same, and what it took."""
+    require_traffic(scene)
+    if states.shape[1] != config.num_states:
+        raise TrajectoryError(
+            f"states has shape {states.shape}, but traffic is simulated with {config.num_states} states a plan, 0.1 s "
+            "apart; hand over the simulated states of each plan"
+        )
+    if not _has_numba():
+        return traffic_one_by_one(scene, states, config), Effort(num_slow=len(states))
+    from navsim_agents.scoring.traffic.fast.simulation import PreparedTraffic
+
+    prepared = PreparedTraffic.of(scene, config)
+    if not prepared.is_exact:
+        return traffic_one_by_one(scene, states, config), Effort(num_slow=len(states))
+    blocks = [states[start : start + BLOCK] for start in range(0, max(len(states), 1), BLOCK)]
+    found = [_block(scene, prepared, block) for block in blocks]
+    return _joined(prepared, [one for one, _ in found]), _total([effort for _, effort in found])
+
+
+@cache
+def _has_numba() -> bool:
+    """Whether it is installed; says once what is missed without it."""
+    if find_spec("numba") is not None:
+        return True
+    warnings.warn(
+        "numba is not installed: the reactive traffic of many plans is simulated plan by plan, some hundred times as "
+        f"slowly; pip install '{DISTRIBUTION}[fast]' brings it",
+        stacklevel=2,
+    )
+    return False
+
+
+def _block(
+    scene: SceneFields, prepared: PreparedTraffic, states: Float64[np.ndarray, "N S 11"]
+) -> tuple[PlansTraffic, Effort]:
+    """The traffic of some plans."""
+    run = prepared.run(states)
+    slow = np.flatnonzero(~run.is_sure)
+    own = [_own_of_reacting(prepared, run), _own_of_standing(prepared, run)]
+    until = np.full((len(states), len(prepared.shared.token)), prepared.config.num_states)
+    until[:, prepared.reacting] = run.until
+    for plan in slow:
+        until[plan] = prepared.config.num_states
+        own.append(_own_of_slow(scene, prepared, int(plan), states[plan]))
+    plans, tracks, poses, valid = (np.concatenate(parts) for parts in zip(*own))
+    until[plans, tracks] = 0
+    steps, ways, gaps = run.effort.tolist()
+    return PlansTraffic(prepared.shared, until, plans, tracks, poses, valid), Effort(steps, ways, gaps, len(slow))
+
+
+Own = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+"""Plans [O], tracks [O], poses [O, S, 3] and where they are valid [O, S]."""
+
+
+def _own_of_reacting(prepared: PreparedTraffic, run: PlansRun) -> Own:
+    """Vehicles that drive otherwise than without an ego."""
+    plan, row = np.nonzero(run.is_own & run.is_sure[:, None])
+    poses = prepared.poses_of(row, np.ascontiguousarray(run.progress[plan, :, row]))
+    valid = np.arange(run.progress.shape[1]) < run.until[plan, row][:, None]
+    return plan, prepared.reacting[row], np.where(valid[..., None], poses, np.nan), valid
+
+
+def _own_of_standing(prepared: PreparedTraffic, run: PlansRun) -> Own:
+    """Vehicles that stand at other steps than without an ego."""
+    differs = (run.stands != prepared.base.stands).any(axis=1) & run.is_sure[:, None]
+    plan, row = np.nonzero(differs)
+    track, valid = prepared.standing[row], run.stands[plan, :, row]
+    poses = np.where(valid[..., None], prepared.shared.poses[track, :1], np.nan)
+    return plan, track, poses, valid
+
+
+def _own_of_slow(scene: SceneFields, prepared: PreparedTraffic, plan: int, states: Float64[np.ndarray, "S 11"]) -> Own:
+    """All vehicles of a plan that is simulated alone."""
+    traffic = reactive_traffic(scene, states, prepared.config)
+    track = np.arange(len(prepared.shared.token))
+    return np.full(len(track), plan), track, traffic.poses, traffic.valid
+
+
+def _joined(prepared: PreparedTraffic, parts: list[PlansTraffic]) -> PlansTraffic:
+    """The traffic of all plans."""
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    return PlansTraffic(
+        shared=prepared.shared,
+        until=np.concatenate([part.until for part in parts]),
+        own_plan=np.concatenate([part.own_plan + start for part, start in zip(parts, starts)]),
+        own_track=np.concatenate([part.own_track for part in parts]),
+        own_poses=np.concatenate([part.own_poses for part in parts]),
+        own_valid=np.concatenate([part.own_valid for part in parts]),
+    )
+
+
+def _total(efforts: list[Effort]) -> Effort:
+    """All of them together."""
+    names = ("num_steps", "num_ways", "num_gaps", "num_slow")
+    return Effort(**{name: sum(getattr(effort, name) for effort in efforts) for name in names})

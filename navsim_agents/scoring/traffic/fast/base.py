@@ -1,0 +1,105 @@
+"""The traffic of a scene without an ego, simulated once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from navsim_agents.common.poses import FloatArray
+from navsim_agents.scoring.traffic.fast.driving import claim, drive_on, who_stands
+from navsim_agents.scoring.traffic.fast.fleet import (
+    BOX,
+    BUILT,
+    CLAIMS_WAY,
+    HALF_LENGTH,
+    HALF_WIDTH,
+    NUM_COLUMNS,
+    PROGRESS,
+    SPEED,
+    THERE,
+    Base,
+    Figures,
+    Fleet,
+    Run,
+)
+from navsim_agents.scoring.traffic.fast.jit import kernel, part
+from navsim_agents.scoring.traffic.fast.leads import UNSURE, lead_of
+from navsim_agents.scoring.traffic.fast.sight import build_ground, look_ahead, settle
+from navsim_agents.scoring.traffic.fast.touching import box_gap_squared
+
+
+def base_of(fleet: Fleet, figures: Figures, num_states: int) -> tuple[Base, bool]:
+    """Everybody's states without an ego, and whether no tie hangs on rounding."""
+    rows = len(fleet.start)
+    room = num_states * rows * max(rows - 1, 0)
+    base = Base(
+        state=np.zeros((num_states, rows, NUM_COLUMNS)),
+        met_first=np.zeros(num_states * rows + 1, dtype=np.int64),
+        met=np.zeros(room, dtype=np.int64),
+        gap=np.zeros(room),
+        stands=np.ones((num_states, len(fleet.standing)), dtype=np.bool_),
+    )
+    run = Run.room_for(fleet.ways)
+    is_sure = bool(_simulate(fleet, figures, base, run))
+    filled = base.met_first[-1]
+    return base._replace(met=base.met[:filled].copy(), gap=base.gap[:filled].copy()), is_sure
+
+
+@part
+def _find_nearby(fleet: Fleet, hull: FloatArray) -> None:
+    """Fill in ``fleet.nearby``: as near as the two together are long and wide."""
+    ways = fleet.ways
+    for row in range(len(fleet.standing)):
+        place = fleet.standing[row]
+        for other in range(len(fleet.start)):
+            reach = place[4] + place[5] + fleet.body[other, HALF_LENGTH] + fleet.body[other, HALF_WIDTH]
+            hull[0], hull[1], hull[2], hull[3] = place[0] - reach, place[1] - reach, place[0] + reach, place[1] + reach
+            fleet.nearby[row, other] = False
+            for chunk in range(ways.chunk_first[other], ways.chunk_first[other + 1]):
+                if box_gap_squared(ways.chunk[chunk, 0], hull) <= 0.0:
+                    fleet.nearby[row, other] = True
+                    break
+
+
+@part
+def _keep(run: Run, row: int, state: FloatArray) -> None:
+    """Copy a vehicle's state into the base."""
+    for column in range(NUM_COLUMNS):
+        state[column] = run.now[row, column]
+
+
+@part
+def _start(fleet: Fleet, figures: Figures, base: Base, run: Run) -> None:
+    """The vehicles at t0, claiming no more than their snapped boxes."""
+    for row in range(len(fleet.start)):
+        run.now[row, PROGRESS], run.now[row, SPEED] = fleet.start[row, 0], fleet.start[row, 1]
+        settle(fleet.ways, row, run.now[row])
+        for column in range(4):
+            run.now[row, BOX + column] = fleet.snapped[row, column]
+        run.mark[row, THERE], run.mark[row, BUILT], run.mark[row, CLAIMS_WAY] = 1, 0, 0
+        build_ground(fleet.ways, fleet.body, run, row, figures.headway_s)
+        _keep(run, row, base.state[0, row])
+
+
+@kernel
+def _simulate(fleet: Fleet, figures: Figures, base: Base, run: Run) -> bool:
+    """Fill in the base; says whether no tie hangs on rounding."""
+    ways, body, headway_s = fleet.ways, fleet.body, figures.headway_s
+    rows, filled, is_sure = len(fleet.start), 0, True
+    _find_nearby(fleet, run.hull)
+    _start(fleet, figures, base, run)
+    for step in range(1, len(base.state)):
+        for row in range(rows):
+            base.met_first[step * rows + row] = filled
+            count = look_ahead(fleet, base, run, row, step, 0, False, True, headway_s)
+            lead = lead_of(fleet, figures, run, row, count, True)
+            is_sure = is_sure and lead != UNSURE
+            for index in range(count):
+                base.met[filled], base.gap[filled] = run.met[index], run.gap[index]
+                filled += 1
+            drive_on(fleet, figures, run, row, lead)
+            claim(ways, run, row)
+            build_ground(ways, body, run, row, headway_s)
+            _keep(run, row, base.state[step, row])
+        who_stands(fleet, run, base.stands[step])
+    base.met_first[len(base.state) * rows] = filled
+    return is_sure

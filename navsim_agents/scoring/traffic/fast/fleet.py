@@ -1,0 +1,95 @@
+"""The vehicles of a scene, and the tables that one run of its traffic works on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from navsim_agents.common.poses import FloatArray
+from navsim_agents.scoring.traffic.fast.outlines import BOX_POINTS
+from navsim_agents.scoring.traffic.fast.ties import Tree
+from navsim_agents.scoring.traffic.fast.ways import CHUNK, IntArray, Ways
+from navsim_agents.scoring.traffic.roles import TrafficConfig
+
+HALF_LENGTH, HALF_WIDTH, WANTED = range(3)
+"""Columns of a body [m, m, m/s]; one that stands has the first two, behind its place."""
+PROGRESS, SPEED, AHEAD, PLACE, BOX, HULL, NUM_COLUMNS = 0, 1, 2, 3, 7, 11, 15
+"""Columns of a state: progress [m], speed [m/s], the first vertex ahead; then three times four: where it is (x, y, cos,
+sin), where the box that it claims is (at t0 the snapped one), and the bounding box of all that it claims."""
+THERE, DIFFERS, BUILT, CLAIMS_WAY, NUM_POINTS, NUM_CHUNKS, NEAR_EGO, NUM_MARKS = range(8)
+"""Columns of a mark: not dropped; in another state than without an ego; the outline is the state's; more than the box
+is claimed; sizes of the outline; the ego comes near its path at some step."""
+
+
+class Figures(NamedTuple):
+    """What a step reads of :class:`TrafficConfig`, under the same names."""
+
+    min_gap_m: float
+    headway_s: float
+    acceleration_mps2: float
+    braking_mps2: float
+    exponent: int
+    radius_m: float
+    step_s: float
+
+    @staticmethod
+    def of(config: TrafficConfig) -> Figures:
+        """The figures of a configuration."""
+        return Figures(**{name: getattr(config, name) for name in Figures._fields})
+
+
+class Fleet(NamedTuple):
+    """R vehicles that react, in the order of moving, and Q that stand; frame of the scene, turned as the map."""
+
+    ways: Ways
+    body: FloatArray  # [R + 1, 3] the last is the ego's
+    start: FloatArray  # [R, 2] progress [m] and speed [m/s] at t0
+    snapped: FloatArray  # [R, 4] places of the boxes that are claimed at t0
+    standing: FloatArray  # [Q, 6] place, half length, half width
+    nearby: np.ndarray  # [Q, R] bool, whether a path leads past a standing vehicle
+
+
+class Run(NamedTuple):
+    """One run: row R is the ego, row R + 1 of outlines the way of the vehicle that moves."""
+
+    now: FloatArray  # [R + 1, 15] states
+    mark: IntArray  # [R + 2, 8]
+    points: FloatArray  # [R + 2, M, 2] outlines
+    boxes: FloatArray  # [R + 2, C, 4] bounding boxes of their chunks
+    met: IntArray  # [R + 1] who is on that way
+    gap: FloatArray  # [R + 1] m; NaN: not known yet
+    changed: IntArray  # [R] who differs
+    hull: FloatArray  # [4]
+    effort: IntArray  # [3] vehicles' steps that were simulated, ways and distances that were looked at in full
+    tree: Tree
+
+    @staticmethod
+    def room_for(ways: Ways) -> Run:
+        """Tables that are large enough for every outline along these paths."""
+        rows = len(ways.vertex_first) - 1
+        corners = np.diff(ways.corner_first[:, ways.vertex_first], axis=1).sum(axis=0)
+        points = int(max(corners, default=0)) + BOX_POINTS + 16
+        chunks = points // CHUNK + 2
+        return Run(
+            now=np.zeros((rows + 1, NUM_COLUMNS)),
+            mark=np.zeros((rows + 2, NUM_MARKS), dtype=np.int64),
+            points=np.zeros((rows + 2, points, 2)),
+            boxes=np.zeros((rows + 2, chunks, 4)),
+            met=np.zeros(rows + 1, dtype=np.int64),
+            gap=np.zeros(rows + 1),
+            changed=np.zeros(rows, dtype=np.int64),
+            hull=np.zeros(4),
+            effort=np.zeros(3, dtype=np.int64),
+            tree=Tree.room_for(rows + 1),
+        )
+
+
+class Base(NamedTuple):
+    """The run without an ego, S states of it; what a plan changes is seen against it."""
+
+    state: FloatArray  # [S, R, 15]
+    met_first: IntArray  # [S * R + 1] those on the way of each vehicle in each step
+    met: IntArray  # [E]
+    gap: FloatArray  # [E] m
+    stands: np.ndarray  # [S, Q] bool, whether a standing vehicle is kept

@@ -1,0 +1,174 @@
+"""Who is on a vehicle's way."""
+
+from __future__ import annotations
+
+from math import cos, nan, sin
+
+from navsim_agents.common.poses import FloatArray
+from navsim_agents.scoring.traffic.fast.fleet import (
+    AHEAD,
+    BOX,
+    BUILT,
+    CLAIMS_WAY,
+    DIFFERS,
+    HALF_LENGTH,
+    HALF_WIDTH,
+    HULL,
+    NUM_CHUNKS,
+    NUM_POINTS,
+    PLACE,
+    PROGRESS,
+    SPEED,
+    THERE,
+    Base,
+    Fleet,
+    Run,
+)
+from navsim_agents.scoring.traffic.fast.jit import part
+from navsim_agents.scoring.traffic.fast.outlines import (
+    BOX_POINTS,
+    between,
+    box_outline,
+    chunk_boxes,
+    part_of_segment,
+    stretch_outline,
+    vertex_after,
+)
+from navsim_agents.scoring.traffic.fast.touching import SAME, box_gap_squared, outlines_touch
+from navsim_agents.scoring.traffic.fast.ways import CHUNK, V_ALONG, V_HEADING, VX, VY, Ways
+
+WAYS, GAPS = 1, 2
+"""Columns of a run's effort, behind the steps."""
+
+
+@part
+def settle(ways: Ways, row: int, state: FloatArray) -> None:
+    """Fill in where a vehicle is, by its progress; it stops at the end of its path, though its progress goes on."""
+    first, last = ways.vertex_first[row], ways.vertex_first[row + 1] - 1
+    progress = min(max(state[PROGRESS], ways.vertex[first, V_ALONG]), ways.vertex[last, V_ALONG])
+    vertex = min(vertex_after(ways, row, progress), last)
+    part = part_of_segment(ways, vertex, progress)
+    heading = between(ways, vertex, part, V_HEADING)
+    state[AHEAD] = vertex
+    state[PLACE], state[PLACE + 1] = between(ways, vertex, part, VX), between(ways, vertex, part, VY)
+    state[PLACE + 2], state[PLACE + 3] = cos(heading), sin(heading)
+
+
+@part
+def build_ground(ways: Ways, body: FloatArray, run: Run, row: int, headway_s: float) -> None:
+    """The outline of what a vehicle claims: its box and, once it has moved, the path ahead."""
+    mark, state, points = run.mark[row], run.now[row], run.points[row]
+    if mark[BUILT]:
+        return
+    half_length, half_width = body[row, HALF_LENGTH], body[row, HALF_WIDTH]
+    box_outline(state[BOX : BOX + 4], half_length, half_width, points)
+    mark[NUM_POINTS] = BOX_POINTS
+    if mark[CLAIMS_WAY]:
+        first = ways.vertex[ways.vertex_first[row], V_ALONG]
+        last = ways.vertex[ways.vertex_first[row + 1] - 1, V_ALONG]
+        start = min(max(state[PROGRESS] - half_length, first), last)
+        end = min(max(state[PROGRESS] + half_length + state[SPEED] * headway_s, first), last)
+        mark[NUM_POINTS] = stretch_outline(ways, row, half_width, start, end, points)
+    mark[NUM_CHUNKS] = chunk_boxes(points, mark[NUM_POINTS], 0, run.boxes[row], state[HULL : HULL + 4])
+    mark[BUILT] = 1
+
+
+@part
+def is_near_way(ways: Ways, row: int, vertex: int, hull: FloatArray) -> bool:
+    """Whether a bounding box meets that of a piece of the path from the segment before ``vertex`` on."""
+    begin = ways.chunk_first[row] + (vertex - 1 - ways.vertex_first[row]) // CHUNK
+    if box_gap_squared(ways.chunk[begin, 1], hull) > SAME * SAME:
+        return False
+    for chunk in range(begin, ways.chunk_first[row + 1]):
+        if box_gap_squared(ways.chunk[chunk, 0], hull) <= SAME * SAME:
+            return True
+    return False
+
+
+@part
+def _has_vertex_in(ways: Ways, row: int, vertex: int, hull: FloatArray, box: FloatArray, body: FloatArray) -> bool:
+    """Whether a vertex of the path lies in a box: then it is on the way."""
+    first, last = ways.vertex_first[row], ways.vertex_first[row + 1] - 1
+    begin = ways.chunk_first[row] + (vertex - 1 - first) // CHUNK
+    for chunk in range(begin, ways.chunk_first[row + 1]):
+        if box_gap_squared(ways.chunk[chunk, 0], hull) <= SAME * SAME:
+            low = first + CHUNK * (chunk - ways.chunk_first[row])
+            for point in range(max(low, vertex), min(low + CHUNK, last) + 1):
+                x, y = ways.vertex[point, VX] - box[0], ways.vertex[point, VY] - box[1]
+                if (
+                    abs(x * box[2] + y * box[3]) <= body[HALF_LENGTH]
+                    and abs(y * box[2] - x * box[3]) <= body[HALF_WIDTH]
+                ):
+                    return True
+    return False
+
+
+@part
+def _is_on_way(ways: Ways, body: FloatArray, run: Run, row: int, other: int, headway_s: float) -> bool:
+    """Whether ``other``, who is near, claims ground that lies between a vehicle and its path's end."""
+    state, vertex = run.now[other], int(run.now[row, AHEAD])
+    if _has_vertex_in(ways, row, vertex, state[HULL : HULL + 4], state[BOX : BOX + 4], body[other]):
+        return True
+    run.effort[WAYS] += 1
+    way, mark = len(run.now), run.mark[len(run.now)]
+    if not mark[BUILT]:
+        end = ways.vertex[ways.vertex_first[row + 1] - 1, V_ALONG]
+        mark[NUM_POINTS] = stretch_outline(
+            ways, row, body[row, HALF_WIDTH], run.now[row, PROGRESS], end, run.points[way]
+        )
+        mark[NUM_CHUNKS] = chunk_boxes(run.points[way], mark[NUM_POINTS], 1, run.boxes[way], run.hull)
+        mark[BUILT] = 1
+    build_ground(ways, body, run, other, headway_s)
+    return outlines_touch(
+        run.points[way],
+        mark[NUM_POINTS],
+        run.boxes[way],
+        1,
+        mark[NUM_CHUNKS],
+        run.points[other],
+        run.mark[other, NUM_POINTS],
+        run.boxes[other],
+        0,
+        run.mark[other, NUM_CHUNKS],
+    )
+
+
+@part
+def look_ahead(
+    fleet: Fleet,
+    base: Base,
+    run: Run,
+    row: int,
+    step: int,
+    num_changed: int,
+    sees_ego: bool,
+    looks_at_all: bool,
+    headway_s: float,
+) -> int:
+    """Note who is on a vehicle's way, with the distances that are known; returns how many they are.
+
+    Who does not look at all sees whom it met in the base, and else the ego and those who differ.
+    """
+    ways, body, ego, count = fleet.ways, fleet.body, len(fleet.start), 0
+    vertex = int(run.now[row, AHEAD])
+    run.mark[ego + 1, BUILT] = 0
+    if not looks_at_all:
+        entry = step * ego + row
+        for index in range(base.met_first[entry], base.met_first[entry + 1]):
+            other = base.met[index]
+            if run.mark[other, THERE] and not run.mark[other, DIFFERS]:
+                run.met[count], run.gap[count] = other, base.gap[index]
+                count += 1
+    num_others = ego if looks_at_all else num_changed
+    for index in range(num_others + 1):
+        other = ego if index == num_others else (index if looks_at_all else run.changed[index])
+        if other == ego:
+            if not sees_ego:
+                continue
+        elif other == row or not run.mark[other, THERE] or not (looks_at_all or run.mark[other, DIFFERS]):
+            continue
+        is_near = is_near_way(ways, row, vertex, run.now[other, HULL : HULL + 4])
+        if is_near and _is_on_way(ways, body, run, row, other, headway_s):
+            run.met[count], run.gap[count] = other, nan
+            count += 1
+    return count

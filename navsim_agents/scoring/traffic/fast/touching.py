@@ -1,0 +1,182 @@
+"""Whether two outlines touch, and how far apart they are.
+
+An outline's edges all lie on the ground that it bounds, so inner ones do no harm: what touches one touches the ground.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+
+from navsim_agents.common.poses import FloatArray
+from navsim_agents.scoring.traffic.fast.jit import part
+from navsim_agents.scoring.traffic.fast.outlines import first_point, last_point
+
+SAME = 1e-9  # m: as near as that is touching
+
+
+@part
+def box_gap_squared(one: FloatArray, other: FloatArray) -> float:
+    """Square of the distance [m^2] of two bounding boxes."""
+    x = max(one[0] - other[2], other[0] - one[2], 0.0)
+    y = max(one[1] - other[3], other[1] - one[3], 0.0)
+    return x * x + y * y
+
+
+@part
+def places_touch(one: FloatArray, half: FloatArray, other: FloatArray, other_half: FloatArray) -> bool:
+    """Whether two boxes at places (x, y, cos, sin) share a point, by separating axes."""
+    x, y = other[0] - one[0], other[1] - one[1]
+    reach = half[0] + half[1] + other_half[0] + other_half[1]
+    if x * x + y * y > reach * reach:
+        return False
+    cos = abs(one[2] * other[2] + one[3] * other[3])
+    sin = abs(one[2] * other[3] - one[3] * other[2])
+    if abs(x * one[2] + y * one[3]) > half[0] + other_half[0] * cos + other_half[1] * sin:
+        return False
+    if abs(y * one[2] - x * one[3]) > half[1] + other_half[0] * sin + other_half[1] * cos:
+        return False
+    if abs(x * other[2] + y * other[3]) > other_half[0] + half[0] * cos + half[1] * sin:
+        return False
+    return abs(y * other[2] - x * other[3]) <= other_half[1] + half[0] * sin + half[1] * cos
+
+
+@part
+def to_edge_squared(x: float, y: float, x0: float, y0: float, x1: float, y1: float) -> float:
+    """Square of the distance [m^2] of a point from an edge."""
+    ahead_x, ahead_y = x1 - x0, y1 - y0
+    square = ahead_x * ahead_x + ahead_y * ahead_y
+    part = 0.0
+    if square > 0.0:
+        part = min(max(((x - x0) * ahead_x + (y - y0) * ahead_y) / square, 0.0), 1.0)
+    off_x, off_y = x - x0 - part * ahead_x, y - y0 - part * ahead_y
+    return off_x * off_x + off_y * off_y
+
+
+@part
+def _edges_cross(one: FloatArray, a: int, other: FloatArray, b: int) -> bool:
+    """Whether two edges cross, or come as near as touching."""
+    x0, y0, x1, y1 = one[a, 0], one[a, 1], one[a + 1, 0], one[a + 1, 1]
+    u0, v0, u1, v1 = other[b, 0], other[b, 1], other[b + 1, 0], other[b + 1, 1]
+    if min(x0, x1) > max(u0, u1) + SAME or min(u0, u1) > max(x0, x1) + SAME:
+        return False
+    if min(y0, y1) > max(v0, v1) + SAME or min(v0, v1) > max(y0, y1) + SAME:
+        return False
+    left_0 = (x1 - x0) * (v0 - y0) - (y1 - y0) * (u0 - x0)
+    left_1 = (x1 - x0) * (v1 - y0) - (y1 - y0) * (u1 - x0)
+    right_0 = (u1 - u0) * (y0 - v0) - (v1 - v0) * (x0 - u0)
+    right_1 = (u1 - u0) * (y1 - v0) - (v1 - v0) * (x1 - u0)
+    if (left_0 > 0.0) != (left_1 > 0.0) and (right_0 > 0.0) != (right_1 > 0.0):
+        return True
+    nearest = min(to_edge_squared(u0, v0, x0, y0, x1, y1), to_edge_squared(u1, v1, x0, y0, x1, y1))
+    nearest = min(nearest, to_edge_squared(x0, y0, u0, v0, u1, v1), to_edge_squared(x1, y1, u0, v0, u1, v1))
+    return nearest <= SAME * SAME
+
+
+@part
+def outlines_cross(
+    one: FloatArray,
+    num_one: int,
+    boxes: FloatArray,
+    begin: int,
+    end: int,
+    other: FloatArray,
+    num_other: int,
+    other_boxes: FloatArray,
+    other_begin: int,
+    other_end: int,
+) -> bool:
+    """Whether an edge of one outline crosses one of the other; chunks of each from ``begin`` to before ``end``."""
+    for i in range(begin, end):
+        for j in range(other_begin, other_end):
+            if box_gap_squared(boxes[i], other_boxes[j]) <= SAME * SAME:
+                for a in range(first_point(i), last_point(i, num_one)):
+                    for b in range(first_point(j), last_point(j, num_other)):
+                        if _edges_cross(one, a, other, b):
+                            return True
+    return False
+
+
+@part
+def is_on_ground(
+    x: float, y: float, points: FloatArray, num_points: int, boxes: FloatArray, begin: int, end: int
+) -> bool:
+    """Whether the outline winds about a point."""
+    turns = 0
+    for chunk in range(begin, end):
+        if y < boxes[chunk, 1] or y > boxes[chunk, 3] or x > boxes[chunk, 2]:
+            continue
+        for index in range(first_point(chunk), last_point(chunk, num_points)):
+            x0, y0, x1, y1 = points[index, 0], points[index, 1], points[index + 1, 0], points[index + 1, 1]
+            if (y0 <= y) != (y1 <= y):
+                left = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
+                if y0 <= y and left > 0.0:
+                    turns += 1
+                elif y1 <= y and left < 0.0:
+                    turns -= 1
+    return turns != 0
+
+
+@part
+def outlines_touch(
+    one: FloatArray,
+    num_one: int,
+    boxes: FloatArray,
+    begin: int,
+    end: int,
+    other: FloatArray,
+    num_other: int,
+    other_boxes: FloatArray,
+    other_begin: int,
+    other_end: int,
+) -> bool:
+    """Whether two grounds share a point."""
+    if outlines_cross(one, num_one, boxes, begin, end, other, num_other, other_boxes, other_begin, other_end):
+        return True
+    x, y = one[first_point(begin), 0], one[first_point(begin), 1]
+    if is_on_ground(x, y, other, num_other, other_boxes, other_begin, other_end):
+        return True
+    x, y = other[first_point(other_begin), 0], other[first_point(other_begin), 1]
+    return is_on_ground(x, y, one, num_one, boxes, begin, end)
+
+
+@part
+def outline_gap(
+    one: FloatArray,
+    num_one: int,
+    boxes: FloatArray,
+    end: int,
+    other: FloatArray,
+    num_other: int,
+    other_boxes: FloatArray,
+    other_end: int,
+) -> float:
+    """Distance [m] of two grounds with boxes that do not touch."""
+    best, best_i, best_j = np.inf, 0, 0
+    for i in range(end):
+        for j in range(other_end):
+            bound = box_gap_squared(boxes[i], other_boxes[j])
+            if bound < best:
+                best, best_i, best_j = bound, i, j
+    best = _chunk_gap_squared(one, num_one, best_i, other, num_other, best_j, np.inf)
+    for i in range(end):
+        for j in range(other_end):
+            if box_gap_squared(boxes[i], other_boxes[j]) < best and not (i == best_i and j == best_j):
+                best = _chunk_gap_squared(one, num_one, i, other, num_other, j, best)
+    return sqrt(best)
+
+
+@part
+def _chunk_gap_squared(
+    one: FloatArray, num_one: int, i: int, other: FloatArray, num_other: int, j: int, best: float
+) -> float:
+    """Square of the distance [m^2] of the edges of two chunks, or ``best`` where it is less."""
+    for a in range(first_point(i), last_point(i, num_one)):
+        for b in range(first_point(j), last_point(j, num_other)):
+            best = min(
+                best,
+                to_edge_squared(one[a, 0], one[a, 1], other[b, 0], other[b, 1], other[b + 1, 0], other[b + 1, 1]),
+                to_edge_squared(other[b, 0], other[b, 1], one[a, 0], one[a, 1], one[a + 1, 0], one[a + 1, 1]),
+            )
+    return best
