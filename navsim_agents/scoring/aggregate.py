@@ -1,17 +1,46 @@
-"""From sub-scores to PDMS and EPDMS."""
+"""Sub-scores, and what they add up to: PDMS and EPDMS."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields, replace
 from typing import Optional
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
 from navsim_agents.scoring.config import EPDMS, MetricConfig, Weights
 
 Columns = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Sub-scores [B, N] under the devkit's names, all but progress, and what they rest on."""
+
+    columns: dict[str, Tensor]
+    areas: Bool[Tensor, "B N S 3"]
+    raw_progress: Float[Tensor, "B N"]  # m
+    collision_step: Float[Tensor, "B N"]
+    collision_track: Int[Tensor, "B N"]
+    ttc_step: Float[Tensor, "B N"]
+    ttc_track: Int[Tensor, "B N"]
+
+    def rows(self, rows: slice) -> Judged:
+        """Some of the trajectories."""
+        columns = {name: value[:, rows] for name, value in self.columns.items()}
+        return Judged(columns, *(getattr(self, name)[:, rows] for name in TENSORS))
+
+    def with_column(self, name: str, values: Float[Tensor, "B N"]) -> Judged:
+        """The same sub-scores but for one; of a single trajectory where there are N values, N times the others."""
+        return replace(
+            self, columns={**{key: value.expand_as(values) for key, value in self.columns.items()}, name: values}
+        )
+
+
+TENSORS = tuple(field.name for field in fields(Judged) if field.name != "columns")
+
 
 GATES = {
     PDMS_NAME: ("no_at_fault_collisions", "drivable_area_compliance"),

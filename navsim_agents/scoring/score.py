@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Optional
 
 import torch
@@ -12,34 +12,28 @@ from torch import Tensor
 
 from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
 from navsim_agents.errors import TrajectoryError
-from navsim_agents.scoring.aggregate import COLUMNS, SCORE, excuse_by_human, gate_product, weighted_score
+from navsim_agents.scoring.aggregate import (
+    COLUMNS,
+    SCORE,
+    TENSORS,
+    Judged,
+    excuse_by_human,
+    gate_product,
+    weighted_score,
+)
 from navsim_agents.scoring.axes import POSE
 from navsim_agents.scoring.config import LOG_REPLAY, MetricConfig, metric_config, refuse_traffic
-from navsim_agents.scoring.rules.centerline import lane_keeping, normalized_progress, raw_progress
-from navsim_agents.scoring.rules.collisions import no_at_fault_collision, time_to_collision, track_contacts
-from navsim_agents.scoring.rules.comfort import comfort
-from navsim_agents.scoring.rules.ego import (
-    EgoAreas,
-    Motion,
-    drivable_area,
-    driving_direction,
-    locate_ego,
-    traffic_light,
-)
+from navsim_agents.scoring.engines import engine_for
+from navsim_agents.scoring.rules.centerline import normalized_progress
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes, refuse_other_horizon, refuse_trajectories
 from navsim_agents.scoring.simulation.reference import reference_poses
-from navsim_agents.scoring.simulation.tracker import simulate
 from navsim_agents.scoring.traffic.checks import require_traffic
-from navsim_agents.scoring.traffic.scored import (
-    LARGEST_CHUNK,
-    batch_in_traffic,
-    no_collision_with_each,
-    with_blind_first,
-)
+from navsim_agents.scoring.traffic.scored import LARGEST_CHUNK, batch_in_traffic, with_blind
 
 # Trajectories (of all scenes together) that are scored at once: few enough for the caches, enough for the cores.
 CHUNK = 2048
+NOBODY = slice(0)
 EXTRA_COLUMNS = ("simulated_states", "collision_step", "ttc_step")
 
 
@@ -78,7 +72,7 @@ def score_trajectories(
         metric: ``pdms`` (v1.1's rules) or ``epdms`` (v2.2's).
         human_penalty_filter: excuse sub-scores on which the human scores 0 (epdms, original scenes).
         dtype: of everything but interpolation and point location, which are float64.
-        chunk: trajectories at once; memory grows with it, the answers do not change.
+        chunk: trajectories at once; torch's memory grows with it, the answers do not change.
         traffic: ``log_replay``, or ``reactive``: vehicles react to each trajectory (epdms, scenes exported with
             traffic; they are simulated on the CPU in float64). PDM-Closed is judged in the traffic of the trajectory
             that is compared with it, the human of the filter in the human's own.
@@ -150,11 +144,18 @@ def score_batch(
     """
     refuse_trajectories(trajectories, batch)
     _check_options(batch.metric, human_penalty_filter, chunk)
-    sampled = _references(batch, trajectories, human_penalty_filter)
-    parts = [_judge(batch, _drive(batch, rows)) for rows in sampled.split(max(1, chunk // len(batch)), dim=1)]
-    whole, count = _joined(parts), trajectories.shape[1]
-    human = whole.rows(slice(count + 1, None)) if human_penalty_filter else None
-    return _finish(whole.rows(slice(count)), whole.rows(slice(count, count + 1)), human, batch)
+    engine = engine_for(batch, trajectories.shape[:2].numel())
+    size = max(1, chunk // len(batch)) if engine.works_on_all else trajectories.shape[1]
+    parts: list[tuple[Tensor, Judged]] = []
+    others = _others(batch, human_penalty_filter)
+    for rows in trajectories.split(size, dim=1):
+        states = engine.drive(batch, rows, others[:, NOBODY] if parts else others)
+        parts.append((states, engine.judge(batch, states)))
+    first, plans = parts[0][1], trajectories[:, :size].shape[1]
+    reference, human = first.rows(slice(plans, plans + 1)), first.rows(slice(plans + 1, None))
+    parts[0] = (parts[0][0][:, :plans], first.rows(slice(plans)))
+    states, judged = _joined(parts)
+    return _finish(judged, states, reference, human if human_penalty_filter else None, batch)
 
 
 @torch.no_grad()
@@ -167,20 +168,24 @@ def _score_in_traffic(
     """
     refuse_trajectories(trajectories, batch)
     _check_options(batch.metric, human_penalty_filter, chunk)
-    sampled, count = _references(batch, trajectories, human_penalty_filter), trajectories.shape[1]
-    pdm_closed = sampled[:, count : count + 1]
-    others = torch.cat((sampled[:, :count], sampled[:, count + 1 :]), dim=1).split(min(chunk, LARGEST_CHUNK), dim=1)
-    first = _drive(batch, torch.cat((pdm_closed, others[0]), dim=1))
-    reference, parts, collisions = first.rows(slice(1)), [], []
-    for number, rows in enumerate(others):
-        driven = first.rows(slice(1, None)) if number == 0 else _drive(batch, rows)
-        crowd = batch_in_traffic(batch, scene, driven.states, reference.states)
-        collisions.append(no_collision_with_each(crowd, reference.motion, reference.areas))
-        parts.append(_judge(crowd, driven) if number else _judge(with_blind_first(crowd), first))
-    judged, met = _joined(parts), torch.cat(collisions, dim=1).split(count, dim=1)
-    compared = judged.rows(slice(1)).with_column("no_at_fault_collisions", met[0])
-    human = judged.rows(slice(count + 1, None)) if human_penalty_filter else None
-    return _finish(judged.rows(slice(1, count + 1)), compared, human, batch)
+    engine = engine_for(batch, trajectories.shape[1])
+    parts: list[tuple[Tensor, Judged]] = []
+    collisions, others = [], _others(batch, human_penalty_filter)
+    for rows in trajectories.split(min(chunk, LARGEST_CHUNK), dim=1):
+        is_first, num_plans = not parts, rows.shape[1]
+        states = engine.drive(batch, rows, others if is_first else others[:, NOBODY])
+        if is_first:  # the others are driven and judged with it, which is cheaper than alone
+            reference = states[:, num_plans : num_plans + 1]
+        met = torch.cat((states[:, :num_plans], states[:, num_plans + 1 :]), dim=1)
+        crowd = batch_in_traffic(batch, scene, met, reference)
+        collisions.append(engine.no_collision_with_each(crowd, reference)[:, :num_plans])
+        parts.append((states, engine.judge(with_blind(crowd, num_plans) if is_first else crowd, states)))
+    first, plans = parts[0][1], trajectories[:, : min(chunk, LARGEST_CHUNK)].shape[1]
+    compared = first.rows(slice(plans, plans + 1)).with_column("no_at_fault_collisions", torch.cat(collisions, dim=1))
+    human = first.rows(slice(plans + 1, None)) if human_penalty_filter else None
+    parts[0] = (parts[0][0][:, :plans], first.rows(slice(plans)))
+    states, judged = _joined(parts)
+    return _finish(judged, states, compared, human, batch)
 
 
 def _check_options(metric: MetricConfig, human_penalty_filter: bool, chunk: int) -> None:
@@ -193,100 +198,28 @@ def _check_options(metric: MetricConfig, human_penalty_filter: bool, chunk: int)
         raise TrajectoryError(f"chunk is {chunk}, but must be 1 or more trajectories at once; raise it")
 
 
-def _references(batch: SceneBatch, trajectories: Tensor, with_human: bool) -> Float[Tensor, "B N S 3"]:
-    """What is tracked: the trajectories, PDM-Closed, and with the human filter the human."""
-    start, trajectories = batch.ego_state[:, POSE].double(), trajectories.to(batch.ego_pose)
-
-    def sample(poses: Tensor, knots: Tensor) -> Tensor:
-        return reference_poses(poses, start, batch.ego_pose, knots, batch.sample_times_us)
-
-    rows = [sample(trajectories, batch.model_knots_us), batch.pdm_trajectory[:, None].double()]
+def _others(batch: SceneBatch, with_human: bool) -> Float[Tensor, "B E S 3"]:
+    """Sampled poses of who is driven besides: PDM-Closed, and with the human filter the human."""
+    rows = [batch.pdm_trajectory[:, None].double()]
     if with_human:
-        rows.append(sample(batch.human_trajectory[:, None].double(), batch.human_knots_us))
-    return torch.cat(rows, dim=1).to(batch.ego_state)
+        start, human = batch.ego_state[:, POSE].double(), batch.human_trajectory[:, None].double()
+        rows.append(reference_poses(human, start, batch.ego_pose, batch.human_knots_us, batch.sample_times_us))
+    return torch.cat(rows, dim=1)
 
 
-@dataclass(frozen=True)
-class _Driven:
-    """Simulated trajectories, and the areas that they are in."""
-
-    states: Float[Tensor, "B N S 11"]
-    motion: Motion
-    areas: EgoAreas
-
-    def rows(self, rows: slice) -> _Driven:
-        """Some of the trajectories."""
-        return _Driven(self.states[:, rows], self.motion.rows(rows), self.areas.rows(rows))
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """Sub-scores [B, N] under the devkit's names, all but progress, and what they rest on."""
-
-    columns: dict[str, Tensor]
-    states: Float[Tensor, "B N S 11"]
-    areas: Bool[Tensor, "B N S 3"]
-    raw_progress: Float[Tensor, "B N"]  # m
-    collision_step: Float[Tensor, "B N"]
-    collision_track: Int[Tensor, "B N"]
-    ttc_step: Float[Tensor, "B N"]
-    ttc_track: Int[Tensor, "B N"]
-
-    def rows(self, rows: slice) -> _Judged:
-        """Some of the trajectories."""
-        columns = {name: value[:, rows] for name, value in self.columns.items()}
-        return _Judged(columns, *(getattr(self, name)[:, rows] for name in _TENSORS))
-
-    def with_column(self, name: str, values: Float[Tensor, "B N"]) -> _Judged:
-        """The same sub-scores but for one; of a single trajectory where there are N values, N times the others."""
-        return replace(
-            self, columns={**{key: value.expand_as(values) for key, value in self.columns.items()}, name: values}
-        )
-
-
-_TENSORS = tuple(field.name for field in fields(_Judged) if field.name != "columns")
-
-
-def _drive(batch: SceneBatch, reference: Float[Tensor, "B N S 3"]) -> _Driven:
-    """Drive along sampled poses."""
-    states = simulate(reference, batch.ego_state, batch.vehicle, batch.metric.tracker)
-    motion = Motion.of(states, batch.vehicle)
-    return _Driven(states, motion, locate_ego(motion, batch.index))
-
-
-def _judge(batch: SceneBatch, driven: _Driven) -> _Judged:
-    """What the rules of the batch's metric say."""
-    metric, states, motion, areas = batch.metric, driven.states, driven.motion, driven.areas
-    contacts = track_contacts(motion, batch, metric)
-    no_collision, collision_step, collision_track = no_at_fault_collision(motion, batch, areas, contacts, metric)
-    ttc, ttc_step, ttc_track = time_to_collision(motion, batch, areas, contacts, metric)
-    columns = {
-        "no_at_fault_collisions": no_collision,
-        "drivable_area_compliance": drivable_area(areas).to(states),
-        "driving_direction_compliance": driving_direction(motion, areas, metric),
-        "time_to_collision_within_bound": ttc,
-    }
-    is_comfortable = comfort(states, batch, metric).to(states)
-    if metric.uses_history:
-        columns["history_comfort"] = is_comfortable
-        columns["traffic_light_compliance"] = traffic_light(motion, batch, areas).to(states)
-        columns["lane_keeping"] = lane_keeping(motion, batch, areas, metric).to(states)
-    else:
-        columns["comfort"] = is_comfortable
-    progress = raw_progress(motion, batch.centerline)
-    steps = (collision_step, collision_track, ttc_step, ttc_track)
-    return _Judged(columns, states, areas.stacked(), progress, *steps)
-
-
-def _joined(parts: list[_Judged]) -> _Judged:
-    """The trajectories of one after those of the other."""
+def _joined(parts: list[tuple[Tensor, Judged]]) -> tuple[Float[Tensor, "B N S 11"], Judged]:
+    """States and answers, the trajectories of one part after those of the other."""
     if len(parts) == 1:
         return parts[0]
-    columns = {name: torch.cat([part.columns[name] for part in parts], dim=1) for name in parts[0].columns}
-    return _Judged(columns, *(torch.cat([getattr(part, name) for part in parts], dim=1) for name in _TENSORS))
+    judged = [part for _, part in parts]
+    columns = {name: torch.cat([part.columns[name] for part in judged], dim=1) for name in judged[0].columns}
+    tensors = (torch.cat([getattr(part, name) for part in judged], dim=1) for name in TENSORS)
+    return torch.cat([states for states, _ in parts], dim=1), Judged(columns, *tensors)
 
 
-def _finish(plans: _Judged, reference: _Judged, human: Optional[_Judged], batch: SceneBatch) -> Scores:
+def _finish(
+    plans: Judged, states: Float[Tensor, "B N S 11"], reference: Judged, human: Optional[Judged], batch: SceneBatch
+) -> Scores:
     """Normalise progress by the reference driver's, weigh, and filter by the human."""
     metric = batch.metric
     gates, best = gate_product(plans.columns, metric), reference.raw_progress * gate_product(reference.columns, metric)
@@ -302,7 +235,7 @@ def _finish(plans: _Judged, reference: _Judged, human: Optional[_Judged], batch:
         columns = excuse_by_human(columns, excused, batch.human_may_excuse[:, None])
     return Scores(
         columns={name: columns[name] for name in COLUMNS[metric.name]},
-        simulated_states=plans.states,
+        simulated_states=states,
         ego_areas=plans.areas,
         raw_progress=plans.raw_progress,
         collision_step=plans.collision_step,
@@ -314,7 +247,7 @@ def _finish(plans: _Judged, reference: _Judged, human: Optional[_Judged], batch:
     )
 
 
-def _human_columns(judged: _Judged, metric: MetricConfig) -> dict[str, Tensor]:
+def _human_columns(judged: Judged, metric: MetricConfig) -> dict[str, Tensor]:
     """The human's sub-scores, scored alone (so progress compares to itself) and without history."""
     human = {**judged.columns, "history_comfort": torch.ones_like(judged.columns["history_comfort"])}
     raw, gates = judged.raw_progress, gate_product(human, metric)

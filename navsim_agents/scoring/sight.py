@@ -22,10 +22,11 @@ class Sight:
     trajectory: Int[Tensor, " O"]  # whose own track it is
     place: Int[Tensor, " O"]  # the shared track in whose place it is
 
-    def with_blind_first(self) -> Sight:
-        """The same with one more trajectory in front, which sees nothing."""
+    def with_blind(self, at: int) -> Sight:
+        """The same with one more trajectory at that place among the others, which sees nothing."""
         blind = self.until.new_zeros((1, self.num_shared))
-        return Sight(torch.cat((blind, self.until)), self.trajectory + 1, self.place)
+        until = torch.cat((self.until[:at], blind, self.until[at:]))
+        return Sight(until, self.trajectory + (self.trajectory >= at), self.place)
 
     @property
     def num_shared(self) -> int:

@@ -98,7 +98,7 @@ def _interpolate(
 
 
 @lru_cache(maxsize=8)
-def _velocity_map(num_displacements: int, step_s: float, jerk_penalty: float) -> Float[Tensor, "M M"]:
+def velocity_map(num_displacements: int, step_s: float, jerk_penalty: float) -> Float[Tensor, "M M"]:
     """Matrix from displacements along the heading [m] to the fitted velocities [m/s]."""
     integrate = np.tril(np.full((num_displacements, num_displacements), step_s))
     integrate[:, 0] = 1.0  # velocities from the initial velocity and the accelerations
@@ -116,7 +116,7 @@ def fit_velocities(
     advances: Float[Tensor, "*batch M"], step_s: float, config: TrackerConfig
 ) -> Float[Tensor, "*batch M"]:
     """Velocities [m/s] at the start of each step, from displacements along the heading [m]."""
-    matrix = _velocity_map(advances.shape[-1], step_s, config.jerk_penalty).to(advances)
+    matrix = velocity_map(advances.shape[-1], step_s, config.jerk_penalty).to(advances)
     return advances @ matrix.T
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from navsim_agents.common.conventions import STEP_S
@@ -145,13 +145,18 @@ def horizon_polynomials(horizon: int) -> Polynomials:
     )
 
 
-@lru_cache(maxsize=4)
-def _moment_map(num_curvatures: int, horizon: int) -> Float[Tensor, "M SM"]:
-    """Matrix from a curvature profile to its four moments over the horizon from each step (last value held)."""
+def moment_kernels(horizon: int) -> Float64[np.ndarray, "4 horizon"]:
+    """Weights of the curvatures over a horizon in its four moments."""
     j = np.arange(horizon, dtype=np.float64)
     later_sum = np.array([j[j > step].sum() for step in j])
     later_count = horizon - 1 - j
-    kernels = np.stack((np.ones(horizon), j, later_sum + j * later_count, j * later_sum))
+    return np.stack((np.ones(horizon), j, later_sum + j * later_count, j * later_sum))
+
+
+@lru_cache(maxsize=4)
+def _moment_map(num_curvatures: int, horizon: int) -> Float[Tensor, "M SM"]:
+    """Matrix from a curvature profile to its four moments over the horizon from each step (last value held)."""
+    kernels = moment_kernels(horizon)
     matrix = np.zeros((num_curvatures, num_curvatures, NUM_MOMENTS))
     for step in range(num_curvatures):
         source = np.minimum(step + np.arange(horizon), num_curvatures - 1)

@@ -15,8 +15,6 @@ from navsim_agents.common.conventions import STEP_S
 from navsim_agents.common.poses import XY
 from navsim_agents.scoring.axes import State, Vehicle
 from navsim_agents.scoring.config import MetricConfig
-from navsim_agents.scoring.rules.collisions import at_fault_collisions, earliest, track_contacts
-from navsim_agents.scoring.rules.ego import EgoAreas, Motion
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch
 from navsim_agents.scoring.sight import Sight
@@ -89,20 +87,6 @@ def _near_own_tracks(
     return np.flatnonzero(near)
 
 
-def with_blind_first(crowd: SceneBatch) -> SceneBatch:
-    """The same for one more trajectory in front, which sees no track."""
-    return crowd if crowd.sight is None else replace(crowd, sight=crowd.sight.with_blind_first())
-
-
-def no_collision_with_each(crowd: SceneBatch, motion: Motion, areas: EgoAreas) -> Float[Tensor, "1 N"]:
-    """No at-fault collision of a single trajectory in the traffic that each of the N of ``crowd`` meets."""
-    sight = crowd.sight
-    assert sight is not None
-    everybody, count, metric = replace(crowd, sight=None), len(sight.until), replace(crowd.metric, ttc_offsets=(0,))
-    contacts = track_contacts(motion, everybody, metric)
-    first, left = at_fault_collisions(motion, everybody, areas, contacts, metric)
-    is_own = first.place >= sight.num_shared
-    own = earliest(sight.trajectory[first.place[is_own] - sight.num_shared], left[is_own], count, 1.0)
-    shared, step = first.place[~is_own], first.step[~is_own]
-    trajectory, which = torch.nonzero(step < sight.until[:, shared], as_tuple=True)
-    return torch.minimum(own, earliest(trajectory, left[~is_own][which], count, 1.0))[None]
+def with_blind(crowd: SceneBatch, at: int) -> SceneBatch:
+    """The same for one more trajectory, at that place among the others, which sees no track."""
+    return crowd if crowd.sight is None else replace(crowd, sight=crowd.sight.with_blind(at))

@@ -92,7 +92,7 @@ def test_the_largest_chunk_is_bounded(busy, found, monkeypatch):
     slow = scored.plans_traffic
     monkeypatch.setattr(scored, "plans_traffic", lambda scene, states: seen.append(len(states)) or slow(scene, states))
     parts = score_scenes([made], plans[None], human_penalty_filter=True, traffic="reactive")
-    assert seen == [7, 5]  # the human is the last
+    assert seen == [8, 4]  # the human is with the first
     torch.testing.assert_close(vars(parts), vars(found), rtol=0, atol=1e-12)
 
 

@@ -1,0 +1,60 @@
+"""Who does the scorer's work: torch on any device, or on the CPU what Numba compiles."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Optional, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from navsim_agents.scoring.aggregate import Judged
+from navsim_agents.scoring.by_tensors import ByTensors
+from navsim_agents.scoring.scene_batch import SceneBatch
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A way to do the work; all of them give the same answers."""
+
+    works_on_all: bool
+    """Whether it needs memory for all trajectories that it is handed at once, beside that of the answers."""
+
+    def drive(
+        self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
+    ) -> Float[Tensor, "B R S 11"]:
+        """Simulated states of the plans of each scene, and of E more trajectories whose poses are sampled already."""
+
+    def judge(self, batch: SceneBatch, states: Float[Tensor, "B R S 11"]) -> Judged:
+        """What the rules of the batch's metric say of simulated states."""
+
+    def no_collision_with_each(self, crowd: SceneBatch, states: Float[Tensor, "1 1 S 11"]) -> Float[Tensor, "1 N"]:
+        """No at-fault collision of one trajectory in the traffic that each of the N of ``crowd`` meets."""
+
+
+WORTH_COMPILED = 256
+"""Trajectories from which on loading compiled code pays."""
+
+
+def engine_for(batch: SceneBatch, num_trajectories: int) -> Engine:
+    """Who scores that many trajectories of a batch in all."""
+    if batch.ego_pose.device.type != "cpu" or num_trajectories < WORTH_COMPILED:
+        return ByTensors()
+    return _compiled() or ByTensors()
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> Optional[Engine]:
+    """The compiled engine; None, said once, where there is no Numba."""
+    if find_spec("numba") is None:
+        warnings.warn(
+            "Numba is not installed, so trajectories are scored by torch, which takes several times as long on the "
+            "CPU; pip install 'navsim-drive-jepa[fast]' brings it",
+            stacklevel=2,
+        )
+        return None
+    from navsim_agents.scoring.compiled.run import Compiled
+
+    return Compiled()
