@@ -25,6 +25,7 @@ from navsim_agents.world.writers.follow_ups import FOLDER
 from tests.devkit.scripts import SEQUENTIAL, Devkit
 
 CAMERAS = ("cam_f0", "cam_b0")
+OVER_TIME = ("track_poses", "track_valid", "ignored_track_poses", "ignored_track_valid", "red_light_active")
 
 
 @pytest.fixture(scope="module")
@@ -176,13 +177,14 @@ def metric_cache(two_stage: Devkit, split: tuple[str, ...]) -> Path:
 def test_our_scoring_scenes_of_follow_ups_are_the_devkits(
     two_stage: Devkit, metric_cache: Path, tokens: tuple[list[str], list[str]], tmp_path: Path
 ) -> None:
-    two_stage.run_module("cache_tools.export_scenes", f"scenes={metric_cache}", f"output={tmp_path / 'store'}")
+    exported = (f"scenes={metric_cache}", f"output={tmp_path / 'store'}", "traffic=true")
+    two_stage.run_module("cache_tools.export_scenes", *exported)
     ours, theirs = SceneStore(two_stage.world / "scoring_scenes" / FOLDER), SceneStore(tmp_path / "store")
     assert list(ours.tokens) == tokens[1]
     for token in tokens[1]:
         for name, value in vars(ours[token]).items():
             other = getattr(theirs[token], name)
-            if name in ("track_poses", "track_valid", "red_light_active"):  # 4 s are v2.2's
+            if name in OVER_TIME:  # 4 s are v2.2's
                 value, other = value[:, :NUM_STATES], other[:, :NUM_STATES]
             if name == "track_poses":
                 seen = theirs[token].track_valid[:, :NUM_STATES]
