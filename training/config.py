@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Optional
 
+from navsim_agents.common.extras import require_extras
 from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least, within, writes_file
 from navsim_agents.drive_jepa.config import PREFIX, PerceptionFreeConfig
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
@@ -90,6 +91,8 @@ class EvaluateConfig:
     def check_traffic(self) -> None:
         """Raises TrajectoryError where there is no such traffic, InputError where no column group asks for it."""
         refuse_traffic(self.traffic, EPDMS)
+        if self.traffic == REACTIVE:
+            require_extras("traffic")
         if self.traffic == REACTIVE and EPDMS.name not in self.columns:
             raise InputError(
                 f"traffic={REACTIVE}, but of columns={self.columns} none is scored in it; add {EPDMS.name} to columns, "
