@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Optional
 
 from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
+from navsim_agents.common.extras import require_extras
 from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least, within, writes_file
 from navsim_agents.drive_jepa.config import PREFIX, PerceptionFreeConfig
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
@@ -141,6 +142,8 @@ class EvaluateConfig:
     def check_traffic(self) -> None:
         """Raises TrajectoryError where there is no such traffic, InputError where no column group asks for it."""
         refuse_traffic(self.traffic_in_use, EPDMS)
+        if self.traffic_in_use == REACTIVE:
+            require_extras("traffic")
         is_used = self.protocol == TWO_STAGE or EPDMS.name in self.columns
         if self.traffic_in_use == REACTIVE and not is_used:
             raise InputError(

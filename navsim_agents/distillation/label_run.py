@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Optional
 
 from navsim_agents.common.conventions import POSE_INTERVAL_S
+from navsim_agents.common.extras import require_extras
 from navsim_agents.common.processes import run_jobs
 from navsim_agents.devkit.variant import detect_host
 from navsim_agents.distillation.label_stamp import LabelStamp, scenes_digest
@@ -108,6 +109,7 @@ def _devkit_of(scenes: Scenes, kind: LabelKind) -> str:
             reason = error
             continue
         if kind.traffic == REACTIVE:
+            require_extras("traffic")
             require_traffic(scene)
         return scene.devkit
     raise LabelError(f"none of {len(scenes.tokens)} scenes can be read ({reason}); export the scenes again")

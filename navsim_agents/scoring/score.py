@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from navsim_agents.common.conventions import EPDMS_NAME, POSE_INTERVAL_S
+from navsim_agents.common.extras import require_extras
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.aggregate import (
     COLUMNS,
@@ -84,6 +85,7 @@ def score_trajectories(
         TrajectoryError: wrong shape, interval or values, an unknown metric or traffic, or one that does not fit the
             other.
         SceneError: the scene has too few track columns for the metric, or lacks what reactive traffic needs.
+        MissingPackageError: traffic is reactive, and shapely is not installed.
     """
     if trajectories.ndim != 3:
         raise TrajectoryError(
@@ -117,6 +119,7 @@ def score_scenes(
     if traffic == LOG_REPLAY or not scenes:
         batch = collate_scenes(scenes, config, trajectories.shape[2], interval_length, dtype)
         return score_batch(batch, trajectories, human_penalty_filter=human_penalty_filter, chunk=chunk)
+    require_extras("traffic")
     for scene in scenes:
         require_traffic(scene)
     parts = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +12,34 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from navsim_agents.common.conventions import STEP_S
+from navsim_agents.common.extras import require_extras
 from navsim_agents.common.poses import XY
 from navsim_agents.scoring.axes import State, Vehicle
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch
 from navsim_agents.scoring.sight import Sight
-from navsim_agents.scoring.traffic.of_plans import PlansTraffic
-from navsim_agents.scoring.traffic.of_plans import traffic_one_by_one as plans_traffic
+
+if TYPE_CHECKING:
+    from navsim_agents.scoring.traffic.of_plans import PlansTraffic
 
 SLACK_M = 0.1  # more than what rounding moves
 OWN = ("own_plan", "own_track", "own_poses", "own_valid")
 LARGEST_CHUNK = 512
 """Trajectories at once, at most: in a dense scene each may have most tracks as its own."""
+
+
+def plans_traffic(scene: ScoringScene, states: Float64[np.ndarray, "N S 11"]) -> PlansTraffic:
+    """What each of N plans meets; shapely, which log replay does without, is imported here alone.
+
+    Raises:
+        SceneError: the scene was written without reactive traffic.
+        MissingPackageError: shapely is not installed.
+    """
+    require_extras("traffic")
+    from navsim_agents.scoring.traffic import engine
+
+    return engine.plans_traffic(scene, states)
 
 
 def batch_in_traffic(
@@ -41,7 +56,7 @@ def batch_in_traffic(
         reference: PDM-Closed's.
 
     Raises:
-        SceneError: the scene was written without reactive traffic.
+        SceneError, MissingPackageError: as :func:`plans_traffic`.
     """
     egos = np.concatenate([one[0].double().cpu().numpy() for one in (states, reference)])
     traffic = plans_traffic(scene, egos[:-1])

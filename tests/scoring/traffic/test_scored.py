@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from navsim_agents.common.extras import MissingPackageError
 from navsim_agents.common.poses import HEADING, Y
 from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring import excuse_by_human, score, score_scenes, score_trajectories
@@ -16,6 +21,7 @@ from tests.scoring.traffic.crossing import STEPS, crossing, many_plans, oncoming
 from tests.scoring.traffic.roads import scene_of, vehicle, way
 
 ROAD = way(-40.0, 0.0, 300.0, 0.0, points=341)
+ROOT = Path(__file__).resolve().parents[3]
 NUM_PLANS = 11
 
 
@@ -130,6 +136,26 @@ def test_a_follower_brakes_for_the_plan_that_brakes():
     met = scored.plans_traffic(follower(), states.numpy())
     keeps, slowed = (met.of_plan(row).poses[0, -1, 0] for row in (0, 1))
     assert slowed < keeps - 3.0
+
+
+def test_shapely_is_asked_for_by_traffic_that_reacts_alone():
+    lines = (
+        "import sys",
+        "sys.modules['shapely'] = None",
+        "import torch",
+        "from navsim_agents.scoring import score_trajectories",
+        "from tests.scoring.tiny import scene",
+        "score_trajectories(scene(), torch.zeros(1, 8, 3))",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, cwd=ROOT)
+
+
+def test_without_shapely_it_says_what_brings_it(monkeypatch):
+    monkeypatch.setattr("navsim_agents.common.extras.find_spec", lambda name: None)
+    with pytest.raises(
+        MissingPackageError, match=r"shapely is not installed.*pip install 'navsim-drive-jepa\[traffic\]'"
+    ):
+        score_trajectories(follower(), torch.zeros(1, 8, 3), traffic="reactive")
 
 
 @pytest.mark.parametrize(
