@@ -16,6 +16,9 @@ from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring import excuse_by_human, score, score_scenes, score_trajectories
 from navsim_agents.scoring.aggregate import COLUMNS
 from navsim_agents.scoring.traffic import scored
+from navsim_agents.scoring.traffic.of_plans import PlansTraffic
+from navsim_agents.scoring.traffic.reactive import reactive_traffic
+from navsim_agents.scoring.traffic.replaced import scene_in_traffic
 from tests.scoring.tiny import plan, scene, straight
 from tests.scoring.traffic.crossing import STEPS, crossing, many_plans, oncoming, slow_human, slow_scores
 from tests.scoring.traffic.roads import scene_of, vehicle, way
@@ -107,6 +110,30 @@ def test_the_columns_of_one_scene(busy, found):
     alone = score_trajectories(made, plans[:2], human_penalty_filter=True, traffic="reactive")
     for name in COLUMNS["epdms"]:
         torch.testing.assert_close(alone[name], found.columns[name][0, :2], rtol=0, atol=1e-12)
+
+
+def test_shared_tracks_end_and_own_ones_take_their_place_at_any_step(monkeypatch):
+    """Answers of the traffic that no road gives: tracks near the ego that vanish for some plans, at every step."""
+    draw = np.random.default_rng(3)
+    made, plans = crossing(), many_plans(37, seed=4)
+    met = reactive_traffic(made, straight(speed=8.0))
+    until = draw.integers(0, 42, (len(plans), len(met.token)))
+    until[draw.random(until.shape) < 0.3] = 41
+    plan_of, track_of = np.nonzero(until < 9)
+    until[plan_of, track_of] = 0
+    own = met.poses[track_of] + draw.normal(0.0, 2.0, (len(plan_of), 1, 3)) * (1.0, 1.0, 0.1)
+    traffic = PlansTraffic(met, until, plan_of, track_of, own, np.isfinite(own).all(axis=-1))
+    monkeypatch.setattr(scored, "plans_traffic", lambda scene, states: traffic)
+    found = score_scenes([made], plans[None], traffic="reactive")
+    for row, poses in enumerate(plans):
+        alone = score_scenes([scene_in_traffic(made, traffic.of_plan(row))], poses[None, None])
+        for name in COLUMNS["epdms"]:
+            assert found.columns[name][0, row].item() == pytest.approx(alone.columns[name].item(), abs=1e-9), (
+                row,
+                name,
+            )
+        for name in STEPS:
+            assert getattr(found, name)[0, row].item() == getattr(alone, name).item(), (row, name)
 
 
 def test_pdm_closed_hits_in_one_plan_s_traffic_what_brakes_for_another():
