@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from navsim_agents.common.poses import FloatArray
+from navsim_agents.scoring.traffic.fast.common import find_common
 from navsim_agents.scoring.traffic.fast.driving import claim, drive_on, who_stands
 from navsim_agents.scoring.traffic.fast.fleet import (
     BOX,
     BUILT,
     CLAIMS_WAY,
-    HALF_LENGTH,
-    HALF_WIDTH,
     NUM_COLUMNS,
     PROGRESS,
     SPEED,
@@ -24,7 +23,6 @@ from navsim_agents.scoring.traffic.fast.fleet import (
 from navsim_agents.scoring.traffic.fast.jit import kernel, part
 from navsim_agents.scoring.traffic.fast.leads import UNSURE, lead_of
 from navsim_agents.scoring.traffic.fast.sight import build_ground, look_ahead, settle
-from navsim_agents.scoring.traffic.fast.touching import box_gap_squared
 
 
 def base_of(fleet: Fleet, figures: Figures, num_states: int) -> tuple[Base, bool]:
@@ -38,26 +36,12 @@ def base_of(fleet: Fleet, figures: Figures, num_states: int) -> tuple[Base, bool
         gap=np.zeros(room),
         stands=np.ones((num_states, len(fleet.standing)), dtype=np.bool_),
     )
-    run = Run.room_for(fleet.ways)
+    run = Run.room_for(fleet)
+    find_common(fleet, run, fleet.common)
+    run.common[:rows, :rows] = fleet.common
     is_sure = bool(_simulate(fleet, figures, base, run))
     filled = base.met_first[-1]
     return base._replace(met=base.met[:filled].copy(), gap=base.gap[:filled].copy()), is_sure
-
-
-@part
-def _find_nearby(fleet: Fleet, hull: FloatArray) -> None:
-    """Fill in ``fleet.nearby``: as near as the two together are long and wide."""
-    ways = fleet.ways
-    for row in range(len(fleet.standing)):
-        place = fleet.standing[row]
-        for other in range(len(fleet.start)):
-            reach = place[4] + place[5] + fleet.body[other, HALF_LENGTH] + fleet.body[other, HALF_WIDTH]
-            hull[0], hull[1], hull[2], hull[3] = place[0] - reach, place[1] - reach, place[0] + reach, place[1] + reach
-            fleet.nearby[row, other] = False
-            for chunk in range(ways.chunk_first[other], ways.chunk_first[other + 1]):
-                if box_gap_squared(ways.chunk[chunk, 0], hull) <= 0.0:
-                    fleet.nearby[row, other] = True
-                    break
 
 
 @part
@@ -85,7 +69,6 @@ def _simulate(fleet: Fleet, figures: Figures, base: Base, run: Run) -> bool:
     """Fill in the base; says whether no tie hangs on rounding."""
     ways, body, headway_s = fleet.ways, fleet.body, figures.headway_s
     rows, filled, is_sure = len(fleet.start), 0, True
-    _find_nearby(fleet, run.hull)
     _start(fleet, figures, base, run)
     for step in range(1, len(base.state)):
         for row in range(rows):

@@ -74,22 +74,20 @@ def build_ground(ways: Ways, body: FloatArray, run: Run, row: int, headway_s: fl
 
 
 @part
-def near_chunks(ways: Ways, row: int, vertex: int, hull: FloatArray) -> tuple[int, int]:
-    """First and last chunk of the path, from the segment before ``vertex`` on, that a bounding box meets; -1: none."""
-    begin, first, last = ways.chunk_first[row] + (vertex - 1 - ways.vertex_first[row]) // CHUNK, -1, -1
-    if box_gap_squared(ways.chunk[begin, 1], hull) > SAME * SAME:
-        return first, last
-    for chunk in range(begin, ways.chunk_first[row + 1]):
-        if box_gap_squared(ways.chunk[chunk, 0], hull) <= SAME * SAME:
+def near_chunks(ways: Ways, run: Run, row: int, vertex: int, other: int) -> tuple[int, int]:
+    """First and last chunk of a path, from the segment before ``vertex`` on, whose box another's meets; -1: none.
+
+    Who has moved is on its own path, so it is looked for where the two paths come near each other alone.
+    """
+    first, last, hull = -1, -1, run.now[other, HULL : HULL + 4]
+    begin, end = ways.chunk_first[row] + (vertex - 1 - ways.vertex_first[row]) // CHUNK, ways.chunk_first[row + 1]
+    if run.mark[other, CLAIMS_WAY] or other == len(run.changed):
+        begin, end = max(begin, run.common[row, other, 0]), min(end, run.common[row, other, 1])
+    for chunk in range(begin, end):
+        if box_gap_squared(ways.chunk[chunk], hull) <= SAME * SAME:
             first = chunk if first < 0 else first
             last = chunk
     return first, last
-
-
-@part
-def is_near_way(ways: Ways, row: int, vertex: int, hull: FloatArray) -> bool:
-    """Whether a bounding box meets that of a piece of the path from the segment before ``vertex`` on."""
-    return near_chunks(ways, row, vertex, hull)[0] >= 0
 
 
 @part
@@ -99,7 +97,7 @@ def _is_on_way(ways: Ways, body: FloatArray, run: Run, row: int, other: int, hea
     It is looked for along the chunks that it is near to alone: the rest of the way cannot touch it.
     """
     state, vertex = run.now[other], int(run.now[row, AHEAD])
-    near, far = near_chunks(ways, row, vertex, state[HULL : HULL + 4])
+    near, far = near_chunks(ways, run, row, vertex, other)
     if near < 0:
         return False
     first, last = ways.vertex_first[row], ways.vertex_first[row + 1] - 1

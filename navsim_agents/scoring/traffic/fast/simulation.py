@@ -62,7 +62,7 @@ class PreparedTraffic:
         poses = poses_to_global(states[..., POSE], self.turn)
         speed = np.hypot(states[..., State.VELOCITY_X], states[..., State.VELOCITY_Y])
         ego = np.concatenate((_places(poses), speed[..., None]), axis=-1)
-        work = Run.room_for(self.fleet.ways)
+        work = Run.room_for(self.fleet)
         found = PlansRun(
             progress=np.tile(base.state[:, :, PROGRESS], (count, 1, 1)),
             until=np.full((count, len(self.reacting)), base.state.shape[0]),
@@ -127,6 +127,7 @@ def _fleet_of(
         snapped=_places(poses_to_global(_array(scene.traffic_snapped_pose)[reacting], turn)),
         standing=np.column_stack((_places(logged), half_size[standing])),
         nearby=np.zeros((len(standing), len(reacting)), dtype=np.bool_),
+        common=np.zeros((len(reacting), len(reacting), 2), dtype=np.int64),
     )
 
 
@@ -139,7 +140,7 @@ def _poses_of(
 ) -> Float64[np.ndarray, "O S 3"]:
     """Poses at progresses, frame of the scene; ``logged`` holds those of t0."""
     poses = np.zeros((*progress.shape, 3))
-    poses_at(fleet, Run.room_for(fleet.ways), rows, progress, poses)
+    poses_at(fleet, Run.room_for(fleet), rows, progress, poses)
     poses[..., HEADING] = wrap_angle(poses[..., HEADING])
     poses = poses_to_local(poses, turn)
     poses[:, 0] = logged[rows, 0]
