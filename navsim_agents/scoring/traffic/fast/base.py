@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Bool
 
 from navsim_agents.common.poses import FloatArray
-from navsim_agents.scoring.traffic.fast.common import find_common
 from navsim_agents.scoring.traffic.fast.driving import claim, drive_on, who_stands
 from navsim_agents.scoring.traffic.fast.fleet import (
     BOX,
@@ -25,8 +25,8 @@ from navsim_agents.scoring.traffic.fast.leads import UNSURE, lead_of
 from navsim_agents.scoring.traffic.fast.sight import build_ground, look_ahead, settle
 
 
-def base_of(fleet: Fleet, figures: Figures, num_states: int) -> tuple[Base, bool]:
-    """Everybody's states without an ego, and whether no tie hangs on rounding."""
+def base_of(fleet: Fleet, figures: Figures, num_states: int, gone: Bool[np.ndarray, " R"]) -> tuple[Base, bool]:
+    """Everybody's states without an ego, and whether no tie hangs on rounding; ``gone`` are there at t0 alone."""
     rows = len(fleet.start)
     room = num_states * rows * max(rows - 1, 0)
     base = Base(
@@ -35,10 +35,9 @@ def base_of(fleet: Fleet, figures: Figures, num_states: int) -> tuple[Base, bool
         met=np.zeros(room, dtype=np.int64),
         gap=np.zeros(room),
         stands=np.ones((num_states, len(fleet.standing)), dtype=np.bool_),
+        gone=gone,
     )
     run = Run.room_for(fleet)
-    find_common(fleet, run, fleet.common)
-    run.common[:rows, :rows] = fleet.common
     is_sure = bool(_simulate(fleet, figures, base, run))
     filled = base.met_first[-1]
     return base._replace(met=base.met[:filled].copy(), gap=base.gap[:filled].copy()), is_sure
@@ -59,9 +58,10 @@ def _start(fleet: Fleet, figures: Figures, base: Base, run: Run) -> None:
         settle(fleet.ways, row, run.now[row])
         for column in range(4):
             run.now[row, BOX + column] = fleet.snapped[row, column]
-        run.mark[row, THERE], run.mark[row, BUILT], run.mark[row, CLAIMS_WAY] = 1, 0, 0
+        run.mark[row, BUILT], run.mark[row, CLAIMS_WAY] = 0, 0
         build_ground(fleet.ways, fleet.body, run, row, figures.headway_s)
         _keep(run, row, base.state[0, row])
+        run.mark[row, THERE] = not base.gone[row]
 
 
 @kernel
@@ -73,6 +73,8 @@ def _simulate(fleet: Fleet, figures: Figures, base: Base, run: Run) -> bool:
     for step in range(1, len(base.state)):
         for row in range(rows):
             base.met_first[step * rows + row] = filled
+            if base.gone[row]:
+                continue
             count = look_ahead(fleet, base, run, row, step, 0, False, True, headway_s)
             lead = lead_of(fleet, figures, run, row, count, True)
             is_sure = is_sure and lead != UNSURE

@@ -91,10 +91,14 @@ class Run(NamedTuple):
 
 
 class Base(NamedTuple):
-    """The run without an ego, S states of it; what a plan changes is seen against it."""
+    """The run without an ego, S states of it; what a plan changes is seen against it.
+
+    Who is too far from the ego at t0, which all plans share, is gone from it.
+    """
 
     state: FloatArray  # [S, R, 15]
     met_first: IntArray  # [S * R + 1] those on the way of each vehicle in each step
     met: IntArray  # [E]
     gap: FloatArray  # [E] m
     stands: np.ndarray  # [S, Q] bool, whether a standing vehicle is kept
+    gone: np.ndarray  # [R] bool, dropped in the first step

@@ -60,7 +60,7 @@ def simulate_plans(
     rows = len(fleet.start)
     for plan in range(len(ego)):
         follows_base = True
-        _begin(fleet, run, ego[plan])
+        _begin(fleet, base, run, ego[plan], until[plan])
         for step in range(1, len(base.state)):
             now = ego[plan, step - 1]  # the ego comes one step late
             states = base.state[step - 1] if follows_base else run.now
@@ -80,7 +80,7 @@ def simulate_plans(
 
 
 @part
-def _begin(fleet: Fleet, run: Run, ego: FloatArray) -> None:
+def _begin(fleet: Fleet, base: Base, run: Run, ego: FloatArray, until: IntArray) -> None:
     """Nobody differs from the base yet; note whose paths the ego comes near at all."""
     ways, last = fleet.ways, len(fleet.start)
     reach, hull = fleet.body[last, HALF_LENGTH] + fleet.body[last, HALF_WIDTH], run.hull
@@ -90,7 +90,9 @@ def _begin(fleet: Fleet, run: Run, ego: FloatArray) -> None:
         hull[0], hull[1] = min(hull[0], x - reach), min(hull[1], y - reach)
         hull[2], hull[3] = max(hull[2], x + reach), max(hull[3], y + reach)
     for row in range(last):
-        run.mark[row, THERE], run.mark[row, DIFFERS] = 1, 0
+        run.mark[row, THERE], run.mark[row, DIFFERS] = not base.gone[row], 0
+        if base.gone[row]:
+            until[row] = 1
         note_common(ways, row, hull, run.common[row, last])
         run.mark[row, NEAR_EGO] = run.common[row, last, 0] < run.common[row, last, 1]
 
