@@ -22,11 +22,11 @@ from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.scene_fields import SceneFields
 from navsim_agents.scoring.traffic.checks import require_traffic
 from navsim_agents.scoring.traffic.of_plans import PlansTraffic, traffic_one_by_one
-from navsim_agents.scoring.traffic.reactive import reactive_traffic
+from navsim_agents.scoring.traffic.reactive import Traffic, reactive_traffic
 from navsim_agents.scoring.traffic.roles import TRAFFIC, TrafficConfig
 
 if TYPE_CHECKING:
-    from navsim_agents.scoring.traffic.fast.simulation import PlansRun, PreparedTraffic
+    from navsim_agents.scoring.traffic.fast.simulation import PlansRun, PreparedTraffic, SharedTraffic
 
 BLOCK = 512  # plans that are simulated at once: what they hold meanwhile stays small
 
@@ -71,11 +71,23 @@ def plans_traffic_with_effort(
     from navsim_agents.scoring.traffic.fast.simulation import PreparedTraffic
 
     prepared = PreparedTraffic.of(scene, config)
-    if not prepared.is_exact:
+    groups = (
+        prepared.groups(states) if len(states) else [(np.zeros(len(prepared.reacting), dtype=bool), np.zeros(0, int))]
+    )
+    shared = [prepared.shared_by(scene, gone) for gone, _ in groups]
+    if not (prepared.is_tame and all(one.is_sure for one in shared)):
         return traffic_one_by_one(scene, states, config), Effort(num_slow=len(states))
-    blocks = [states[start : start + BLOCK] for start in range(0, max(len(states), 1), BLOCK)]
-    found = [_block(scene, prepared, block) for block in blocks]
-    return _joined(prepared, [one for one, _ in found]), _total([effort for _, effort in found])
+    until = np.zeros((len(states), len(shared[0].traffic.token)), dtype=np.int64)
+    own, efforts = [], []
+    for one, (_, plans) in zip(shared, groups):
+        for start in range(0, max(len(plans), 1), BLOCK):
+            chosen = plans[start : start + BLOCK]
+            found, effort = _block(scene, prepared, one, states[chosen])
+            found = found if one is shared[0] else _against(shared[0].traffic, found)
+            until[chosen] = found.until
+            own.append((chosen[found.own_plan], found.own_track, found.own_poses, found.own_valid))
+            efforts.append(effort)
+    return PlansTraffic(shared[0].traffic, until, *_joined(own)), _total(efforts)
 
 
 @cache
@@ -92,21 +104,36 @@ def _has_numba() -> bool:
 
 
 def _block(
-    scene: SceneFields, prepared: PreparedTraffic, states: Float64[np.ndarray, "N S 11"]
+    scene: SceneFields, prepared: PreparedTraffic, shared: SharedTraffic, states: Float64[np.ndarray, "N S 11"]
 ) -> tuple[PlansTraffic, Effort]:
-    """The traffic of some plans."""
-    run = prepared.run(states)
+    """The traffic of some plans, that begin at one place."""
+    run = prepared.run(shared.base, states)
     slow = np.flatnonzero(~run.is_sure)
-    own = [_own_of_reacting(prepared, run), _own_of_standing(prepared, run)]
-    until = np.full((len(states), len(prepared.shared.token)), prepared.config.num_states)
+    own = [_own_of_reacting(prepared, run), _own_of_standing(prepared, shared, run)]
+    until = np.full((len(states), len(shared.traffic.token)), prepared.config.num_states)
     until[:, prepared.reacting] = run.until
     for plan in slow:
         until[plan] = prepared.config.num_states
         own.append(_own_of_slow(scene, prepared, int(plan), states[plan]))
-    plans, tracks, poses, valid = (np.concatenate(parts) for parts in zip(*own))
+    plans, tracks, poses, valid = _joined(own)
     until[plans, tracks] = 0
     steps, ways, gaps = run.effort.tolist()
-    return PlansTraffic(prepared.shared, until, plans, tracks, poses, valid), Effort(steps, ways, gaps, len(slow))
+    return PlansTraffic(shared.traffic, until, plans, tracks, poses, valid), Effort(steps, ways, gaps, len(slow))
+
+
+def _against(shared: Traffic, found: PlansTraffic) -> PlansTraffic:
+    """The same with another shared traffic: what that has otherwise is each plan's own."""
+    is_same = (shared.poses == found.shared.poses) | (np.isnan(shared.poses) & np.isnan(found.shared.poses))
+    others = np.flatnonzero(~is_same.all(axis=(1, 2)))
+    own: list[Own] = [(found.own_plan, found.own_track, found.own_poses, found.own_valid)]
+    until = found.until.copy()
+    for plan in range(len(found)):
+        tracks = others[until[plan, others] > 0]
+        valid = found.shared.valid[tracks] & (np.arange(shared.valid.shape[1]) < until[plan, tracks, None])
+        poses = np.where(valid[..., None], found.shared.poses[tracks], np.nan)
+        own.append((np.full(len(tracks), plan), tracks, poses, valid))
+        until[plan, tracks] = 0
+    return PlansTraffic(shared, until, *_joined(own))
 
 
 Own = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
@@ -121,33 +148,26 @@ def _own_of_reacting(prepared: PreparedTraffic, run: PlansRun) -> Own:
     return plan, prepared.reacting[row], np.where(valid[..., None], poses, np.nan), valid
 
 
-def _own_of_standing(prepared: PreparedTraffic, run: PlansRun) -> Own:
+def _own_of_standing(prepared: PreparedTraffic, shared: SharedTraffic, run: PlansRun) -> Own:
     """Vehicles that stand at other steps than without an ego."""
-    differs = (run.stands != prepared.base.stands).any(axis=1) & run.is_sure[:, None]
+    differs = (run.stands != shared.base.stands).any(axis=1) & run.is_sure[:, None]
     plan, row = np.nonzero(differs)
     track, valid = prepared.standing[row], run.stands[plan, :, row]
-    poses = np.where(valid[..., None], prepared.shared.poses[track, :1], np.nan)
+    poses = np.where(valid[..., None], prepared.logged[track, None], np.nan)
     return plan, track, poses, valid
 
 
 def _own_of_slow(scene: SceneFields, prepared: PreparedTraffic, plan: int, states: Float64[np.ndarray, "S 11"]) -> Own:
     """All vehicles of a plan that is simulated alone."""
     traffic = reactive_traffic(scene, states, prepared.config)
-    track = np.arange(len(prepared.shared.token))
+    track = np.arange(len(traffic.token))
     return np.full(len(track), plan), track, traffic.poses, traffic.valid
 
 
-def _joined(prepared: PreparedTraffic, parts: list[PlansTraffic]) -> PlansTraffic:
-    """The traffic of all plans."""
-    starts = np.cumsum([0, *(len(part) for part in parts)])
-    return PlansTraffic(
-        shared=prepared.shared,
-        until=np.concatenate([part.until for part in parts]),
-        own_plan=np.concatenate([part.own_plan + start for part, start in zip(parts, starts)]),
-        own_track=np.concatenate([part.own_track for part in parts]),
-        own_poses=np.concatenate([part.own_poses for part in parts]),
-        own_valid=np.concatenate([part.own_valid for part in parts]),
-    )
+def _joined(parts: list[Own]) -> Own:
+    """All of them, one after the other."""
+    plans, tracks, poses, valid = (np.concatenate(part) for part in zip(*parts))
+    return plans, tracks, poses, valid
 
 
 def _total(efforts: list[Effort]) -> Effort:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Bool
 
 from navsim_agents.common.poses import FloatArray
 from navsim_agents.scoring.traffic.fast.driving import claim, drive_on, who_stands
@@ -10,8 +11,6 @@ from navsim_agents.scoring.traffic.fast.fleet import (
     BOX,
     BUILT,
     CLAIMS_WAY,
-    HALF_LENGTH,
-    HALF_WIDTH,
     NUM_COLUMNS,
     PROGRESS,
     SPEED,
@@ -24,11 +23,10 @@ from navsim_agents.scoring.traffic.fast.fleet import (
 from navsim_agents.scoring.traffic.fast.jit import kernel, part
 from navsim_agents.scoring.traffic.fast.leads import UNSURE, lead_of
 from navsim_agents.scoring.traffic.fast.sight import build_ground, look_ahead, settle
-from navsim_agents.scoring.traffic.fast.touching import box_gap_squared
 
 
-def base_of(fleet: Fleet, figures: Figures, num_states: int) -> tuple[Base, bool]:
-    """Everybody's states without an ego, and whether no tie hangs on rounding."""
+def base_of(fleet: Fleet, figures: Figures, num_states: int, gone: Bool[np.ndarray, " R"]) -> tuple[Base, bool]:
+    """Everybody's states without an ego, and whether no tie hangs on rounding; ``gone`` are there at t0 alone."""
     rows = len(fleet.start)
     room = num_states * rows * max(rows - 1, 0)
     base = Base(
@@ -37,27 +35,12 @@ def base_of(fleet: Fleet, figures: Figures, num_states: int) -> tuple[Base, bool
         met=np.zeros(room, dtype=np.int64),
         gap=np.zeros(room),
         stands=np.ones((num_states, len(fleet.standing)), dtype=np.bool_),
+        gone=gone,
     )
-    run = Run.room_for(fleet.ways)
+    run = Run.room_for(fleet)
     is_sure = bool(_simulate(fleet, figures, base, run))
     filled = base.met_first[-1]
     return base._replace(met=base.met[:filled].copy(), gap=base.gap[:filled].copy()), is_sure
-
-
-@part
-def _find_nearby(fleet: Fleet, hull: FloatArray) -> None:
-    """Fill in ``fleet.nearby``: as near as the two together are long and wide."""
-    ways = fleet.ways
-    for row in range(len(fleet.standing)):
-        place = fleet.standing[row]
-        for other in range(len(fleet.start)):
-            reach = place[4] + place[5] + fleet.body[other, HALF_LENGTH] + fleet.body[other, HALF_WIDTH]
-            hull[0], hull[1], hull[2], hull[3] = place[0] - reach, place[1] - reach, place[0] + reach, place[1] + reach
-            fleet.nearby[row, other] = False
-            for chunk in range(ways.chunk_first[other], ways.chunk_first[other + 1]):
-                if box_gap_squared(ways.chunk[chunk, 0], hull) <= 0.0:
-                    fleet.nearby[row, other] = True
-                    break
 
 
 @part
@@ -75,9 +58,10 @@ def _start(fleet: Fleet, figures: Figures, base: Base, run: Run) -> None:
         settle(fleet.ways, row, run.now[row])
         for column in range(4):
             run.now[row, BOX + column] = fleet.snapped[row, column]
-        run.mark[row, THERE], run.mark[row, BUILT], run.mark[row, CLAIMS_WAY] = 1, 0, 0
+        run.mark[row, BUILT], run.mark[row, CLAIMS_WAY] = 0, 0
         build_ground(fleet.ways, fleet.body, run, row, figures.headway_s)
         _keep(run, row, base.state[0, row])
+        run.mark[row, THERE] = not base.gone[row]
 
 
 @kernel
@@ -85,11 +69,12 @@ def _simulate(fleet: Fleet, figures: Figures, base: Base, run: Run) -> bool:
     """Fill in the base; says whether no tie hangs on rounding."""
     ways, body, headway_s = fleet.ways, fleet.body, figures.headway_s
     rows, filled, is_sure = len(fleet.start), 0, True
-    _find_nearby(fleet, run.hull)
     _start(fleet, figures, base, run)
     for step in range(1, len(base.state)):
         for row in range(rows):
             base.met_first[step * rows + row] = filled
+            if base.gone[row]:
+                continue
             count = look_ahead(fleet, base, run, row, step, 0, False, True, headway_s)
             lead = lead_of(fleet, figures, run, row, count, True)
             is_sure = is_sure and lead != UNSURE

@@ -48,6 +48,7 @@ class Fleet(NamedTuple):
     snapped: FloatArray  # [R, 4] places of the boxes that are claimed at t0
     standing: FloatArray  # [Q, 6] place, half length, half width
     nearby: np.ndarray  # [Q, R] bool, whether a path leads past a standing vehicle
+    common: IntArray  # [R, R, 2] from which chunk to before which of the first's path the second may come near it
 
 
 class Run(NamedTuple):
@@ -60,14 +61,17 @@ class Run(NamedTuple):
     met: IntArray  # [R + 1] who is on that way
     gap: FloatArray  # [R + 1] m; NaN: not known yet
     changed: IntArray  # [R] who differs
+    common: IntArray  # [R, R + 1, 2] as the fleet's; the last is the ego
     hull: FloatArray  # [4]
     effort: IntArray  # [3] vehicles' steps that were simulated, ways and distances that were looked at in full
     tree: Tree
 
     @staticmethod
-    def room_for(ways: Ways) -> Run:
+    def room_for(fleet: Fleet) -> Run:
         """Tables that are large enough for every outline along these paths."""
-        rows = len(ways.vertex_first) - 1
+        rows, ways = len(fleet.start), fleet.ways
+        common = np.zeros((max(rows, 1), rows + 1, 2), dtype=np.int64)
+        common[:rows, :rows] = fleet.common
         corners = np.diff(ways.corner_first[:, ways.vertex_first], axis=1).sum(axis=0)
         points = int(max(corners, default=0)) + BOX_POINTS + 16
         chunks = points // CHUNK + 2
@@ -79,6 +83,7 @@ class Run(NamedTuple):
             met=np.zeros(rows + 1, dtype=np.int64),
             gap=np.zeros(rows + 1),
             changed=np.zeros(rows, dtype=np.int64),
+            common=common,
             hull=np.zeros(4),
             effort=np.zeros(3, dtype=np.int64),
             tree=Tree.room_for(rows + 1),
@@ -86,10 +91,14 @@ class Run(NamedTuple):
 
 
 class Base(NamedTuple):
-    """The run without an ego, S states of it; what a plan changes is seen against it."""
+    """The run without an ego, S states of it; what a plan changes is seen against it.
+
+    Who is too far from the ego at t0, which all plans share, is gone from it.
+    """
 
     state: FloatArray  # [S, R, 15]
     met_first: IntArray  # [S * R + 1] those on the way of each vehicle in each step
     met: IntArray  # [E]
     gap: FloatArray  # [E] m
     stands: np.ndarray  # [S, Q] bool, whether a standing vehicle is kept
+    gone: np.ndarray  # [R] bool, dropped in the first step

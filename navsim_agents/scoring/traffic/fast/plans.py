@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import atan2, inf
 
 from navsim_agents.common.poses import FloatArray
+from navsim_agents.scoring.traffic.fast.common import note_common
 from navsim_agents.scoring.traffic.fast.driving import claim, drive_on, who_stands
 from navsim_agents.scoring.traffic.fast.fleet import (
     AHEAD,
@@ -14,7 +15,6 @@ from navsim_agents.scoring.traffic.fast.fleet import (
     DIFFERS,
     HALF_LENGTH,
     HALF_WIDTH,
-    HULL,
     NEAR_EGO,
     NUM_COLUMNS,
     PLACE,
@@ -28,8 +28,7 @@ from navsim_agents.scoring.traffic.fast.fleet import (
 )
 from navsim_agents.scoring.traffic.fast.jit import kernel, part
 from navsim_agents.scoring.traffic.fast.leads import UNSURE, lead_of
-from navsim_agents.scoring.traffic.fast.sight import build_ground, is_near_way, look_ahead, settle
-from navsim_agents.scoring.traffic.fast.touching import box_gap_squared
+from navsim_agents.scoring.traffic.fast.sight import build_ground, look_ahead, near_chunks, settle
 from navsim_agents.scoring.traffic.fast.ways import IntArray
 
 STEPS = 0  # column of a run's effort
@@ -61,7 +60,7 @@ def simulate_plans(
     rows = len(fleet.start)
     for plan in range(len(ego)):
         follows_base = True
-        _begin(fleet, run, ego[plan])
+        _begin(fleet, base, run, ego[plan], until[plan])
         for step in range(1, len(base.state)):
             now = ego[plan, step - 1]  # the ego comes one step late
             states = base.state[step - 1] if follows_base else run.now
@@ -81,7 +80,7 @@ def simulate_plans(
 
 
 @part
-def _begin(fleet: Fleet, run: Run, ego: FloatArray) -> None:
+def _begin(fleet: Fleet, base: Base, run: Run, ego: FloatArray, until: IntArray) -> None:
     """Nobody differs from the base yet; note whose paths the ego comes near at all."""
     ways, last = fleet.ways, len(fleet.start)
     reach, hull = fleet.body[last, HALF_LENGTH] + fleet.body[last, HALF_WIDTH], run.hull
@@ -91,11 +90,11 @@ def _begin(fleet: Fleet, run: Run, ego: FloatArray) -> None:
         hull[0], hull[1] = min(hull[0], x - reach), min(hull[1], y - reach)
         hull[2], hull[3] = max(hull[2], x + reach), max(hull[3], y + reach)
     for row in range(last):
-        run.mark[row, THERE], run.mark[row, DIFFERS], run.mark[row, NEAR_EGO] = 1, 0, 0
-        for chunk in range(ways.chunk_first[row], ways.chunk_first[row + 1]):
-            if box_gap_squared(ways.chunk[chunk, 0], hull) <= 0.0:
-                run.mark[row, NEAR_EGO] = 1
-                break
+        run.mark[row, THERE], run.mark[row, DIFFERS] = not base.gone[row], 0
+        if base.gone[row]:
+            until[row] = 1
+        note_common(ways, row, hull, run.common[row, last])
+        run.mark[row, NEAR_EGO] = run.common[row, last, 0] < run.common[row, last, 1]
 
 
 @part
@@ -141,7 +140,7 @@ def _meets_anyone(fleet: Fleet, states: FloatArray, run: Run) -> bool:
     ego = len(fleet.start)
     for row in range(ego):
         is_here = run.mark[row, NEAR_EGO] != 0 and run.mark[row, THERE] != 0
-        if is_here and is_near_way(fleet.ways, row, int(states[row, AHEAD]), run.now[ego, HULL : HULL + 4]):
+        if is_here and near_chunks(fleet.ways, run, row, int(states[row, AHEAD]), ego)[0] >= 0:
             return True
     return False
 
@@ -182,11 +181,11 @@ def _is_concerned(fleet: Fleet, base: Base, run: Run, row: int, step: int, num_c
         other = base.met[index]
         if run.mark[other, DIFFERS] or not run.mark[other, THERE]:
             return True
-    if run.mark[row, NEAR_EGO] and is_near_way(fleet.ways, row, vertex, run.now[ego, HULL : HULL + 4]):
+    if run.mark[row, NEAR_EGO] and near_chunks(fleet.ways, run, row, vertex, ego)[0] >= 0:
         return True
     for index in range(num_changed):
         other = run.changed[index]
-        if run.mark[other, DIFFERS] and is_near_way(fleet.ways, row, vertex, run.now[other, HULL : HULL + 4]):
+        if run.mark[other, DIFFERS] and near_chunks(fleet.ways, run, row, vertex, other)[0] >= 0:
             return True
     return False
 

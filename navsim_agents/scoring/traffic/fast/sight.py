@@ -74,50 +74,46 @@ def build_ground(ways: Ways, body: FloatArray, run: Run, row: int, headway_s: fl
 
 
 @part
-def is_near_way(ways: Ways, row: int, vertex: int, hull: FloatArray) -> bool:
-    """Whether a bounding box meets that of a piece of the path from the segment before ``vertex`` on."""
-    begin = ways.chunk_first[row] + (vertex - 1 - ways.vertex_first[row]) // CHUNK
-    if box_gap_squared(ways.chunk[begin, 1], hull) > SAME * SAME:
-        return False
-    for chunk in range(begin, ways.chunk_first[row + 1]):
-        if box_gap_squared(ways.chunk[chunk, 0], hull) <= SAME * SAME:
-            return True
-    return False
+def near_chunks(ways: Ways, run: Run, row: int, vertex: int, other: int) -> tuple[int, int]:
+    """First and last chunk of a path, from the segment before ``vertex`` on, whose box another's meets; -1: none.
 
-
-@part
-def _has_vertex_in(ways: Ways, row: int, vertex: int, hull: FloatArray, box: FloatArray, body: FloatArray) -> bool:
-    """Whether a vertex of the path lies in a box: then it is on the way."""
-    first, last = ways.vertex_first[row], ways.vertex_first[row + 1] - 1
-    begin = ways.chunk_first[row] + (vertex - 1 - first) // CHUNK
-    for chunk in range(begin, ways.chunk_first[row + 1]):
-        if box_gap_squared(ways.chunk[chunk, 0], hull) <= SAME * SAME:
-            low = first + CHUNK * (chunk - ways.chunk_first[row])
-            for point in range(max(low, vertex), min(low + CHUNK, last) + 1):
-                x, y = ways.vertex[point, VX] - box[0], ways.vertex[point, VY] - box[1]
-                if (
-                    abs(x * box[2] + y * box[3]) <= body[HALF_LENGTH]
-                    and abs(y * box[2] - x * box[3]) <= body[HALF_WIDTH]
-                ):
-                    return True
-    return False
+    Who has moved is on its own path, so it is looked for where the two paths come near each other alone.
+    """
+    first, last, hull = -1, -1, run.now[other, HULL : HULL + 4]
+    begin, end = ways.chunk_first[row] + (vertex - 1 - ways.vertex_first[row]) // CHUNK, ways.chunk_first[row + 1]
+    if run.mark[other, CLAIMS_WAY] or other == len(run.changed):
+        begin, end = max(begin, run.common[row, other, 0]), min(end, run.common[row, other, 1])
+    for chunk in range(begin, end):
+        if box_gap_squared(ways.chunk[chunk], hull) <= SAME * SAME:
+            first = chunk if first < 0 else first
+            last = chunk
+    return first, last
 
 
 @part
 def _is_on_way(ways: Ways, body: FloatArray, run: Run, row: int, other: int, headway_s: float) -> bool:
-    """Whether ``other``, who is near, claims ground that lies between a vehicle and its path's end."""
+    """Whether ``other`` claims ground that lies between a vehicle and its path's end.
+
+    It is looked for along the chunks that it is near to alone: the rest of the way cannot touch it.
+    """
     state, vertex = run.now[other], int(run.now[row, AHEAD])
-    if _has_vertex_in(ways, row, vertex, state[HULL : HULL + 4], state[BOX : BOX + 4], body[other]):
-        return True
+    near, far = near_chunks(ways, run, row, vertex, other)
+    if near < 0:
+        return False
+    first, last = ways.vertex_first[row], ways.vertex_first[row + 1] - 1
+    low = first + CHUNK * (near - ways.chunk_first[row])
+    high = min(first + CHUNK * (far + 1 - ways.chunk_first[row]), last)
+    box, half_length, half_width = state[BOX : BOX + 4], body[other, HALF_LENGTH], body[other, HALF_WIDTH]
+    for point in range(max(low, vertex), high + 1):
+        x, y = ways.vertex[point, VX] - box[0], ways.vertex[point, VY] - box[1]
+        if abs(x * box[2] + y * box[3]) <= half_length and abs(y * box[2] - x * box[3]) <= half_width:
+            return True
     run.effort[WAYS] += 1
     way, mark = len(run.now), run.mark[len(run.now)]
-    if not mark[BUILT]:
-        end = ways.vertex[ways.vertex_first[row + 1] - 1, V_ALONG]
-        mark[NUM_POINTS] = stretch_outline(
-            ways, row, body[row, HALF_WIDTH], run.now[row, PROGRESS], end, run.points[way]
-        )
-        mark[NUM_CHUNKS] = chunk_boxes(run.points[way], mark[NUM_POINTS], 1, run.boxes[way], run.hull)
-        mark[BUILT] = 1
+    start = max(run.now[row, PROGRESS], ways.vertex[low, V_ALONG])
+    end = ways.vertex[high, V_ALONG]
+    mark[NUM_POINTS] = stretch_outline(ways, row, body[row, HALF_WIDTH], start, end, run.points[way])
+    mark[NUM_CHUNKS] = chunk_boxes(run.points[way], mark[NUM_POINTS], 1, run.boxes[way], run.hull)
     build_ground(ways, body, run, other, headway_s)
     return outlines_touch(
         run.points[way],
@@ -150,8 +146,6 @@ def look_ahead(
     Who does not look at all sees whom it met in the base, and else the ego and those who differ.
     """
     ways, body, ego, count = fleet.ways, fleet.body, len(fleet.start), 0
-    vertex = int(run.now[row, AHEAD])
-    run.mark[ego + 1, BUILT] = 0
     if not looks_at_all:
         entry = step * ego + row
         for index in range(base.met_first[entry], base.met_first[entry + 1]):
@@ -167,8 +161,7 @@ def look_ahead(
                 continue
         elif other == row or not run.mark[other, THERE] or not (looks_at_all or run.mark[other, DIFFERS]):
             continue
-        is_near = is_near_way(ways, row, vertex, run.now[other, HULL : HULL + 4])
-        if is_near and _is_on_way(ways, body, run, row, other, headway_s):
+        if _is_on_way(ways, body, run, row, other, headway_s):
             run.met[count], run.gap[count] = other, nan
             count += 1
     return count

@@ -13,13 +13,16 @@ from navsim_agents.common.poses import HEADING, XY, FloatArray, poses_to_global,
 from navsim_agents.scoring.axes import POSE, State, Vehicle
 from navsim_agents.scoring.scene_fields import SceneFields
 from navsim_agents.scoring.traffic.fast.base import base_of
+from navsim_agents.scoring.traffic.fast.common import find_common
 from navsim_agents.scoring.traffic.fast.fleet import PROGRESS, Base, Figures, Fleet, Run
 from navsim_agents.scoring.traffic.fast.plans import poses_at, simulate_plans
 from navsim_agents.scoring.traffic.fast.ways import are_tame, ways_of
 from navsim_agents.scoring.traffic.reactive import Traffic, with_replayed
 from navsim_agents.scoring.traffic.roles import Role, TrafficConfig
 
+IntArray = npt.NDArray[np.int64]
 KEPT_AS = "_prepared_traffic"
+MOST_SHARED = 8  # kept with a scene
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,15 @@ class PlansRun:
 
 
 @dataclass(frozen=True)
+class SharedTraffic:
+    """The traffic without an ego, for plans that begin at one place."""
+
+    base: Base
+    traffic: Traffic
+    is_sure: bool  # False: a tie hangs on rounding
+
+
+@dataclass(frozen=True)
 class PreparedTraffic:
     """What all plans of a scene share."""
 
@@ -43,9 +55,10 @@ class PreparedTraffic:
     reacting: Int64[np.ndarray, " R"]  # rows of the scene's vehicles
     standing: Int64[np.ndarray, " Q"]
     fleet: Fleet
-    base: Base
-    shared: Traffic  # without an ego
-    is_exact: bool  # False: an outline may be another than GEOS's, or a tie hangs on rounding
+    logged: Float64[np.ndarray, "A 3"]  # poses of all vehicles at t0, frame of the scene
+    start: Float64[np.ndarray, "R 2"]  # m, where those that react are on their paths at t0, turned as the map
+    is_tame: bool  # False: an outline may be another than GEOS's
+    shared: dict[bytes, SharedTraffic]  # by who is gone at once
 
     @staticmethod
     def of(scene: SceneFields, config: TrafficConfig) -> PreparedTraffic:
@@ -56,13 +69,33 @@ class PreparedTraffic:
             object.__setattr__(scene, KEPT_AS, kept)
         return kept
 
-    def run(self, states: Float64[np.ndarray, "N S 11"]) -> PlansRun:
+    def groups(self, states: Float64[np.ndarray, "N S 11"]) -> list[tuple[Bool[np.ndarray, " R"], IntArray]]:
+        """Who is too far away at t0, and the plans [n] of which that holds; most of them first.
+
+        In practice it is one group: all plans of a scene begin where the ego is.
+        """
+        ego = poses_to_global(states[:, 0, POSE], self.turn)[:, None, XY]
+        is_gone = np.hypot(*np.moveaxis(self.start - ego, -1, 0)) > self.config.radius_m
+        kinds, kind = np.unique(is_gone, axis=0, return_inverse=True)
+        groups = [(kinds[number], np.flatnonzero(kind.reshape(-1) == number)) for number in range(len(kinds))]
+        return sorted(groups, key=lambda group: -len(group[1]))
+
+    def shared_by(self, scene: SceneFields, gone: Bool[np.ndarray, " R"]) -> SharedTraffic:
+        """The traffic without an ego, simulated once for each group."""
+        key = gone.tobytes()
+        if key not in self.shared:
+            if len(self.shared) >= MOST_SHARED:
+                self.shared.clear()
+            self.shared[key] = _simulate_shared(scene, self, gone)
+        return self.shared[key]
+
+    def run(self, base: Base, states: Float64[np.ndarray, "N S 11"]) -> PlansRun:
         """What plans with these egos' states (frame of the scene) change."""
-        count, base = len(states), self.base
+        count = len(states)
         poses = poses_to_global(states[..., POSE], self.turn)
         speed = np.hypot(states[..., State.VELOCITY_X], states[..., State.VELOCITY_Y])
         ego = np.concatenate((_places(poses), speed[..., None]), axis=-1)
-        work = Run.room_for(self.fleet.ways)
+        work = Run.room_for(self.fleet)
         found = PlansRun(
             progress=np.tile(base.state[:, :, PROGRESS], (count, 1, 1)),
             until=np.full((count, len(self.reacting)), base.state.shape[0]),
@@ -75,9 +108,16 @@ class PreparedTraffic:
         simulate_plans(self.fleet, Figures.of(self.config), base, work, ego, *out)
         return found
 
-    def poses_of(self, rows: Int64[np.ndarray, " O"], progress: Float64[np.ndarray, "O S"]) -> FloatArray:
-        """Poses [O, S, 3] of reacting vehicles, frame of the scene; t0 is the logged one."""
-        return _poses_of(self.fleet, self.turn, self.shared.poses[self.reacting], rows, progress)
+    def poses_of(
+        self, rows: Int64[np.ndarray, " O"], progress: Float64[np.ndarray, "O S"]
+    ) -> Float64[np.ndarray, "O S 3"]:
+        """Poses of reacting vehicles at progresses, frame of the scene; t0 is the logged one."""
+        poses = np.zeros((*progress.shape, 3))
+        poses_at(self.fleet, Run.room_for(self.fleet), rows, progress, poses)
+        poses[..., HEADING] = wrap_angle(poses[..., HEADING])
+        poses = poses_to_local(poses, self.turn)
+        poses[:, 0] = self.logged[self.reacting[rows]]
+        return poses
 
 
 def _prepare(scene: SceneFields, config: TrafficConfig) -> PreparedTraffic:
@@ -85,24 +125,32 @@ def _prepare(scene: SceneFields, config: TrafficConfig) -> PreparedTraffic:
     role = _array(scene.traffic_role)
     reacting, standing = np.flatnonzero(role == Role.REACTS), np.flatnonzero(role == Role.STANDS)
     fleet = _fleet_of(scene, turn, reacting, standing)
-    base, is_sure = base_of(fleet, Figures.of(config), config.num_states)
-    logged = _array(scene.traffic_pose)
-    vehicles = np.full((len(role), config.num_states, 3), np.nan)
-    vehicles[:, 0] = poses_to_local(poses_to_global(logged, turn), turn)
-    progress = np.ascontiguousarray(base.state[:, :, PROGRESS].T)
-    vehicles[reacting] = _poses_of(fleet, turn, vehicles[reacting], np.arange(len(reacting)), progress)
-    stays = np.where(base.stands.T[..., None], vehicles[standing, :1], np.nan)
-    vehicles[standing, 1:] = stays[:, 1:]
+    work, start = Run.room_for(fleet), np.zeros((len(reacting), 1, 3))
+    find_common(fleet, work, fleet.common)
+    poses_at(fleet, work, np.arange(len(reacting)), fleet.start[:, :1].copy(), start)
     return PreparedTraffic(
         config=config,
         turn=turn,
         reacting=reacting,
         standing=standing,
         fleet=fleet,
-        base=base,
-        shared=with_replayed(scene, vehicles, config.num_states),
-        is_exact=is_sure and are_tame(fleet.ways, fleet.body[:-1, :2]),
+        logged=poses_to_local(poses_to_global(_array(scene.traffic_pose), turn), turn),
+        start=start[:, 0, XY],
+        is_tame=are_tame(fleet.ways, fleet.body[:-1, :2]),
+        shared={},
     )
+
+
+def _simulate_shared(scene: SceneFields, prepared: PreparedTraffic, gone: Bool[np.ndarray, " R"]) -> SharedTraffic:
+    num_states, reacting, standing = prepared.config.num_states, prepared.reacting, prepared.standing
+    base, is_sure = base_of(prepared.fleet, Figures.of(prepared.config), num_states, gone)
+    vehicles = np.full((len(prepared.logged), num_states, 3), np.nan)
+    vehicles[:, 0] = prepared.logged
+    progress = np.ascontiguousarray(base.state[:, :, PROGRESS].T)
+    vehicles[reacting] = prepared.poses_of(np.arange(len(reacting)), progress)
+    vehicles[reacting[gone], 1:] = np.nan
+    vehicles[standing, 1:] = np.where(base.stands.T[:, 1:, None], prepared.logged[standing, None], np.nan)
+    return SharedTraffic(base, with_replayed(scene, vehicles, num_states), is_sure)
 
 
 def _fleet_of(
@@ -127,23 +175,8 @@ def _fleet_of(
         snapped=_places(poses_to_global(_array(scene.traffic_snapped_pose)[reacting], turn)),
         standing=np.column_stack((_places(logged), half_size[standing])),
         nearby=np.zeros((len(standing), len(reacting)), dtype=np.bool_),
+        common=np.zeros((len(reacting), len(reacting), 2), dtype=np.int64),
     )
-
-
-def _poses_of(
-    fleet: Fleet,
-    turn: FloatArray,
-    logged: Float64[np.ndarray, "R S 3"],
-    rows: Int64[np.ndarray, " O"],
-    progress: Float64[np.ndarray, "O S"],
-) -> Float64[np.ndarray, "O S 3"]:
-    """Poses at progresses, frame of the scene; ``logged`` holds those of t0."""
-    poses = np.zeros((*progress.shape, 3))
-    poses_at(fleet, Run.room_for(fleet.ways), rows, progress, poses)
-    poses[..., HEADING] = wrap_angle(poses[..., HEADING])
-    poses = poses_to_local(poses, turn)
-    poses[:, 0] = logged[rows, 0]
-    return poses
 
 
 def _places(poses: FloatArray) -> FloatArray:

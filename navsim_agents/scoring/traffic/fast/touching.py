@@ -55,6 +55,15 @@ def to_edge_squared(x: float, y: float, x0: float, y0: float, x1: float, y1: flo
 
 
 @part
+def edge_gap_squared(points: FloatArray, index: int, box: FloatArray) -> float:
+    """Square of the distance [m^2] of a bounding box from that of the edge that begins at a point."""
+    x0, y0, x1, y1 = points[index, 0], points[index, 1], points[index + 1, 0], points[index + 1, 1]
+    x = max(min(x0, x1) - box[2], box[0] - max(x0, x1), 0.0)
+    y = max(min(y0, y1) - box[3], box[1] - max(y0, y1), 0.0)
+    return x * x + y * y
+
+
+@part
 def _edges_cross(one: FloatArray, a: int, other: FloatArray, b: int) -> bool:
     """Whether two edges cross, or come as near as touching."""
     x0, y0, x1, y1 = one[a, 0], one[a, 1], one[a + 1, 0], one[a + 1, 1]
@@ -90,11 +99,14 @@ def outlines_cross(
     """Whether an edge of one outline crosses one of the other; chunks of each from ``begin`` to before ``end``."""
     for i in range(begin, end):
         for j in range(other_begin, other_end):
-            if box_gap_squared(boxes[i], other_boxes[j]) <= SAME * SAME:
-                for a in range(first_point(i), last_point(i, num_one)):
-                    for b in range(first_point(j), last_point(j, num_other)):
-                        if _edges_cross(one, a, other, b):
-                            return True
+            if box_gap_squared(boxes[i], other_boxes[j]) > SAME * SAME:
+                continue
+            for a in range(first_point(i), last_point(i, num_one)):
+                if edge_gap_squared(one, a, other_boxes[j]) > SAME * SAME:
+                    continue
+                for b in range(first_point(j), last_point(j, num_other)):
+                    if _edges_cross(one, a, other, b):
+                        return True
     return False
 
 
@@ -159,20 +171,22 @@ def outline_gap(
             bound = box_gap_squared(boxes[i], other_boxes[j])
             if bound < best:
                 best, best_i, best_j = bound, i, j
-    best = _chunk_gap_squared(one, num_one, best_i, other, num_other, best_j, np.inf)
+    best = _chunk_gap_squared(one, num_one, best_i, other, num_other, best_j, other_boxes[best_j], np.inf)
     for i in range(end):
         for j in range(other_end):
             if box_gap_squared(boxes[i], other_boxes[j]) < best and not (i == best_i and j == best_j):
-                best = _chunk_gap_squared(one, num_one, i, other, num_other, j, best)
+                best = _chunk_gap_squared(one, num_one, i, other, num_other, j, other_boxes[j], best)
     return sqrt(best)
 
 
 @part
 def _chunk_gap_squared(
-    one: FloatArray, num_one: int, i: int, other: FloatArray, num_other: int, j: int, best: float
+    one: FloatArray, num_one: int, i: int, other: FloatArray, num_other: int, j: int, box: FloatArray, best: float
 ) -> float:
     """Square of the distance [m^2] of the edges of two chunks, or ``best`` where it is less."""
     for a in range(first_point(i), last_point(i, num_one)):
+        if edge_gap_squared(one, a, box) >= best:
+            continue
         for b in range(first_point(j), last_point(j, num_other)):
             best = min(
                 best,

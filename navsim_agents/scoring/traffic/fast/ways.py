@@ -34,7 +34,7 @@ class Ways(NamedTuple):
     vertex_first: IntArray  # [R + 1] where each path begins
     corner: FloatArray  # [2, Q, 2] of both sides, m
     corner_first: IntArray  # [2, P + 1]
-    chunk: FloatArray  # [C, 2, 4] x0, y0, x1, y1 of the ground beside CHUNK segments, and from there to the path's end
+    chunk: FloatArray  # [C, 4] x0, y0, x1, y1 of the ground beside CHUNK segments
     chunk_first: IntArray  # [R + 1]
 
 
@@ -61,7 +61,7 @@ def ways_of(poses: list[FloatArray], along: list[FloatArray], half_width: FloatA
     vertex = np.column_stack((xy, heading, progress, normal, reach, inner))
     corner_first, corner = _corners_of(first, xy, normal, half_width)
     chunk_first = np.cumsum([0, *(-(-max(len(path) - 1, 1) // CHUNK) for path in poses)])
-    chunk = np.zeros((chunk_first[-1], 2, 4))
+    chunk = np.zeros((chunk_first[-1], 4))
     _fill_chunks(first, xy, normal, half_width, corner_first, corner, chunk_first, chunk)
     return Ways(vertex, first, corner, corner_first, chunk, chunk_first)
 
@@ -183,14 +183,4 @@ def _fill_chunks(
                     for sign in (-half, half):
                         x, y = xy[vertex, 0] + sign * normal[segment, 0], xy[vertex, 1] + sign * normal[segment, 1]
                         x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
-            for column, value in enumerate((x0, y0, x1, y1)):
-                boxes[chunk, 0, column] = value
-                boxes[chunk, 1, column] = value
-        for chunk in range(chunk_first[row + 1] - 2, chunk_first[row] - 1, -1):
-            box, later = boxes[chunk, 1], boxes[chunk + 1, 1]
-            box[0], box[1], box[2], box[3] = (
-                min(box[0], later[0]),
-                min(box[1], later[1]),
-                max(box[2], later[2]),
-                max(box[3], later[3]),
-            )
+            boxes[chunk, 0], boxes[chunk, 1], boxes[chunk, 2], boxes[chunk, 3] = x0, y0, x1, y1

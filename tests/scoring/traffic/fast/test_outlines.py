@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import shapely
 
-from navsim_agents.scoring.traffic.fast.fleet import Run
 from navsim_agents.scoring.traffic.fast.jit import kernel
 from navsim_agents.scoring.traffic.fast.outlines import BOX_POINTS, box_outline, chunk_boxes, stretch_outline
 from navsim_agents.scoring.traffic.fast.touching import outline_gap, outlines_touch, places_touch
@@ -32,8 +31,8 @@ class Ground:
     """An outline with its boxes: of a stretch, of a box, or of both."""
 
     def __init__(self, ways=None, half_width=0.0, span=None, place=None, half_size=None):
-        rooms = Run.room_for(ways) if ways is not None else None
-        self.points = np.zeros((rooms.points.shape[1] if rooms else BOX_POINTS, 2))
+        room = BOX_POINTS if ways is None else BOX_POINTS + 16 + ways.corner.shape[1] * 2
+        self.points = np.zeros((room, 2))
         self.boxes, self.hull = np.zeros((len(self.points), 4)), np.zeros(4)
         self.begin, self.size = int(place is None), BOX_POINTS
         if place is not None:
