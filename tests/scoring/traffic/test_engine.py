@@ -105,7 +105,7 @@ def test_replayed_tracks_are_shared():
 def test_a_plan_whose_tie_hangs_on_rounding_is_simulated_alone():
     """Beside a vehicle of its own height on the map, which touches the follower too."""
     follower, other = vehicle(ROAD, 20.0, 0.2), vehicle(way(0.0, 1.5, 400.0, 1.5), progress=20.0, speed=3.0)
-    level = straight(x=20.0, y=1.5 - 1e-6, speed=0.0)
+    level = straight(x=20.0, y=1.5 - 1e-10, speed=0.0)
     made = scene_of(follower, other, turn=0.0)
     assert_same(made, np.stack((straight(y=FAR / 12.5, speed=0.0), level, straight(x=20.0, y=-1.5, speed=0.0))), 1)
 

@@ -35,9 +35,10 @@ from navsim_agents.scoring.traffic.fast.ways import V_ALONG, Ways
 from navsim_agents.scoring.traffic.following import Ahead
 
 NOBODY, UNSURE = -1, -2
-"""Instead of a row: nobody is on the way; a tie hangs on less than what simplifying may move."""
-ROUNDING_M = 4e-5
-"""Sums of two coordinates as near as that may change places where outlines are simplified by 1e-5 m."""
+"""Instead of a row: nobody is on the way; a tie hangs on rounding."""
+ROUNDING_M = 1e-8
+"""Sums of two coordinates as near as that may change places by rounding. What simplifying by 1e-5 m takes out is no
+outermost point: those are corners of boxes and ends, or of a bend that is no longer nearly straight."""
 
 
 acceleration: Callable[..., float] = part(following.acceleration)

@@ -161,10 +161,11 @@ def _fleet_of(
     paths, along = poses_to_global(_array(scene.traffic_path_poses), turn), _array(scene.traffic_path_progress)
     pieces = [slice(int(offsets[row]), int(offsets[row + 1])) for row in reacting]
     wanted, vehicle = _array(scene.traffic_wanted_speed), _array(scene.vehicle)
+    longest = [np.hypot(*np.diff(paths[piece, XY], axis=0).T).max() for piece in pieces]
     body = np.concatenate(
         (
-            np.column_stack((half_size[reacting], wanted[reacting])),
-            [[float(vehicle[Vehicle.HALF_LENGTH]), float(vehicle[Vehicle.HALF_WIDTH]), 0.0]],
+            np.column_stack((half_size[reacting], wanted[reacting], longest)),
+            [[float(vehicle[Vehicle.HALF_LENGTH]), float(vehicle[Vehicle.HALF_WIDTH]), 0.0, 0.0]],
         )
     )
     logged = poses_to_global(_array(scene.traffic_pose)[standing], turn)
