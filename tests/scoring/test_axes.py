@@ -25,6 +25,8 @@ NO_COLUMNS = {
     ("scoring/simulation/reference.py", "integrate[:, 0]"): "unknowns of the fit",
     ("scoring/simulation/reference.py", "penalty[:, 1:-1]"): "unknowns of the fit",
     ("scoring/simulation/reference.py", "penalty[-1, -1]"): "unknowns of the fit",
+    ("scoring/traffic/fast/simulation.py", "vehicles[reacting[gone], 1:]"): "steps",
+    ("scoring/traffic/fast/simulation.py", "vehicles[standing, 1:]"): "steps",
     ("scoring/simulation/tracker.py", "cos_ref[..., :-1]"): "steps",
     ("scoring/simulation/tracker.py", "sin_ref[..., :-1]"): "steps",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import cos, nan, sin
 
 from navsim_agents.common.poses import FloatArray
+from navsim_agents.scoring.traffic.fast.columns import BEGIN, END
 from navsim_agents.scoring.traffic.fast.fleet import (
     AHEAD,
     BOX,
@@ -83,7 +84,7 @@ def near_chunks(ways: Ways, run: Run, row: int, vertex: int, other: int) -> tupl
     first, last, hull = -1, -1, run.now[other, HULL : HULL + 4]
     begin, end = ways.chunk_first[row] + (vertex - 1 - ways.vertex_first[row]) // CHUNK, ways.chunk_first[row + 1]
     if run.mark[other, CLAIMS_WAY] or other == len(run.changed):
-        begin, end = max(begin, run.common[row, other, 0]), min(end, run.common[row, other, 1])
+        begin, end = max(begin, run.common[row, other, BEGIN]), min(end, run.common[row, other, END])
     for chunk in range(begin, end):
         if box_gap_squared(ways.chunk[chunk], hull) <= SAME * SAME:
             first = chunk if first < 0 else first
