@@ -20,7 +20,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 import torch
 
-from benchmarks.scoring_tools import ROOT, fresh, peak_mb
+from benchmarks.scoring_tools import fresh, peak_mb
 from navsim_agents.common.poses import wrap_angle
 from navsim_agents.scoring import ScoringScene, score_trajectories
 from navsim_agents.scoring.traffic.engine import plans_traffic, plans_traffic_with_effort
@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--added", type=int, nargs="+", default=[0, 40])
     parser.add_argument("--plans", type=int, default=256)
     parser.add_argument("--devkit-plans", type=int, default=2)
-    parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "reactive_traffic.png")
+    parser.add_argument("--plot", type=Path, help="where a plot goes; default: none is drawn")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows: list[Row] = []
@@ -231,7 +231,8 @@ def main() -> None:
     if last is not None:
         states = np.zeros((options.plans, 41, 11))
         print(f"peak memory {peak_mb(lambda: plans_traffic(last, states)):.0f} MB")
-    plot(rows, options.plot)
+    if options.plot is not None:
+        plot(rows, options.plot)
 
 
 if __name__ == "__main__":

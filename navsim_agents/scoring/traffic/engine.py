@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,15 +92,17 @@ def plans_traffic_with_effort(
 
 @cache
 def _has_numba() -> bool:
-    """Whether it is installed; says once what is missed without it."""
-    if find_spec("numba") is not None:
-        return True
-    warnings.warn(
-        "numba is not installed: the reactive traffic of many plans is simulated plan by plan, some hundred times as "
-        f"slowly; pip install '{DISTRIBUTION}[fast]' brings it",
-        stacklevel=2,
-    )
-    return False
+    """Whether it can be used; says once what is missed without it."""
+    try:
+        import_module("numba")
+    except ImportError as error:  # where NumPy is newer than it knows, too
+        warnings.warn(
+            f"numba cannot be used ({error}): the reactive traffic of many plans is simulated plan by plan, a thousand "
+            f"times as slowly; pip install '{DISTRIBUTION}[fast]' brings it",
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 def _block(

@@ -148,13 +148,20 @@ def test_other_figures_are_followed():
         np.testing.assert_allclose(found.poses, alone.poses, atol=1e-9)
 
 
+def refuse(name):
+    raise ImportError(f"{name} needs NumPy 2.9 or less")
+
+
 def test_without_numba_it_is_slow_and_says_so_once(monkeypatch):
     made, states = busy_scene(0, count=4), plans(0, 2)
     wanted = plans_traffic(made, states)
-    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine, "import_module", refuse)
     engine._has_numba.cache_clear()
     try:
-        with pytest.warns(UserWarning, match=r"plan by plan.*pip install 'navsim-drive-jepa\[fast\]' brings it"):
+        with pytest.warns(
+            UserWarning,
+            match=r"numba needs NumPy 2.9 or less.*plan by plan.*pip install 'navsim-drive-jepa\[fast\]' brings it",
+        ):
             traffic, effort = plans_traffic_with_effort(made, states)
         with warnings.catch_warnings():
             warnings.simplefilter("error")

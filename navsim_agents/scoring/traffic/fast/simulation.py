@@ -170,9 +170,7 @@ def _fleet_of(
     )
     logged, half_widths = poses_to_global(_array(scene.traffic_pose)[standing], turn), body[:-1, HALF_WIDTH].copy()
     return Fleet(
-        ways=ways_of(
-            [paths[piece] for piece in pieces], [along[piece] for piece in pieces], body[:-1, HALF_WIDTH].copy()
-        ),
+        ways=ways_of([paths[piece] for piece in pieces], [along[piece] for piece in pieces], half_widths),
         body=body,
         start=np.column_stack((_array(scene.traffic_progress)[reacting], _array(scene.traffic_speed)[reacting])),
         snapped=_places(poses_to_global(_array(scene.traffic_snapped_pose)[reacting], turn)),
