@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 
+from navsim_agents.common import extras
 from navsim_agents.common.poses import wrap_angle
 from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring.traffic import engine
@@ -155,8 +156,8 @@ def refuse(name):
 def test_without_numba_it_is_slow_and_says_so_once(monkeypatch):
     made, states = busy_scene(0, count=4), plans(0, 2)
     wanted = plans_traffic(made, states)
-    monkeypatch.setattr(engine, "import_module", refuse)
-    engine._has_numba.cache_clear()
+    monkeypatch.setattr(extras, "import_module", refuse)
+    extras.has_numba.cache_clear()
     try:
         with pytest.warns(
             UserWarning,
@@ -167,7 +168,7 @@ def test_without_numba_it_is_slow_and_says_so_once(monkeypatch):
             warnings.simplefilter("error")
             plans_traffic(made, states)
     finally:
-        engine._has_numba.cache_clear()
+        extras.has_numba.cache_clear()
     assert effort.num_slow == 2
     np.testing.assert_allclose(traffic.of_plan(1).poses, wanted.of_plan(1).poses, atol=1e-9)
 
