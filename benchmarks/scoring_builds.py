@@ -49,6 +49,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:-1])
     parser.add_argument("--neighbours", nargs="+", type=int, default=[0, 2, 4])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--other-threads", nargs="+", type=int, default=[1], help="those of the other build")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--count", type=int, help="trajectories; default: the whole vocabulary")
     parser.add_argument("--label-scenes", type=int, default=24, help="scenes that are labelled")
@@ -115,7 +116,8 @@ def time_builds(options: argparse.Namespace, start: Callable[[str, int], Worker]
     for count in options.neighbours if names else []:
         with ExitStack() as stack:
             stack.enter_context(neighbours(count))
-            keys = [(build, threads) for threads in options.threads for build in (OTHER, THIS)]
+            keys = [(OTHER, threads) for threads in options.other_threads]
+            keys += [(THIS, threads) for threads in options.threads]
             workers = {key: stack.enter_context(start(*key)) for key in keys}
             takes = measure(workers, names, options.repeats)
             print(f"\n{count} neighbours, load {os.getloadavg()[0]:.1f}")
@@ -150,7 +152,7 @@ def main() -> None:
     """Run the chosen parts and print their tables."""
     options = read_options()
     if options.device == "cuda":
-        options.threads, options.neighbours = [1], [0]
+        options.threads, options.other_threads, options.neighbours = [1], [1], [0]
     roots = {OTHER: options.other.resolve(), THIS: ROOT}
     print(f"{versions()}; {options.device}, medians of {options.repeats}; this is {ROOT}, the other {roots[OTHER]}")
     with tempfile.TemporaryDirectory() as name:

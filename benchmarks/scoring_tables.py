@@ -53,11 +53,16 @@ def verdict(value: float, limit: float) -> str:
 
 
 def report_takes(takes: Takes) -> None:
-    """Both builds' medians and their ratio, a row a part and number of threads."""
+    """Both builds' medians and their ratio, a row a part and number of threads of this build.
+
+    The other build's are those with as many threads, or with the fewest where it was not run with as many.
+    """
     print(f"{'':34} {'wall [ms]':>27}   {'processor [ms]':>27}   wall ratio against the limit")
     print(f"{'':34} {'other':>9} {'this':>9} {'ratio':>7}   {'other':>9} {'this':>9} {'ratio':>7}")
-    for name, threads in dict.fromkeys((name, threads) for name, _, threads in takes):
-        this, other = takes[name, THIS, threads], takes[name, OTHER, threads]
+    for name, threads in [(name, threads) for name, build, threads in takes if build == THIS]:
+        this = takes[name, THIS, threads]
+        known = [key for key in takes if key[:2] == (name, OTHER)]
+        other = takes.get((name, OTHER, threads)) or takes[min(known)]
         cells = []
         for a, b in ((other.wall, this.wall), (other.busy, this.busy)):
             cells.append(f"{1e3 * a:9.2f} {1e3 * b:9.2f} {b / a:7.3f}")
@@ -67,9 +72,8 @@ def report_takes(takes: Takes) -> None:
 
 def report_threads(takes: Takes, num_neighbours: int) -> None:
     """What two threads are worth, by wall time."""
-    if {threads for _, _, threads in takes} < {1, 2}:
-        return
-    for name in [part for part in WHOLE if (part, THIS, 2) in takes]:
+    needed = ((THIS, 1), (THIS, 2), (OTHER, 1))
+    for name in [part for part in WHOLE if all((part, *key) in takes for key in needed)]:
         one, two, old = (takes[name, THIS, 1].wall, takes[name, THIS, 2].wall, takes[name, OTHER, 1].wall)
         limit = SLOW_DOWN if num_neighbours else 1.0 / SPEED_UP
         print(f"{TITLES[name]}: two threads take {two / one:.3f} of one ({verdict(two / one, limit)})", end="")
