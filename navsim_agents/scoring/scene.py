@@ -25,8 +25,9 @@ from navsim_agents.common.files import write_bytes
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.axes import DRIVABLE_LAYERS, INTERSECTION_LAYERS, LANE_LAYERS, Vehicle
 from navsim_agents.scoring.config import EPDMS
-from navsim_agents.scoring.geometry.areas import Areas, polygon_bits, ring_edges
+from navsim_agents.scoring.geometry.areas import Areas
 from navsim_agents.scoring.geometry.grid import NearSegments
+from navsim_agents.scoring.geometry.outlines import polygon_words, ring_edges
 from navsim_agents.scoring.scene_checks import check_scene, check_shapes
 from navsim_agents.scoring.scene_fields import FIELDS, NUMPY_DTYPES, Kind, SceneField, SceneFields
 
@@ -161,21 +162,21 @@ class SceneIndex:
             np.concatenate((scene.ring_polygon.cpu().numpy(), num_areas + np.arange(num_lights))),
             total,
         )
-        layer = np.array([*scene.polygon_layer, *[""] * num_lights])
-        on_route = np.concatenate((scene.polygon_on_route.cpu().numpy(), np.zeros(num_lights, dtype=bool)))
-        is_lane = np.isin(layer, LANE_LAYERS)
+        layers = [*scene.polygon_layer, *[""] * num_lights]
+        on_route = [*scene.polygon_on_route.tolist(), *[False] * num_lights]
+        is_lane = [layer in LANE_LAYERS for layer in layers]
         vehicle = scene.vehicle.double().cpu()
         reach = float(torch.hypot(vehicle[Vehicle.HALF_LENGTH], vehicle[Vehicle.HALF_WIDTH]))
-        light_edges, light = ring_edges(light_xy, light_offsets)
+        light_ends, light = ring_edges(light_xy, light_offsets)
         line = scene.centerline.double().cpu().numpy()
         segments = np.concatenate((line[:-1], line[1:]), axis=1)
         return SceneIndex(
             areas=areas,
             lane_bits=_union(is_lane),
-            drivable_bits=_union(np.isin(layer, DRIVABLE_LAYERS)),
-            on_route_bits=_union(is_lane & on_route),
-            intersection_bits=_union(np.isin(layer, INTERSECTION_LAYERS)),
-            light_bits=torch.from_numpy(polygon_bits(num_areas + np.arange(num_lights), total))[None],
+            drivable_bits=_union([layer in DRIVABLE_LAYERS for layer in layers]),
+            on_route_bits=_union([lane and route for lane, route in zip(is_lane, on_route)]),
+            intersection_bits=_union([layer in INTERSECTION_LAYERS for layer in layers]),
+            light_bits=torch.from_numpy(polygon_words(num_areas + np.arange(num_lights), total).T.copy())[None],
             centerline=NearSegments.build(
                 segments,
                 np.zeros(len(segments), np.int64),
@@ -183,7 +184,7 @@ class SceneIndex:
                 CENTERLINE_CELL_M,
                 MAX_LINE_CELLS,
             ),
-            lights=NearSegments.build(light_edges, light, reach, LIGHT_CELL_M, MAX_LINE_CELLS),
+            lights=NearSegments.build(np.ascontiguousarray(light_ends.T), light, reach, LIGHT_CELL_M, MAX_LINE_CELLS),
         )
 
     @staticmethod
@@ -214,7 +215,7 @@ class SceneIndex:
         return SceneIndex(**{name: value.to(device) for name, value in vars(self).items()})
 
 
-def _union(chosen: np.ndarray) -> Int[Tensor, "1 W"]:
+def _union(chosen: list[bool]) -> Int[Tensor, "1 W"]:
     """The bits of the chosen polygons in one row of words."""
-    bits = polygon_bits(np.flatnonzero(chosen), len(chosen))
-    return torch.from_numpy(np.bitwise_or.reduce(bits, axis=0))[None]
+    words = polygon_words(np.flatnonzero(chosen), len(chosen))
+    return torch.from_numpy(np.bitwise_or.reduce(words, axis=1))[None]

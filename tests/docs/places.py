@@ -5,6 +5,8 @@ A command that is new in the documentation is run as it is; what it leaves open 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.demo import PLANNER, PRETRAINING, SIZE
 
 # Documented word: what is run. ``{…}`` are the places of `tests.docs.inputs`.
@@ -85,6 +87,7 @@ WORDS_OF = {
     ("cache_tools.index_videos", "…"): "layout=navsim root={world} output=m.jsonl",
     ("benchmarks.pretraining", "8"): "8",
     ("benchmarks.clip_loading", "8"): "8",
+    ("benchmarks.scoring_builds", "../old"): str(Path(__file__).resolve().parents[2]),
 }
 
 ENCODER = ["--preset", "tiny", "--clip", "2", "32", "64", "--batch", "1", "--repeats", "1", "--device", "cpu"]
@@ -111,6 +114,10 @@ SMALLEST = {
     "benchmarks.encoder": ENCODER,
     "benchmarks.pretraining": [*ENCODER, "--clip", "4", "32", "64"],
     "benchmarks.scoring": ["--parts", "vocabulary", "--vocabulary", "{vocabulary}", "--repeats", "1"],
+    "benchmarks.scoring_builds": [
+        *("--parts", "epdms", "index", "memory", "--vocabulary", "{vocabulary}"),
+        *("--neighbours", "1", "--threads", "1", "--repeats", "1"),
+    ],
     "benchmarks.training_step": ["--batch", "2", "--repeats", "1"],
     "benchmarks.reactive_traffic": ["--plans", "3"],
     "benchmarks.latency": ["--agent", "drive_jepa_small", "--frames", "1"],

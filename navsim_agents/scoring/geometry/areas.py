@@ -16,7 +16,6 @@ from functools import reduce
 from typing import Optional
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -25,60 +24,22 @@ from navsim_agents.scoring.geometry.grid import (
     Cells,
     FloatArray,
     IntArray,
-    Layout,
-    NarrowArray,
     Table,
+    is_first,
     layout_around,
-    ranks,
     segment_cells,
 )
+from navsim_agents.scoring.geometry.outlines import (
+    Crossings,
+    Runs,
+    merge_equal,
+    number_patterns,
+    polygon_words,
+    ring_edges,
+    xor_of_runs,
+)
 
-BoolArray = npt.NDArray[np.bool_]
-
-BITS = 64
 CELL_M = 1.0
-HASH_FACTOR = np.int64(-7046029254386353131)
-HASH_SHIFT = 29
-
-
-def num_words(num_polygons: int) -> int:
-    """64-bit words that hold one bit a polygon."""
-    return max(1, -(-num_polygons // BITS))
-
-
-def polygon_bits(polygons: IntArray, num_polygons: int) -> IntArray:
-    """Words [n, W] with the one bit of each of ``polygons`` [n]."""
-    words = np.zeros((len(polygons), num_words(num_polygons)), dtype=np.uint64)
-    words[np.arange(len(polygons)), polygons // BITS] = np.uint64(1) << (polygons % BITS).astype(np.uint64)
-    return words.view(np.int64)
-
-
-def ring_edges(xy: FloatArray, offsets: IntArray) -> tuple[FloatArray, IntArray]:
-    """Edges [n, 4] (x1, y1, x2, y2) of closed rings and the ring of each; a repeated first point adds none."""
-    ring = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    following = np.arange(len(xy)) + 1
-    following[offsets[1:] - 1] = offsets[:-1]
-    edges = np.concatenate((xy, xy[following]), axis=1)
-    x1, y1, x2, y2 = edges.T
-    has_length = (x1 != x2) | (y1 != y2)
-    return edges[has_length], ring[has_length]
-
-
-def _merge_equal(edges: FloatArray, bits: IntArray) -> tuple[FloatArray, IntArray]:
-    """Each edge once, pointing up, with the bits of all polygons that it bounds (an even number of times is none)."""
-    if not len(edges):
-        return edges, bits
-    x1, y1, x2, y2 = edges.T
-    down = (y1 > y2) | ((y1 == y2) & (x1 > x2))
-    edges = np.where(down[:, None], np.stack((x2, y2, x1, y1), axis=1), edges)
-    edges += 0.0  # -0.0 and 0.0 are one number but two patterns
-    order = np.argsort(_hashes(edges.view(np.int64)))
-    edges, bits = edges[order], bits[order]
-    differs = [column[1:] != column[:-1] for column in edges.T]
-    starts = np.concatenate(([0], 1 + np.flatnonzero(np.logical_or.reduce(differs))))
-    merged = np.bitwise_xor.reduceat(bits, starts, axis=0)
-    kept = np.logical_or.reduce(merged.T != 0)
-    return edges[starts[kept]], merged[kept]
 
 
 @dataclass(frozen=True)
@@ -94,28 +55,29 @@ class Areas:
     @staticmethod
     def build(xy: FloatArray, offsets: IntArray, ring_polygon: IntArray, num_polygons: int) -> Areas:
         """Areas of one scene from its rings (m); ``ring_polygon`` is each ring's polygon."""
-        edges, ring = ring_edges(xy, offsets)
-        bits = polygon_bits(ring_polygon[ring], num_polygons)
-        layout = layout_around(edges.reshape(-1, 2), 0.0, CELL_M)
-        edges, bits = _merge_equal(edges, bits)
-        cell, edge = segment_cells(edges, layout, 0.0)
-        right1, right2 = _ends_right_of_cell(edges[edge], cell, layout)
-        runs, run_starts = _centre_parity(edges, bits, layout)
-        starts = np.flatnonzero(np.diff(cell, prepend=-1))
+        ends, ring = ring_edges(xy, offsets)
+        words = polygon_words(ring_polygon, num_polygons).take(ring, axis=1)
+        layout = layout_around(ends, 0.0, CELL_M)
+        ends, words = merge_equal(ends, words)
+        cell, edge = segment_cells(ends, layout, 0.0)
+        starts = np.flatnonzero(is_first(cell))
         near = cell[starts]
-        at_centre = runs[np.searchsorted(run_starts, near, side="right") - 1]
-        crossed = _centre_crossings(edges[edge], right1, right2, cell, layout)
-        toggles = np.where(crossed[:, None], bits[edge], 0)
-        constants = at_centre ^ (np.bitwise_xor.reduceat(toggles, starts, axis=0) if len(starts) else toggles)
-        plain, patterns, cell_pattern, edge_pattern = _number_patterns(
-            runs, np.diff(run_starts, append=layout.num_cells), near, constants, bits
-        )
+        crossings = Crossings.of(ends, layout)
+        runs = Runs.of(crossings, words, layout)
+        near_run = np.repeat(np.arange(len(runs.length)), runs.length)[near]
+        right1, right2, toggled = crossings.at_cells(cell, edge, ends, layout)
+        toggles = np.where(toggled, words.take(edge, axis=1), 0)
+        constants = runs.words.take(near_run, axis=1) ^ xor_of_runs(toggles, starts)
+        has_plain = np.bincount(near_run, minlength=len(runs.length)) < runs.length
+        numbers = number_patterns(runs.words, has_plain, constants, words)
+        plain = np.repeat(numbers.runs.astype(np.uint16), runs.length)
+        plain[near] = 0
         return Areas(
             cells=Cells.build(layout, cell, 4 * edge + 2 * right1 + right2, plain),
-            cell_pattern=Table.of(torch.from_numpy(cell_pattern)),
-            edges=Table.of(torch.from_numpy(edges)),
-            edge_pattern=Table.of(torch.from_numpy(edge_pattern)),
-            patterns=torch.from_numpy(patterns)[None],
+            cell_pattern=Table.of(torch.from_numpy(numbers.constants)),
+            edges=Table.of(torch.from_numpy(np.ascontiguousarray(ends.T))),
+            edge_pattern=Table.of(torch.from_numpy(numbers.edges)),
+            patterns=torch.from_numpy(numbers.patterns)[None],
         )
 
     @staticmethod
@@ -210,108 +172,3 @@ def _xor(words: Int[Tensor, "c m"]) -> Int[Tensor, " m"]:
 
 def _or(words: Int[Tensor, "c m"]) -> Int[Tensor, " m"]:
     return reduce(torch.bitwise_or, words.unbind(0))
-
-
-def _ends_right_of_cell(edges: FloatArray, cell: IntArray, layout: Layout) -> tuple[BoolArray, BoolArray]:
-    """Whether the first and the second end of edges [n, 4] lie right of cells [n]."""
-    (x1, _, x2, _), (left, _), (columns, _) = edges.T, layout.origin, layout.shape
-    right_side = left + (cell % max(columns, 1) + 1) * layout.size
-    return x1 >= right_side, x2 >= right_side
-
-
-def _number_patterns(
-    runs: IntArray, run_lengths: IntArray, near: IntArray, constants: IntArray, bits: IntArray
-) -> tuple[NarrowArray, IntArray, NarrowArray, NarrowArray]:
-    """Gives equal sets of polygons one number, those of cells without edges first and the empty set 0.
-
-    Args:
-        runs: sets [r, W] of successive cells, of ``run_lengths`` cells each.
-        near: cells [n] that edges come near, with ``constants`` [n, W].
-        bits: sets [e, W] of the edges.
-
-    Returns:
-        Entry of each cell (0 for those of ``near``), the sets [U, W], and the numbers of constants and of edges.
-    """
-    empty = np.zeros((1, runs.shape[1]), dtype=np.int64)
-    sets, number = _unique_rows(np.concatenate((empty, runs, constants, bits)))
-    of_cell = np.repeat(number[1 : 1 + len(runs)], run_lengths)
-    of_cell[near] = number[0]
-    is_plain = np.bincount(of_cell, minlength=len(sets)) > 0
-    is_plain[number[0]] = True
-    order = np.argsort(~is_plain, kind="stable")
-    first = np.flatnonzero(order == number[0])[0]
-    order[1 : first + 1], order[0] = order[:first].copy(), number[0]  # the empty set leads
-    rank = np.empty(len(sets), dtype=np.int32)
-    rank[order] = np.arange(len(sets), dtype=np.int32)
-    ranked = rank[number[1 + len(runs) :]]
-    return rank[of_cell], sets[order], ranked[: len(constants)], ranked[len(constants) :]
-
-
-def _unique_rows(rows: IntArray) -> tuple[IntArray, IntArray]:
-    """Different rows of [n, W], and the number of each row among them."""
-    keys = rows.reshape(-1) if rows.shape[1] == 1 else _hashes(rows)
-    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
-    if (rows[first][number] == rows).all():
-        return rows[first], number
-    different, number = np.unique(rows, axis=0, return_inverse=True)  # two hashes met
-    return different, number.reshape(-1)
-
-
-def _hashes(rows: IntArray) -> IntArray:
-    """One number a row of [n, k]; different rows rarely share it."""
-    mixed = np.zeros(len(rows), dtype=np.int64)
-    for column in rows.T:
-        mixed = (mixed ^ column) * HASH_FACTOR
-        mixed ^= mixed >> HASH_SHIFT
-    return mixed
-
-
-def _centres(layout: Layout) -> tuple[FloatArray, FloatArray]:
-    """x of the columns' centres and y of the rows'."""
-    columns, rows = layout.shape
-    x, y = layout.origin
-    return x + (np.arange(columns) + 0.5) * layout.size, y + (np.arange(rows) + 0.5) * layout.size
-
-
-def _centre_parity(edges: FloatArray, bits: IntArray, layout: Layout) -> tuple[IntArray, IntArray]:
-    """Bits of the polygons that the cells' centres are in, by scan lines: of runs of cells [r, W], and their starts.
-
-    A closed outline crosses a row an even number of times, so crossings left of a centre serve as well as right of it,
-    and every row begins with the empty set.
-    """
-    columns, rows = layout.shape
-    centre_x, centre_y = _centres(layout)
-    _, y1, _, y2 = edges.T
-    low, high = np.searchsorted(centre_y, y1), np.searchsorted(centre_y, y2)  # rows it spans
-    counts = high - low
-    owner = np.repeat(np.arange(len(edges)), counts)
-    row = np.repeat(low, counts) + ranks(counts)
-    column = np.searchsorted(centre_x, _height_x(edges[owner], centre_y[row]))  # first centre that is not left of it
-    position = row * columns + column  # beyond the last column: the next row's start
-    order = np.argsort(position)
-    position, toggled = position[order], bits[owner[order]]
-    runs = np.concatenate((np.zeros((1, bits.shape[1]), dtype=np.int64), toggled))
-    np.bitwise_xor.accumulate(runs, axis=0, out=runs)
-    starts = np.append(0, position)
-    is_last = np.append(starts[1:] != starts[:-1], True) & (starts < rows * columns)
-    return runs[is_last], starts[is_last]
-
-
-def _centre_crossings(
-    edges: FloatArray, right1: BoolArray, right2: BoolArray, cell: IntArray, layout: Layout
-) -> BoolArray:
-    """g of each pair (cell, edge) at the cell's centre; it compares as :func:`_centre_parity` does."""
-    centre_x, centre_y = _centres(layout)
-    columns = max(len(centre_x), 1)
-    x, y = centre_x[cell % columns], centre_y[cell // columns]
-    _, y1, _, y2 = edges.T
-    starts_above, ends_above = y1 > y, y2 > y
-    crossed = ~starts_above & ends_above & (x < _height_x(edges, y))
-    return crossed ^ (right1 & starts_above) ^ (right2 & ends_above)
-
-
-def _height_x(edges: FloatArray, y: FloatArray) -> FloatArray:
-    """x of upward edges [n, 4] at heights ``y`` that they span."""
-    x1, y1, x2, y2 = edges.T
-    rise = y2 - y1
-    return x1 + (y - y1) * ((x2 - x1) / np.where(rise > 0, rise, 1.0))

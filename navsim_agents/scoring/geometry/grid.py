@@ -19,6 +19,7 @@ from torch import Tensor
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 NarrowArray = npt.NDArray[np.int32]
+EntryArray = npt.NDArray[np.uint16]
 
 # Cells know every segment within this distance, so a point that rounding puts into the neighbouring cell is
 # answered rightly by either.
@@ -80,58 +81,79 @@ class Layout(NamedTuple):
         return columns * rows
 
 
-def layout_around(points: FloatArray, margin: float, size: float, max_cells: int = MAX_CELLS) -> Layout:
-    """Cells of ``size`` [m] (coarser if they would be too many) that cover ``points`` [n, 2] and ``margin``."""
-    if not len(points):
+def layout_around(ends: FloatArray, margin: float, size: float, max_cells: int = MAX_CELLS) -> Layout:
+    """Cells of ``size`` [m] (coarser if they would be too many) that cover ``ends`` [4, n] and ``margin``."""
+    if not ends.size:
         return Layout(np.zeros(2), size, (1, 1))
     reach = margin + 2.0 * ROUNDING_M
-    low, high = points.min(0) - reach, points.max(0) + reach
-    width, height = (float(extent) for extent in high - low)
+    axes = ends[0::2], ends[1::2]
+    low = np.array([axis.min() for axis in axes]) - reach
+    width, height = (float(axis.max() + reach - least) for axis, least in zip(axes, low))
     size = max(size, float(np.sqrt(width * height / max_cells)), width / max_cells, height / max_cells)
     while (int(width / size) + 3) * (int(height / size) + 3) > max_cells:
         size *= COARSER
     return Layout(low - size, size, (int(width / size) + 3, int(height / size) + 3))
 
 
-def segment_cells(segments: FloatArray, layout: Layout, margin: float) -> tuple[IntArray, IntArray]:
-    """Pairs (cell, segment), sorted by cell and unique, of segments [n, 4] that come within ``margin`` of a cell.
+def segment_cells(ends: FloatArray, layout: Layout, margin: float) -> tuple[IntArray, IntArray]:
+    """Pairs (cell, segment), sorted by cell and unique, of segments that come within ``margin`` of a cell.
 
-    Every such pair is among them; a pair that is not may be too.
+    Every such pair is among them; a pair that is not may be too. ``ends`` [4, n] are the columns x1, y1, x2, y2, and
+    the layout is one around them with that margin.
     """
-    x1, y1, x2, y2 = segments.T
-    longest = np.maximum(np.abs(x2 - x1), np.abs(y2 - y1))
-    num_pieces = np.maximum(1, np.ceil(longest / layout.size)).astype(np.int64)
-    owner = np.repeat(np.arange(len(segments)), num_pieces)
-    share = ranks(num_pieces) / num_pieces[owner]
-    step = 1.0 / num_pieces[owner]
-    first_column, num_columns = _span(x1[owner], (x2 - x1)[owner], share, step, margin, layout, 0)
-    first_row, num_rows = _span(y1[owner], (y2 - y1)[owner], share, step, margin, layout, 1)
-    counts = num_columns * num_rows
-    piece, rank = np.repeat(np.arange(len(owner)), counts), ranks(counts)
-    row, column = np.divmod(rank, num_columns[piece])
+    num_segments = ends.shape[1]
+    if not num_segments:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    (x1, y1), reach = ends[:2], ends[2:] - ends[:2]
+    num_pieces = np.maximum(1, np.ceil(np.abs(reach).max(axis=0) / layout.size)).astype(np.int64)
+    owner, rank = each(num_pieces)
+    num_pieces = num_pieces[owner]
+    share = rank / num_pieces
+    following = share + 1.0 / num_pieces
+    first_column, num_columns = _span(x1[owner], reach[0][owner], share, following, margin, layout, 0)
+    first_row, num_rows = _span(y1[owner], reach[1][owner], share, following, margin, layout, 1)
     columns, _ = layout.shape
-    cell = (first_row[piece] + row) * columns + first_column[piece] + column
-    keys = np.sort(cell * len(segments) + owner[piece])
-    keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))] if len(keys) else keys
-    return np.divmod(keys, max(len(segments), 1))
+    # A key holds cell and segment. Pieces become rows of cells, and these become cells.
+    bits = num_segments.bit_length()
+    key = ((first_row * columns + first_column) << bits) + owner
+    piece, rank = each(num_rows)
+    key = key[piece] + ((rank * columns) << bits)
+    span, rank = each(num_columns[piece])
+    keys = key[span] + (rank << bits)
+    keys.sort()
+    keys = keys[np.flatnonzero(is_first(keys))]
+    return keys >> bits, keys & ((1 << bits) - 1)
 
 
 def _span(
-    start: FloatArray, reach: FloatArray, share: FloatArray, step: FloatArray, margin: float, layout: Layout, axis: int
+    start: FloatArray,
+    reach: FloatArray,
+    share: FloatArray,
+    following: FloatArray,
+    margin: float,
+    layout: Layout,
+    axis: int,
 ) -> tuple[IntArray, IntArray]:
     """First column (row) and number of columns that each piece of a segment comes near."""
-    one, other = start + reach * share, start + reach * (share + step)
-    pad = margin + ROUNDING_M
-    origin, limit = layout.origin[axis], layout.shape[axis] - 1
+    one, other = start + reach * share, start + reach * following
+    pad, origin = margin + ROUNDING_M, layout.origin[axis]
     low = ((np.minimum(one, other) - (pad + origin)) / layout.size).astype(np.int64)
     high = ((np.maximum(one, other) + (pad - origin)) / layout.size).astype(np.int64)
-    low, high = np.clip(low, 0, limit), np.clip(high, 0, limit)
     return low, high - low + 1
 
 
-def ranks(counts: IntArray) -> IntArray:
-    """0 .. count - 1 for every count, one after the other."""
-    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+def each(counts: IntArray) -> tuple[IntArray, IntArray]:
+    """For ``counts`` [n], the place of every count as often as it says, and 0 … count - 1 beside it."""
+    place = np.repeat(np.arange(len(counts)), counts)
+    first = np.cumsum(counts) - counts
+    return place, np.arange(len(place)) - first[place]
+
+
+def is_first(values: IntArray) -> npt.NDArray[np.bool_]:
+    """Whether each of ``values`` [n] differs from the one before it."""
+    differs = np.ones(len(values), dtype=np.bool_)
+    np.not_equal(values[1:], values[:-1], out=differs[1:])
+    return differs
 
 
 @dataclass(frozen=True)
@@ -149,15 +171,12 @@ class Cells:
     item: Table  # [items], int32
 
     @staticmethod
-    def build(layout: Layout, cell_of_item: IntArray, item: IntArray, plain: Optional[NarrowArray] = None) -> Cells:
+    def build(layout: Layout, cell_of_item: IntArray, item: IntArray, plain: Optional[EntryArray] = None) -> Cells:
         """Cells of one scene whose items are sorted by cell; ``plain`` [cells] are entries of cells without items."""
-        starts = np.flatnonzero(np.concatenate(([True], cell_of_item[1:] != cell_of_item[:-1])))
-        starts = starts[: len(cell_of_item)]
+        starts = np.flatnonzero(is_first(cell_of_item))
         num_plain = 0 if plain is None else int(plain.max(initial=0))
-        entry = np.zeros(max(1, layout.num_cells), dtype=np.uint16)
-        if plain is not None:
-            entry[: len(plain)] = plain
-        entry[cell_of_item[starts]] = num_plain + 1 + np.arange(len(starts))
+        entry = np.zeros(layout.num_cells, dtype=np.uint16) if plain is None else plain.copy()
+        entry[cell_of_item[starts]] = np.arange(num_plain + 1, num_plain + 1 + len(starts))
         first = np.append(starts, len(cell_of_item)).astype(np.int32)
         return Cells(
             origin=torch.from_numpy(layout.origin)[None],
@@ -233,8 +252,9 @@ class NearSegments:
     @staticmethod
     def build(segments: FloatArray, owner: IntArray, margin: float, cell_m: float, max_cells: int) -> NearSegments:
         """Cells of one scene over ``segments`` [n, 4] (m)."""
-        layout = layout_around(segments.reshape(-1, 2), margin, cell_m, max_cells)
-        cell, segment = segment_cells(segments, layout, margin) if len(segments) else (np.zeros(0, np.int64),) * 2
+        ends = np.ascontiguousarray(segments.T)
+        layout = layout_around(ends, margin, cell_m, max_cells)
+        cell, segment = segment_cells(ends, layout, margin)
         return NearSegments(
             Cells.build(layout, cell, segment),
             Table.of(torch.from_numpy(segments)),
