@@ -79,14 +79,14 @@ class Crossings(NamedTuple):
     def of(ends: FloatArray, layout: Layout) -> Crossings:
         """Crossings of ``ends`` [4, e]; heights are compared half-open."""
         x1, y1, x2, y2 = ends
-        low, high = _centres_below(ends[1::2], layout, 1)
+        low, high = centres_below(ends[1::2], layout, 1)
         counts = high - low
         edge, rank = each(counts)
         row = low[edge] + rank
         rise = y2 - y1
         slope = (x2 - x1) / np.where(rise > 0, rise, 1.0)
         x = x1[edge] + (_centres(layout, 1)[row] - y1[edge]) * slope[edge]
-        return Crossings(low, high, counts.cumsum() - counts - low, edge, _centres_below(x, layout, 0))
+        return Crossings(low, high, counts.cumsum() - counts - low, edge, centres_below(x, layout, 0))
 
     def at_cells(
         self, cell: IntArray, edge: IntArray, ends: FloatArray, layout: Layout
@@ -141,7 +141,7 @@ def _centres(layout: Layout, axis: int) -> FloatArray:
     return layout.origin[axis] + (np.arange(layout.shape[axis]) + 0.5) * layout.size
 
 
-def _centres_below(values: FloatArray, layout: Layout, axis: int) -> IntArray:
+def centres_below(values: FloatArray, layout: Layout, axis: int) -> IntArray:
     """How many centres of columns (rows) are smaller than each of ``values``."""
     count = layout.shape[axis]
     bounds = np.concatenate(([-np.inf], _centres(layout, axis), [np.inf]))
