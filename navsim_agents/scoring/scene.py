@@ -26,7 +26,7 @@ from navsim_agents.errors import SceneError
 from navsim_agents.scoring.axes import DRIVABLE_LAYERS, INTERSECTION_LAYERS, LANE_LAYERS, Vehicle
 from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.geometry.areas import Areas
-from navsim_agents.scoring.geometry.grid import NearSegments
+from navsim_agents.scoring.geometry.grid import IntArray, NearSegments
 from navsim_agents.scoring.geometry.outlines import polygon_words, ring_edges
 from navsim_agents.scoring.scene_checks import check_scene, check_shapes
 from navsim_agents.scoring.scene_fields import FIELDS, NUMPY_DTYPES, Kind, SceneField, SceneFields
@@ -52,7 +52,8 @@ class ScoringScene(SceneFields):
     @cached_property
     def index(self) -> SceneIndex:
         """Grids over polygons, centreline and lights; built at first use (some milliseconds) and kept."""
-        return SceneIndex.build(self).to(self.device)
+        index, device = SceneIndex.build(self), self.device
+        return index if device.type == "cpu" else index.to(device)
 
     @staticmethod
     def load(source: Union[str, os.PathLike[str], BinaryIO]) -> ScoringScene:
@@ -162,6 +163,7 @@ class SceneIndex:
             np.concatenate((scene.ring_polygon.cpu().numpy(), num_areas + np.arange(num_lights))),
             total,
         )
+        words = polygon_words(np.arange(total), total)
         layers = [*scene.polygon_layer, *[""] * num_lights]
         on_route = [*scene.polygon_on_route.tolist(), *[False] * num_lights]
         is_lane = [layer in LANE_LAYERS for layer in layers]
@@ -172,11 +174,11 @@ class SceneIndex:
         segments = np.concatenate((line[:-1], line[1:]), axis=1)
         return SceneIndex(
             areas=areas,
-            lane_bits=_union(is_lane),
-            drivable_bits=_union([layer in DRIVABLE_LAYERS for layer in layers]),
-            on_route_bits=_union([lane and route for lane, route in zip(is_lane, on_route)]),
-            intersection_bits=_union([layer in INTERSECTION_LAYERS for layer in layers]),
-            light_bits=torch.from_numpy(polygon_words(num_areas + np.arange(num_lights), total).T.copy())[None],
+            lane_bits=_union(words, is_lane),
+            drivable_bits=_union(words, [layer in DRIVABLE_LAYERS for layer in layers]),
+            on_route_bits=_union(words, [lane and route for lane, route in zip(is_lane, on_route)]),
+            intersection_bits=_union(words, [layer in INTERSECTION_LAYERS for layer in layers]),
+            light_bits=torch.from_numpy(words[:, num_areas:].T.copy())[None],
             centerline=NearSegments.build(
                 segments,
                 np.zeros(len(segments), np.int64),
@@ -215,7 +217,6 @@ class SceneIndex:
         return SceneIndex(**{name: value.to(device) for name, value in vars(self).items()})
 
 
-def _union(chosen: list[bool]) -> Int[Tensor, "1 W"]:
-    """The bits of the chosen polygons in one row of words."""
-    words = polygon_words(np.flatnonzero(chosen), len(chosen))
-    return torch.from_numpy(np.bitwise_or.reduce(words, axis=1))[None]
+def _union(words: IntArray, chosen: list[bool]) -> Int[Tensor, "1 W"]:
+    """The bits of the chosen polygons in one row; ``words`` [W, P] are those of each."""
+    return torch.from_numpy(np.bitwise_or.reduce(words[:, np.array(chosen, dtype=np.bool_)], axis=1))[None]

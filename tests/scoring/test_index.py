@@ -16,7 +16,8 @@ import torch
 
 from navsim_agents.scoring import SceneStore, ScoringScene
 from navsim_agents.scoring.geometry.areas import Areas
-from navsim_agents.scoring.geometry.grid import NearSegments
+from navsim_agents.scoring.geometry.grid import Layout, NearSegments
+from navsim_agents.scoring.geometry.outlines import centres_below
 
 HERE = Path(__file__).parent
 RECORDED = json.loads((HERE / "recorded" / "index.json").read_text())
@@ -106,3 +107,14 @@ def test_areas_of_any_rings_keep_their_bytes(name):
 @pytest.mark.parametrize("name", SEGMENTS)
 def test_near_segments_keep_their_bytes(name):
     assert digest(near(name)) == RECORDED["segments"][name]
+
+
+@pytest.mark.parametrize("size", [1.0, 0.37, 1.02**7, 61.3])
+@pytest.mark.parametrize("origin", [0.0, -123.457, 1e6 / 3.0])
+def test_centres_below_values_on_and_beside_centres(origin, size):
+    layout = Layout(np.array([origin, -origin]), size, (300, 200))
+    for axis, count in enumerate(layout.shape):
+        centres = layout.origin[axis] + (np.arange(count) + 0.5) * size
+        beside = [np.nextafter(centres, end) for end in (-np.inf, np.inf)]
+        values = np.concatenate((centres, *beside, centres - 0.5 * size, centres[[0, -1]] + [-9 * size, 9 * size]))
+        np.testing.assert_array_equal(centres_below(values, layout, axis), np.searchsorted(centres, values))

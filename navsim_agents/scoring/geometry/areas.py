@@ -60,17 +60,17 @@ class Areas:
         layout = layout_around(ends, 0.0, CELL_M)
         ends, words = merge_equal(ends, words)
         cell, edge = segment_cells(ends, layout, 0.0)
-        starts = np.flatnonzero(is_first(cell))
+        starts = is_first(cell).nonzero()[0]
         near = cell[starts]
         crossings = Crossings.of(ends, layout)
         runs = Runs.of(crossings, words, layout)
-        near_run = np.repeat(np.arange(len(runs.length)), runs.length)[near]
+        near_run = np.arange(len(runs.length)).repeat(runs.length)[near]
         right1, right2, toggled = crossings.at_cells(cell, edge, ends, layout)
         toggles = np.where(toggled, words.take(edge, axis=1), 0)
         constants = runs.words.take(near_run, axis=1) ^ xor_of_runs(toggles, starts)
         has_plain = np.bincount(near_run, minlength=len(runs.length)) < runs.length
         numbers = number_patterns(runs.words, has_plain, constants, words)
-        plain = np.repeat(numbers.runs.astype(np.uint16), runs.length)
+        plain = numbers.runs.astype(np.uint16).repeat(runs.length)
         plain[near] = 0
         return Areas(
             cells=Cells.build(layout, cell, 4 * edge + 2 * right1 + right2, plain),

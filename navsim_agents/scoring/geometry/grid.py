@@ -121,7 +121,7 @@ def segment_cells(ends: FloatArray, layout: Layout, margin: float) -> tuple[IntA
     span, rank = each(num_columns[piece])
     keys = key[span] + (rank << bits)
     keys.sort()
-    keys = keys[np.flatnonzero(is_first(keys))]
+    keys = keys[is_first(keys).nonzero()[0]]
     return keys >> bits, keys & ((1 << bits) - 1)
 
 
@@ -144,8 +144,8 @@ def _span(
 
 def each(counts: IntArray) -> tuple[IntArray, IntArray]:
     """For ``counts`` [n], the place of every count as often as it says, and 0 … count - 1 beside it."""
-    place = np.repeat(np.arange(len(counts)), counts)
-    first = np.cumsum(counts) - counts
+    place = np.arange(len(counts)).repeat(counts)
+    first = counts.cumsum() - counts
     return place, np.arange(len(place)) - first[place]
 
 
@@ -173,7 +173,7 @@ class Cells:
     @staticmethod
     def build(layout: Layout, cell_of_item: IntArray, item: IntArray, plain: Optional[EntryArray] = None) -> Cells:
         """Cells of one scene whose items are sorted by cell; ``plain`` [cells] are entries of cells without items."""
-        starts = np.flatnonzero(is_first(cell_of_item))
+        starts = is_first(cell_of_item).nonzero()[0]
         num_plain = 0 if plain is None else int(plain.max(initial=0))
         entry = np.zeros(layout.num_cells, dtype=np.uint16) if plain is None else plain.copy()
         entry[cell_of_item[starts]] = np.arange(num_plain + 1, num_plain + 1 + len(starts))

@@ -35,9 +35,9 @@ def ring_edges(xy: FloatArray, offsets: IntArray) -> tuple[FloatArray, IntArray]
     ends[:2] = xy.T
     ends[2:, :-1] = ends[:2, 1:]
     ends[2:, offsets[1:] - 1] = ends[:2, offsets[:-1]]
-    ring = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    ring = np.arange(len(offsets) - 1).repeat(offsets[1:] - offsets[:-1])
     x1, y1, x2, y2 = ends
-    has_length = np.flatnonzero((x1 != x2) | (y1 != y2))
+    has_length = ((x1 != x2) | (y1 != y2)).nonzero()[0]
     return ends.take(has_length, axis=1), ring[has_length]
 
 
@@ -79,14 +79,14 @@ class Crossings(NamedTuple):
     def of(ends: FloatArray, layout: Layout) -> Crossings:
         """Crossings of ``ends`` [4, e]; heights are compared half-open."""
         x1, y1, x2, y2 = ends
-        low, high = _centres_below(ends[1::2], layout, 1)
+        low, high = centres_below(ends[1::2], layout, 1)
         counts = high - low
         edge, rank = each(counts)
         row = low[edge] + rank
         rise = y2 - y1
         slope = (x2 - x1) / np.where(rise > 0, rise, 1.0)
         x = x1[edge] + (_centres(layout, 1)[row] - y1[edge]) * slope[edge]
-        return Crossings(low, high, np.cumsum(counts) - counts - low, edge, _centres_below(x, layout, 0))
+        return Crossings(low, high, counts.cumsum() - counts - low, edge, centres_below(x, layout, 0))
 
     def at_cells(
         self, cell: IntArray, edge: IntArray, ends: FloatArray, layout: Layout
@@ -131,8 +131,9 @@ class Runs(NamedTuple):
         sets = np.zeros((len(words), len(position)), dtype=np.int64)
         np.bitwise_xor.accumulate(words.take(keys & ((1 << bits) - 1), axis=1), axis=1, out=sets[:, 1:])
         is_last = np.append(position[1:] != position[:-1], True) & (position < layout.num_cells)
-        last = np.flatnonzero(is_last)
-        return Runs(sets.take(last, axis=1), np.diff(position[last], append=layout.num_cells))
+        last = is_last.nonzero()[0]
+        starts = np.append(position[last], layout.num_cells)
+        return Runs(sets.take(last, axis=1), starts[1:] - starts[:-1])
 
 
 def _centres(layout: Layout, axis: int) -> FloatArray:
@@ -140,7 +141,7 @@ def _centres(layout: Layout, axis: int) -> FloatArray:
     return layout.origin[axis] + (np.arange(layout.shape[axis]) + 0.5) * layout.size
 
 
-def _centres_below(values: FloatArray, layout: Layout, axis: int) -> IntArray:
+def centres_below(values: FloatArray, layout: Layout, axis: int) -> IntArray:
     """How many centres of columns (rows) are smaller than each of ``values``."""
     count = layout.shape[axis]
     bounds = np.concatenate(([-np.inf], _centres(layout, axis), [np.inf]))
@@ -185,7 +186,7 @@ def _unique(words: IntArray) -> tuple[IntArray, IntArray]:
     same = _representatives(keys)
     is_chosen = np.zeros(len(keys), dtype=np.bool_)
     is_chosen[same] = True
-    chosen = np.flatnonzero(is_chosen)
+    chosen = is_chosen.nonzero()[0]
     chosen = chosen[np.argsort(keys[chosen])]
     rank = np.empty(len(keys), dtype=np.int64)
     rank[chosen] = np.arange(len(chosen))
@@ -207,7 +208,7 @@ def _representatives(keys: IntArray) -> IntArray:
         slots[slot] = left  # one of those that meet there stays
         stayed = slots[slot]
         found[left] = stayed  # put right in the next rounds where the keys differ
-        others = np.flatnonzero(keys[stayed] != keys[left])
+        others = (keys[stayed] != keys[left]).nonzero()[0]
         left, mixed = left[others], mixed[others]
     return found
 
