@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Optional, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
+from navsim_agents.common.extras import DISTRIBUTION
 from navsim_agents.scoring.aggregate import Judged
 from navsim_agents.scoring.by_tensors import ByTensors
 from navsim_agents.scoring.scene_batch import SceneBatch
@@ -47,11 +48,13 @@ def engine_for(batch: SceneBatch, num_trajectories: int) -> Engine:
 
 @lru_cache(maxsize=1)
 def _compiled() -> Optional[Engine]:
-    """The compiled engine; None, said once, where there is no Numba."""
-    if find_spec("numba") is None:
+    """The compiled engine; None, said once, where Numba cannot be used."""
+    try:
+        import_module("numba")
+    except ImportError as error:  # where NumPy is newer than it knows, too
         warnings.warn(
-            "Numba is not installed, so trajectories are scored by torch, which takes several times as long on the "
-            "CPU; pip install 'navsim-drive-jepa[fast]' brings it",
+            f"Numba cannot be used ({error}), so trajectories are scored by torch, which takes several times as long "
+            f"on the CPU; pip install '{DISTRIBUTION}[fast]' brings it",
             stacklevel=2,
         )
         return None
