@@ -65,8 +65,8 @@ def score_submission(config: ScoreSubmissionConfig) -> SubmissionScores:
         if split.second_stage:
             raise InputError(
                 f"{config.submission} is of one stage (v1.1), but {config.tokens} has {len(split.second_stage)} scenes "
-                "of a second one; write it by v2.2's run_create_submission_pickle, or for PDMS alone give tokens=<a list "
-                "of scenes in a text file>"
+                "of a second one; write it by v2.2's run_create_submission_pickle, or for PDMS alone give tokens=<a "
+                "text file of scenes>"
             )
         of_split = split.first_stage
         tokens = sorted(of_split) if of_split is not None else scenes.tokens
