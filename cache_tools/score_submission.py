@@ -61,7 +61,14 @@ def score_submission(config: ScoreSubmissionConfig) -> SubmissionScores:
         found = score_two_stages(submitted, mapping, scenes, config.traffic or REACTIVE, config.incomplete)
     else:
         refuse_traffic(config.traffic or LOG_REPLAY, PDMS)
-        of_split = read_tokens(Path(config.tokens)).first_stage if config.tokens else None
+        split = read_tokens(Path(config.tokens) if config.tokens else None)
+        if split.second_stage:
+            raise InputError(
+                f"{config.submission} is of one stage (v1.1), but {config.tokens} has {len(split.second_stage)} scenes "
+                "of a second one; write it by v2.2's run_create_submission_pickle, or for PDMS alone give tokens=<a "
+                "text file of scenes>"
+            )
+        of_split = split.first_stage
         tokens = sorted(of_split) if of_split is not None else scenes.tokens
         found = score_one_stage(submitted, tokens, scenes, config.incomplete)
     write_text(Path(config.output), found.table.to_csv())

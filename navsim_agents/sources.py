@@ -191,6 +191,19 @@ class TwoStageScenes:
         """The scoring scene of ``token``, of either stage; raises as :meth:`LoggedScenes.scoring_scene`."""
         return shared_scenes(self.scenes or str(Path(self.root) / STORES)).scene(token)
 
+    def check_follow_up(self, token: str) -> None:
+        """Read the pickle of ``token``, where that is of the second stage; its pictures are not looked at.
+
+        Raises:
+            WorldDataError: there is none, or it is damaged.
+        """
+        if token in self._second_stage:
+            self._synthetic.get_scene(token)
+
+    @cached_property
+    def _second_stage(self) -> frozenset[str]:
+        return frozenset(self.mapping.second_stage)
+
     @property
     def _logged(self) -> LoggedScenes:
         return LoggedScenes(self.root, self.split, self.sensors, 1, self.scenes)

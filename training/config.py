@@ -113,6 +113,11 @@ class EvaluateConfig:
                 f"protocol={TWO_STAGE} needs to know which scenes belong together: tokens=<the split's YAML>, such as "
                 "train_test_split/navhard_two_stage.yaml of NAVSIM, or devkit_config/… of the built-in world"
             )
+        if self.baselines and set(self.baselines) == {HUMAN} and not self.runs and self.agent is None:
+            raise InputError(
+                f"baselines={self.baselines} alone, but nobody drove on in the second stage, so the human is no agent "
+                f"of protocol={TWO_STAGE}; name constant_velocity, runs or an agent"
+            )
         own = sorted({EPDMS_NAME, PDMS_NAME} & set(self.columns))
         if own:
             raise InputError(f"columns={own}: protocol={TWO_STAGE} scores EPDMS of itself; leave it out of columns")

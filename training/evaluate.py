@@ -20,7 +20,7 @@ from navsim_agents.evaluation.files import SUMMARY_FILE, write_evaluation
 from navsim_agents.evaluation.planning import choose_scenes, plan_scenes
 from navsim_agents.evaluation.seeds import spread_table
 from navsim_agents.evaluation.table import summary_table
-from navsim_agents.evaluation.two_stage_files import groups_in_words, write_two_stage
+from navsim_agents.evaluation.two_stage_files import groups_in_words, refuse_without_group, write_two_stage
 from navsim_agents.sources import LoggedScenes, SceneSource, TwoStageScenes
 from training.config import TWO_STAGE, EvaluateConfig
 
@@ -66,13 +66,15 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
     mapping = read_two_stage_mapping(Path(config.tokens)) if config.tokens else None
     source = source or _source(config, sensors_of(agents.values()), mapping)
     tokens = choose_scenes(source, config.log_names, config.max_scenes)
+    asked_for = _asked_for(mapping, config, tokens) if mapping is not None else None
+    if asked_for is not None:
+        refuse_without_group(asked_for, source, config.traffic_in_use)
     result = plan_scenes(agents, source, tokens)
     if not result.scenes:
         raise InputError(f"no scene of {config.data_root} ({config.split}) could be read: {result.failures[:3]}")
     output = Path(config.output)
     summary = write_evaluation(result, source, config.columns, output, config.traffic_in_use)
-    if mapping is not None:
-        asked_for = _asked_for(mapping, config, tokens)
+    if asked_for is not None:
         averages, summary[TWO_STAGE] = write_two_stage(result, source, asked_for, output, config.traffic_in_use)
         for name, values in averages.items():
             summary["agents"][name] = {**values, **summary["agents"][name]}

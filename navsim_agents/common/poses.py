@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Any, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,13 @@ XY, POSE = slice(X, Y + 1), slice(X, HEADING + 1)
 """Columns of a place, and of a pose in what holds more."""
 Numbers = Union[float, FloatArray]
 """One number, or an array of any shape."""
+LARGEST_M = 1e12
+"""A pose farther away than this is not taken for a position; up to it, squared distances stay finite in float32 too."""
+
+
+def are_poses(poses: npt.NDArray[Any]) -> bool:
+    """Whether all numbers of an array can be a pose's: finite, and no larger than :data:`LARGEST_M`."""
+    return bool((np.abs(poses) <= LARGEST_M).all())
 
 
 def wrap_angle(angle: Numbers) -> Float64[np.ndarray, "..."]:

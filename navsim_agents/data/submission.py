@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Optional
 import numpy as np
 
 from navsim_agents.common.conventions import HORIZON_S, NUM_POSES, NUM_STEPS, POSE_INTERVAL_S, STEP_S
-from navsim_agents.common.poses import HEADING, XY
+from navsim_agents.common.poses import HEADING, LARGEST_M, XY, are_poses
 from navsim_agents.data.names import WAY_OUT, is_text
 from navsim_agents.data.plan_slips import likely_slips
 from navsim_agents.data.restricted_pickle import RestrictedUnpickler, plain_value
@@ -199,6 +199,9 @@ def _stages(
         report.error("file", f"has both {V1_KEY} (v1.1) and {present[0]} (v2.2); keep those of one version")
     if V1_KEY in content:
         report.version = "v1.1"
+        if expected.second_stage:
+            text = f"is of one stage (v1.1), but the split has {len(expected.second_stage)} scenes of a second one"
+            report.error("file", f"{text}, which v2.2 alone knows; write it by v2.2's run_create_submission_pickle")
         return {V1_KEY: expected.first_stage}
     report.version = "v2.2" if present else "unknown"
     for key in V2_KEYS:
@@ -314,6 +317,8 @@ def faults_of(token: Any, value: Any) -> Iterator[str]:
         )
     if not np.isfinite(poses).all():
         yield "poses are not finite; clean the plans"
+    elif not are_poses(poses):
+        yield f"poses lie beyond {LARGEST_M:g} m, which is no place on a map; clean the plans"
 
 
 def _check_plausibility(where: str, predictions: Mapping[Any, Any], report: SubmissionReport) -> None:

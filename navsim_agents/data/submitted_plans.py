@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from navsim_agents.data.split_mapping import FIRST_STAGE_TOKEN_LENGTH, SECOND_STAGE_TOKEN_LENGTH
 from navsim_agents.data.submission import V1_KEY, V2_KEYS, faults_of, load_submission
 from navsim_agents.errors import InputError
 
 SCRIPT = "run_create_submission_pickle"
+OTHER_STAGE_LENGTH = dict(zip(V2_KEYS, (SECOND_STAGE_TOKEN_LENGTH, FIRST_STAGE_TOKEN_LENGTH)))
+"""List of predictions → digits of tokens that belong into the other one: NAVSIM's script takes no score from there."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,11 @@ def read_submitted_plans(path: Path) -> SubmittedPlans:
         )
     found: dict[str, SubmittedPlan] = {}
     faults: dict[str, str] = {}
-    for token, value in _predictions(content, present, path):
+    for key, token, value in _predictions(content, present, path):
         fault = next(faults_of(token, value), "")
+        if key in V2_KEYS and len(token) == OTHER_STAGE_LENGTH[key]:
+            other = V2_KEYS[1 - V2_KEYS.index(key)]
+            fault = f"is in {key}, but its scene is of the other stage; put it into {other}"
         if token in found or token in faults:
             fault = "is in both stages, but a scene is of one; keep one"
             found.pop(token, None)
@@ -63,7 +69,7 @@ def read_submitted_plans(path: Path) -> SubmittedPlans:
     return SubmittedPlans(present != [V1_KEY], found, faults)
 
 
-def _predictions(content: Mapping[str, Any], keys: list[str], path: Path) -> Iterator[tuple[str, Any]]:
+def _predictions(content: Mapping[str, Any], keys: list[str], path: Path) -> Iterator[tuple[str, str, Any]]:
     for key in keys:
         seeds = content[key]
         if not isinstance(seeds, list) or len(seeds) != 1 or not isinstance(seeds[0], dict):
@@ -72,4 +78,4 @@ def _predictions(content: Mapping[str, Any], keys: list[str], path: Path) -> Ite
                 f"{key} of {path} is {what}, but must be a list of one dict of token and trajectory, as NAVSIM "
                 "scores one seed; write each seed into a file of its own"
             )
-        yield from ((str(token), value) for token, value in seeds[0].items())
+        yield from ((key, str(token), value) for token, value in seeds[0].items())

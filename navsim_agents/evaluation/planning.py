@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from navsim_agents.common.conventions import DRIVING_COMMANDS, NUM_POSES
 from navsim_agents.common.ending import is_machines_fault
+from navsim_agents.common.poses import LARGEST_M, are_poses
 from navsim_agents.data.synthetic_scenes import SyntheticScene
 from navsim_agents.errors import InputError
 from navsim_agents.sources import SceneSource, choose_logs
@@ -85,8 +86,11 @@ def _plan_scene(
     for name, agent in agents.items():
         try:
             poses = _plan(agent, agent_input, scene, token, source)
-            if poses.shape != human.shape or not np.isfinite(poses).all():
-                raise InputError(f"plan has shape {poses.shape} or is not finite; it must be {human.shape} and finite")
+            if poses.shape != human.shape or not are_poses(poses):
+                raise InputError(
+                    f"plan has shape {poses.shape}, or is not finite or beyond {LARGEST_M:g} m; it must be "
+                    f"{human.shape} of metres and radians in the ego frame: mend the agent"
+                )
         except Exception as error:  # an agent's failure is counted and reported
             if is_machines_fault(error):
                 raise

@@ -11,11 +11,19 @@ import numpy as np
 from navsim_agents.common.conventions import EPDMS_NAME
 from navsim_agents.common.files import write_text
 from navsim_agents.data.split_mapping import TwoStageMapping
-from navsim_agents.errors import InputError
+from navsim_agents.errors import DevkitError, InputError, SceneError, WorldDataError
 from navsim_agents.evaluation.planning import Evaluation
 from navsim_agents.evaluation.two_stage import SCORE_NAME, TwoStageScores
-from navsim_agents.evaluation.two_stage_scores import GroupScores, average_groups, score_scenes_of_both_stages
-from navsim_agents.sources import SceneSource
+from navsim_agents.evaluation.two_stage_scores import (
+    GroupScores,
+    average_groups,
+    lack_of,
+    reason_of,
+    score_scenes_of_both_stages,
+)
+from navsim_agents.scoring.config import REACTIVE
+from navsim_agents.scoring.traffic.checks import require_traffic
+from navsim_agents.sources import SceneSource, TwoStageScenes
 
 NUM_SHOWN = 5
 
@@ -59,6 +67,40 @@ def write_two_stage(
         "unscored": scored.reasons,
     }
     return averages, about
+
+
+def refuse_without_group(mapping: TwoStageMapping, source: SceneSource, traffic: str) -> None:
+    """Before anything is planned: one group at least has all that scores need, beside the plans.
+
+    Args:
+        mapping: groups that were asked for; where there are none, nothing is looked at.
+        source: of the scenes.
+        traffic: log_replay or reactive.
+
+    Raises:
+        InputError: no group has.
+    """
+    first = ""
+    for group in mapping.groups:
+        reasons = {token: why for token in group.tokens if (why := _why_unscored(token, source, traffic))}
+        if not reasons:
+            return
+        first = first or f"that of {group.now}: {lack_of(group, list(reasons), reasons)}"
+    if first:
+        raise InputError(f"not one of {len(mapping.groups)} groups can be scored; {first}")
+
+
+def _why_unscored(token: str, source: SceneSource, traffic: str) -> str:
+    """Why no plan can be scored in a scene, or its pickle not be read; empty where nothing is known against it."""
+    try:
+        scene = source.scoring_scene(token)
+        if traffic == REACTIVE:
+            require_traffic(scene)
+        if isinstance(source, TwoStageScenes):
+            source.check_follow_up(token)
+    except (InputError, SceneError, DevkitError, WorldDataError) as error:
+        return reason_of(error)
+    return ""
 
 
 def _reasons(result: Evaluation, mapping: TwoStageMapping, agent: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from navsim_agents.common.conventions import (
     POSE_INTERVAL_S,
     STEP_S,
 )
+from navsim_agents.common.poses import LARGEST_M
 from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.scene import SceneIndex, ScoringScene
@@ -36,9 +37,6 @@ from navsim_agents.scoring.scene_fields import (
 )
 from navsim_agents.scoring.sight import Sight
 from navsim_agents.scoring.simulation.reference import exact_times_us, knot_times_us
-
-LARGEST_M = 1e12
-"""A pose farther away than this is not taken for a position; up to it, squared distances stay finite in float32 too."""
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,34 @@ def test_scenes_of_one_stage_that_have_no_score_are_named(root: Path, tmp_path: 
         score_submission(config(root, tmp_path, scenes=settings.scenes, tokens=None, incomplete=True))
 
 
+@pytest.mark.parametrize("is_first_list_right", [True, False])
+def test_plans_of_the_other_stage_have_no_score(is_first_list_right: bool, root: Path, tmp_path: Path) -> None:
+    """NAVSIM's script looks at groups whose first-stage scenes it finds among the first-stage predictions."""
+    first, second = plans_of(MAPPING)
+    one = {token: first[token] for token in MAPPING.groups[0].tokens[:2]}
+    write_submission(tmp_path / "submission.pkl", one if is_first_list_right else {}, {**first, **second})
+    words = "of the other stage; put it into first" if not is_first_list_right else "in both stages"
+    with pytest.raises(InputError, match=f"2 of 2 groups, that of {MAPPING.groups[0].now} first: 2 of its 8 .*{words}"):
+        score_submission(config(root, tmp_path))
+
+
+def test_one_stage_of_a_split_of_two_is_refused(root: Path, tmp_path: Path) -> None:
+    write_submission(tmp_path / "submission.pkl", dict.fromkeys(MAPPING.first_stage, steady()))
+    with pytest.raises(
+        InputError, match=r"is of one stage \(v1.1\), but .*split.yaml has 8 scenes of a second one; wri"
+    ):
+        score_submission(config(root, tmp_path))
+
+
+def test_a_plan_that_is_nowhere_costs_its_group(root: Path, tmp_path: Path) -> None:
+    first, second = plans_of(MAPPING)
+    second[SECOND.follow_ups[0][0]] = steady() * 1e30
+    write_submission(tmp_path / "submission.pkl", first, second)
+    found = score_submission(config(root, tmp_path, incomplete=True, traffic="log_replay"))
+    assert list(found.left_out) == [SECOND.now]
+    assert "its plan poses lie beyond 1e+12 m" in found.left_out[SECOND.now]
+
+
 def test_plans_without_group_and_mappings_without_scenes(root: Path, tmp_path: Path) -> None:
     one = split.write_mapping(tmp_path / "one.yaml", TwoStageMapping(MAPPING.groups[:1]))
     with pytest.raises(InputError, match=r"4 plans of scenes that the mapping does not name .*, so they have neither"):

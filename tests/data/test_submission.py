@@ -9,7 +9,7 @@ import sys
 import types
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import pytest
@@ -22,7 +22,8 @@ from navsim_agents.errors import InputError, WorldDataError
 DATACLASSES = "navsim.common.dataclasses"
 SAMPLING = "nuplan.planning.simulation.trajectory.trajectory_sampling"
 TEAM = {"team_name": "t", "authors": ["a"], "email": "e", "institution": "i", "country / region": "c"}
-EXPECTED = ExpectedTokens(frozenset({"a", "b", "c"}), frozenset({"s"}))
+ONE_STAGE = ExpectedTokens(frozenset({"a", "b", "c"}), frozenset())
+EXPECTED = ExpectedTokens(ONE_STAGE.first_stage, frozenset({"s"}))
 
 
 class Trajectory:
@@ -64,10 +65,12 @@ def v1() -> dict[str, Any]:
     return {**TEAM, "predictions": [predictions()]}
 
 
-def check(tmp_path: Path, content: Any, expected: ExpectedTokens = EXPECTED) -> SubmissionReport:
+def check(tmp_path: Path, content: Any, expected: Optional[ExpectedTokens] = None) -> SubmissionReport:
+    """By default the split has the stages of the content's version."""
     path = tmp_path / "submission.pkl"
     path.write_bytes(pickle.dumps(content))
-    return check_submission(load_submission(path), expected)
+    usual = ONE_STAGE if isinstance(content, dict) and "predictions" in content else EXPECTED
+    return check_submission(load_submission(path), usual if expected is None else expected)
 
 
 def texts(report: SubmissionReport) -> str:
@@ -115,6 +118,7 @@ def test_missing_and_foreign_scenes(tmp_path: Path) -> None:
         (Trajectory(np.zeros((7, 3)), TrajectorySampling(8, 0.5)), "7 poses with sampling num_poses=8"),
         (Trajectory(np.zeros((6, 3)), TrajectorySampling(6, 0.5)), "and cover 4 s"),
         (Trajectory(np.full((8, 3), np.nan), TrajectorySampling(8, 0.5)), "poses are not finite"),
+        (Trajectory(np.full((8, 3), -2e12), TrajectorySampling(8, 0.5)), "poses lie beyond 1e+12 m, which is no place"),
     ],
 )
 def test_each_bad_prediction_is_named(tmp_path: Path, bad: Any, message: str) -> None:
@@ -280,6 +284,16 @@ def test_two_stages_of_a_splits_file(tmp_path: Path, with_mapping: bool) -> None
     assert lines[1].startswith(f"ERROR    second_stage_predictions: lacks 1 of 6 scenes ({SECOND[4]})")
     broken = f"ERROR    both stages: leave 2 of 2 groups of scenes incomplete (those of {FIRST[0]}, {FIRST[2]})"
     assert [line[: len(broken)] for line in lines[2:]] == ([broken] if with_mapping else [])
+
+
+@pytest.mark.parametrize("with_mapping", [True, False])
+def test_one_stage_is_not_enough_for_two(tmp_path: Path, with_mapping: bool) -> None:
+    expected = read_tokens(split_file(tmp_path, with_mapping))
+    content = {**TEAM, "predictions": two_stages()["first_stage_predictions"]}
+    (problem,) = check(tmp_path, content, expected).problems
+    assert (problem.is_error, problem.where) == (True, "file")
+    assert problem.text.startswith("is of one stage (v1.1), but the split has 6 scenes of a second one")
+    assert check(tmp_path, content, ExpectedTokens(frozenset(FIRST))).is_valid
 
 
 @pytest.mark.parametrize("is_known", [True, False])

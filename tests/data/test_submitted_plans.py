@@ -36,6 +36,17 @@ def test_a_useless_plan_is_named_and_costs_itself(tmp_path: Path) -> None:
     assert found.faults["c"].startswith("poses have shape (8, 2), but must be [P, 3]")
 
 
+def test_a_plan_in_the_list_of_the_other_stage_is_of_no_use(tmp_path: Path) -> None:
+    first, second = "a" * 16, "b" * 17
+    swapped = read_submitted_plans(write_submission(tmp_path / "x.pkl", {second: plan()}, {first: plan()}))
+    assert swapped.plans == {}
+    words = "is in {}_stage_predictions, but its scene is of the other stage; put it into {}_stage_predictions"
+    assert swapped.faults == {second: words.format("first", "second"), first: words.format("second", "first")}
+    right = read_submitted_plans(write_submission(tmp_path / "x.pkl", {first: plan()}, {second: plan()}))
+    assert (list(right.plans), right.faults) == ([first, second], {})
+    assert list(read_submitted_plans(write_submission(tmp_path / "x.pkl", {second: plan()})).plans) == [second]
+
+
 @pytest.mark.parametrize(
     ("stages", "changes", "words"),
     [

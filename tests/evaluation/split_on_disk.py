@@ -135,10 +135,11 @@ def write_mapping(path: Path, groups: TwoStageMapping) -> Path:
 
 
 class Slower:
-    """Straight on at half the speed; fails at the speeds in ``fails_at``."""
+    """Straight on at half the speed; fails at the speeds in ``fails_at``, and is nowhere at those in ``strays_at``."""
 
     requires_scene = False
     fails_at: ClassVar[tuple[float, ...]] = ()
+    strays_at: ClassVar[tuple[float, ...]] = ()
 
     def initialize(self) -> None:
         """Nothing to load."""
@@ -150,5 +151,5 @@ class Slower:
         speed = float(agent_input.ego_statuses[-1].ego_velocity[0])
         if speed in self.fails_at:
             raise ValueError(f"{speed} m/s is too much")
-        times = 0.5 * np.arange(1, 9)
+        times = 0.5 * np.arange(1, 9) * (1e30 if speed in self.strays_at else 1.0)
         return Trajectory(np.stack((0.5 * speed * times, 0.0 * times, 0.0 * times), axis=-1))

@@ -27,11 +27,15 @@ def test_little_work_is_done_by_torch():
     assert not isinstance(engines.engine_for(batch(), engines.WORTH_COMPILED), ByTensors)
 
 
-def test_without_numba_torch_does_all_and_it_is_said_once(monkeypatch):
+@pytest.mark.parametrize("reason", ["No module named 'numba'", "Numba needs NumPy 2.9 or less"])
+def test_without_a_usable_numba_torch_does_all_and_it_is_said_once(reason, monkeypatch):
+    def refuse(name):
+        raise ImportError(reason)
+
     extras.has_numba.cache_clear()
-    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setattr(extras, "import_module", refuse)
     try:
-        with pytest.warns(UserWarning, match=r"numba cannot be used.*scored by torch.*\[fast\]") as said:
+        with pytest.warns(UserWarning, match=rf"numba cannot be used \({reason}\).*scored by torch.*\[fast\]") as said:
             first, second = (engines.engine_for(batch(), 10_000) for _ in range(2))
     finally:
         extras.has_numba.cache_clear()

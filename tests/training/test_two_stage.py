@@ -150,6 +150,7 @@ GAP = {SECOND.follow_ups[0][1]: {"timestamp_us": np.asarray(split.T0_US)}}
         ({}, "pickle", r"1 of its 4 scenes have no score \(.*\): WorldDataError: .* is not a readable synthetic scene"),
         ({}, "log", r"4 of its 4 scenes have no score \(.*\): its logs do not hold such a scene; check data_root"),
         ({}, "plan", r"2 of its 4 scenes have no score \(.*\): ValueError: 7.0 m/s is too much"),
+        ({}, "place", r"2 of its 4 scenes have no score \(.*\): InputError: plan .* beyond 1e\+12 m.*: mend the agent"),
         ({}, "scoring", r"1 of its 4 scenes have no score \(.*\): InputError: scene .* is not among the 11 of"),
     ],
 )
@@ -165,8 +166,8 @@ def test_one_bad_item_costs_its_group_and_is_named(
         (pickles / f"{token}.pkl").write_bytes(b"torn")
     elif lost == "log":
         (root / "navsim_logs" / "test" / f"{split.LOGS[1]}.pkl").unlink()
-    elif lost == "plan":
-        monkeypatch.setattr(split.Slower, "fails_at", (7.0,))
+    elif lost in ("plan", "place"):
+        monkeypatch.setattr(split.Slower, "fails_at" if lost == "plan" else "strays_at", (7.0,))
         monkeypatch.setattr(split, "SPEED_MPS", 7.0)
         for pair_token in SECOND.follow_ups[0]:
             (pickles / f"{pair_token}.pkl").write_bytes(split.dump_portable(split.synthetic_scene(pair_token, 1)))
@@ -182,7 +183,7 @@ def test_one_bad_item_costs_its_group_and_is_named(
     assert list(left_out["slower"]) == [SECOND.now]
     assert re.search(words, left_out["slower"][SECOND.now]), left_out["slower"]
     others = left_out["constant_velocity"]
-    assert list(others) == ([] if lost == "plan" else [SECOND.now])
+    assert list(others) == ([] if lost in ("plan", "place") else [SECOND.now])
     assert set(FIRST.tokens) < set(table_of(root, "slower").index)
     assert not set(SECOND.tokens) & set(table_of(root, "slower").index)
 
@@ -205,6 +206,30 @@ def test_without_any_whole_group_the_reason_is_said(tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(InputError, match=r"not one of 2 groups can be scored; that of 0+5: 6 of its 8 scenes have no"):
         evaluate(config(root))
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        ("pickles", r"6 of its 8 scenes have no score \(.*\): WorldDataError: scene .* is none of the 0 in"),
+        ("scenes", r"6 of its 8 scenes have no score \(.*\): InputError: scene .* is not among the 4 of"),
+        ("traffic", r"8 of its 8 scenes have no score \(.*\): SceneError: scene .* lacks traffic_role.*; export its"),
+    ],
+)
+def test_what_no_group_has_is_said_before_anything_is_planned(
+    lost: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = split.mapping().tokens
+    bare = tokens if lost == "traffic" else ()
+    root = changed_split(tmp_path, {token: {"has_traffic": False} for token in bare})
+    if lost == "pickles":
+        for path in (root / "navhard_two_stage" / "synthetic_scene_pickles").iterdir():
+            path.unlink()
+    monkeypatch.setattr("training.evaluate.plan_scenes", lambda *_: pytest.fail("something is planned"))
+    scenes = str(root / "scoring_scenes" / "test") if lost == "scenes" else None
+    with pytest.raises(InputError, match=f"not one of 2 groups can be scored; that of {FIRST.now}: {words}"):
+        evaluate(config(root, scenes=scenes))
+    assert not (root / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -232,8 +257,12 @@ def test_settings_without_meaning_are_refused(root: Path, changes: dict[str, Any
 
 
 def test_the_human_alone_is_nobody_to_evaluate(root: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"baselines=\['human'\] alone, but nobody drove on .*; name constant_velocity"
+    ):
+        config(root, baselines=["human"], agent=None)
     with pytest.raises(InputError, match="nothing to evaluate; name baselines, runs or an agent"):
-        evaluate(config(root, baselines=["human"], agent=None))
+        evaluate(config(root, baselines=[], agent=None))
     (root / "split.txt").write_text("a\n")
     with pytest.raises(InputError, match=r"split\.txt has no reactive_all_mapping, so nothing says"):
         evaluate(config(root, tokens=str(root / "split.txt")))
