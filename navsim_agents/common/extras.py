@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Optional
 
@@ -35,6 +38,18 @@ def require_extras(*extras: str) -> None:
         for module in EXTRAS[extra]:
             if find_spec(module) is None:
                 raise MissingPackageError(_advice(module, extra))
+
+
+@cache
+def has_numba(without: str) -> bool:
+    """Whether Numba can be used; where it cannot, a warning says once what happens ``without`` it."""
+    try:
+        import_module("numba")
+    except ImportError as error:  # where NumPy is newer than it knows, too
+        advice = f"pip install '{DISTRIBUTION}[fast]' brings it"
+        warnings.warn(f"numba cannot be used ({error}): {without}; {advice}", stacklevel=3)
+        return False
+    return True
 
 
 def explain_missing_module(error: ModuleNotFoundError) -> Optional[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from functools import lru_cache
-from importlib.util import find_spec
-from typing import Optional, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
+from navsim_agents.common.extras import has_numba
 from navsim_agents.scoring.aggregate import Judged
 from navsim_agents.scoring.by_tensors import ByTensors
 from navsim_agents.scoring.scene_batch import SceneBatch
@@ -34,6 +32,7 @@ class Engine(Protocol):
         """No at-fault collision of one trajectory in the traffic that each of the N of ``crowd`` meets."""
 
 
+WITHOUT_NUMBA = "trajectories are scored by torch, which takes several times as long on the CPU"
 WORTH_COMPILED = 256
 """Trajectories from which on loading compiled code pays."""
 
@@ -42,19 +41,8 @@ def engine_for(batch: SceneBatch, num_trajectories: int) -> Engine:
     """Who scores that many trajectories of a batch in all."""
     if batch.ego_pose.device.type != "cpu" or num_trajectories < WORTH_COMPILED:
         return ByTensors()
-    return _compiled() or ByTensors()
-
-
-@lru_cache(maxsize=1)
-def _compiled() -> Optional[Engine]:
-    """The compiled engine; None, said once, where there is no Numba."""
-    if find_spec("numba") is None:
-        warnings.warn(
-            "Numba is not installed, so trajectories are scored by torch, which takes several times as long on the "
-            "CPU; pip install 'navsim-drive-jepa[fast]' brings it",
-            stacklevel=2,
-        )
-        return None
+    if not has_numba(WITHOUT_NUMBA):
+        return ByTensors()
     from navsim_agents.scoring.compiled.run import Compiled
 
     return Compiled()

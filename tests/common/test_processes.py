@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from navsim_agents.common.processes import WorkerError, run_jobs, run_program, try_jobs
+from navsim_agents.common.processes import WorkerError, run_jobs, run_on_threads, run_program, try_jobs
 from tests.common import jobs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,3 +187,31 @@ def test_nobody_has_a_pool_of_their_own() -> None:
     paths = [path for folder in SEARCHED for path in sorted((ROOT / folder).rglob("*.py"))]
     found = {path.relative_to(ROOT).as_posix() for path in paths if imported(path) & set(POOLS)}
     assert found == {"navsim_agents/common/processes.py"}, "run jobs by navsim_agents.common.processes"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_work_is_done_on_as_many_threads(count: int) -> None:
+    seen, all_there = set(), threading.Barrier(count)
+
+    def work() -> None:
+        seen.add(threading.current_thread().name)
+        all_there.wait(60.0)
+
+    run_on_threads(work, count)
+    assert len(seen) == count
+    assert threading.current_thread().name in seen
+
+
+@pytest.mark.parametrize("where", ["MainThread", "work-1"])
+def test_an_error_on_any_thread_is_raised_when_all_are_done(where: str) -> None:
+    done, all_there = [], threading.Barrier(2)
+
+    def work() -> None:
+        all_there.wait(60.0)
+        if threading.current_thread().name == where:
+            raise KeyError(where)
+        done.append(True)
+
+    with pytest.raises(KeyError, match=where):
+        run_on_threads(work, 2)
+    assert done == [True]

@@ -13,16 +13,17 @@ from navsim_agents.devkit.cache_files import list_metric_cache
 from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.export import export_metric_cache
 from navsim_agents.devkit.metric_cache import scoring_scene_of
-from navsim_agents.devkit.scoring import reactive_agents, score_with_devkit
+from navsim_agents.devkit.scoring import score_with_devkit
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.errors import DevkitError, SceneError, TrajectoryError
-from navsim_agents.poses import poses_to_global, poses_to_local, wrap_angle
+from navsim_agents.poses import wrap_angle
 from navsim_agents.scoring import SceneStore, ScoringScene, score_scenes, score_trajectories
-from navsim_agents.scoring.axes import POSE
 from navsim_agents.scoring.traffic.checks import require_traffic
+from navsim_agents.scoring.traffic.engine import plans_traffic
 from navsim_agents.scoring.traffic.reactive import Traffic, reactive_traffic
 from navsim_agents.scoring.traffic.replaced import scene_in_traffic
 from navsim_agents.scoring.traffic.roles import Role
+from tests.devkit.boxes import devkit_boxes
 from tests.devkit.crowd import crowded
 from tests.devkit.scripts import Devkit
 
@@ -65,19 +66,6 @@ def states_of(scene: ScoringScene) -> np.ndarray:
     return score_trajectories(scene, plans)["simulated_states"].double().numpy()
 
 
-def devkit_boxes(cached: Any, scene: ScoringScene, states: np.ndarray) -> list[dict[str, np.ndarray]]:
-    """Per step, track to pose in the frame of the scene."""
-    from nuplan.planning.simulation.trajectory.trajectory_sampling import TrajectorySampling
-
-    on_map = states.copy()
-    origin = scene.ego_pose.numpy()
-    on_map[:, POSE] = poses_to_global(states[:, POSE], origin)
-    agents = reactive_agents(TrajectorySampling(num_poses=40, interval_length=0.1))
-    steps = [step.tracked_objects for step in agents.simulate_environment(on_map, cached)]
-    boxes = [{item.track_token: np.array(item.center.serialize(), dtype=float) for item in step} for step in steps]
-    return [{token: poses_to_local(pose, origin) for token, pose in step.items()} for step in boxes]
-
-
 def distance(found: Traffic, wanted: list[dict[str, np.ndarray]]) -> float:
     """The largest difference [m, rad] of all boxes; the same tracks are there at each step."""
     row = {token: index for index, token in enumerate(found.token)}
@@ -113,6 +101,17 @@ def test_every_box_at_every_step_crowded(crowd: Any) -> None:
         found.append(reactive_traffic(scene, states))
         assert distance(found[-1], devkit_boxes(crowd, scene, states)) < 1e-6
     assert min(np.nanmax(abs(found[0].poses - other.poses)) for other in found[1:]) > 0.1
+
+
+@pytest.mark.slow
+def test_the_engine_s_boxes_sparse_and_crowded(caches: list[Any], crowd: Any) -> None:
+    """All plans at once, by machine code where there is Numba."""
+    for cached, chosen in ((caches[1], range(7)), (crowd, (3, 5, 6))):
+        scene = scoring_scene_of(cached, with_traffic=True)
+        states = states_of(scene)
+        traffic = plans_traffic(scene, states)
+        for plan in chosen:
+            assert distance(traffic.of_plan(plan), devkit_boxes(cached, scene, states[plan])) < 1e-6
 
 
 @pytest.mark.slow

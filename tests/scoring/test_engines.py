@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from navsim_agents.common import extras
 from navsim_agents.scoring import engines
 from navsim_agents.scoring.by_tensors import ByTensors
 from navsim_agents.scoring.config import EPDMS
@@ -27,13 +28,13 @@ def test_little_work_is_done_by_torch():
 
 
 def test_without_numba_torch_does_all_and_it_is_said_once(monkeypatch):
-    engines._compiled.cache_clear()
-    monkeypatch.setattr(engines, "find_spec", lambda _: None)
+    extras.has_numba.cache_clear()
+    monkeypatch.setitem(sys.modules, "numba", None)
     try:
-        with pytest.warns(UserWarning, match=r"Numba is not installed.*\[fast\]") as said:
+        with pytest.warns(UserWarning, match=r"numba cannot be used.*scored by torch.*\[fast\]") as said:
             first, second = (engines.engine_for(batch(), 10_000) for _ in range(2))
     finally:
-        engines._compiled.cache_clear()
+        extras.has_numba.cache_clear()
     assert isinstance(first, ByTensors)
     assert isinstance(second, ByTensors)
     assert len(said) == 1

@@ -12,7 +12,7 @@ from navsim_agents.scoring.config import METRICS
 from tests.scoring.busy_road import busy, some_plans
 from tests.stops import ROOT, stops
 
-MOST_STOPS, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 17, 350, 50
+MOST_STOPS, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 18, 350, 50
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -10,7 +10,7 @@ import numpy as np
 from navsim_agents.common.conventions import STEP_S
 from navsim_agents.scoring.axes import State, Vehicle
 from navsim_agents.scoring.compiled.arrays import Floats
-from navsim_agents.scoring.compiled.jit import compiled
+from navsim_agents.scoring.compiled.jit import part
 from navsim_agents.scoring.config import ComfortBounds, MetricConfig
 from navsim_agents.scoring.rules.comfort import (
     ACCELERATION,
@@ -106,7 +106,7 @@ class Signals(NamedTuple):
         return Signals(*(np.empty(length) for _ in range(6)))
 
 
-@compiled
+@part
 def smooth(smoother: Smoother, signal: Floats, out: Floats) -> None:
     """Filters a signal, rounded as the devkit rounds it."""
     length, window = len(signal), smoother.window
@@ -127,7 +127,7 @@ def smooth(smoother: Smoother, signal: Floats, out: Floats) -> None:
         out[row] = np.rint(out[row] * SCALE) / SCALE
 
 
-@compiled
+@part
 def prepare(states: Floats, past: Floats, vehicle: Floats, at_center: bool, signals: Signals) -> None:
     """Fills the signals from the logged states [h, 11] and the simulated ones [S, 11]."""
     before, turns = 0.0, 0.0
@@ -145,7 +145,7 @@ def prepare(states: Floats, past: Floats, vehicle: Floats, at_center: bool, sign
         signals.heading[row] = heading - FULL_TURN * turns
 
 
-@compiled
+@part
 def stays_within(values: Floats, low: float, high: float) -> bool:
     """Whether all values are between the bounds."""
     stays = True
@@ -154,7 +154,7 @@ def stays_within(values: Floats, low: float, high: float) -> bool:
     return stays
 
 
-@compiled
+@part
 def is_comfortable(smoothers: Smoothers, bounds: Bounds, signals: Signals, length: int) -> bool:
     """Whether all six bounds are kept by the first ``length`` samples."""
     once, twice = signals.once[:length], signals.twice[:length]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from navsim_agents.scoring.compiled.arrays import FIRST, LAST, SCENE, Floats, Ints
 from navsim_agents.scoring.compiled.following import WHEEL_BASE, Bench, Tracker, fit_reference, follow, sample_plan
-from navsim_agents.scoring.compiled.jit import compiled, entrance
+from navsim_agents.scoring.compiled.jit import kernel, part
 
 
 class Plans(NamedTuple):
@@ -21,7 +21,7 @@ class Plans(NamedTuple):
     samples_us: Ints  # [B, S]
 
 
-@entrance
+@kernel
 def drive_blocks(tracker: Tracker, plans: Plans, bench: Bench, states: Floats, blocks: Ints) -> None:
     """Writes ``states`` [B, N + E, S, 11] of blocks [n, 3] of trajectories, at most as many as the bench has lanes."""
     for block in range(len(blocks)):
@@ -38,7 +38,7 @@ def drive_blocks(tracker: Tracker, plans: Plans, bench: Bench, states: Floats, b
         _hand_over(bench.states, states[scene, first:last])
 
 
-@compiled
+@part
 def _take_reference(poses: Floats, reference: Floats, lane: int) -> None:
     """Puts poses [S, 3] into a lane."""
     for sample in range(len(poses)):
@@ -46,7 +46,7 @@ def _take_reference(poses: Floats, reference: Floats, lane: int) -> None:
             reference[column, sample, lane] = poses[sample, column]
 
 
-@compiled
+@part
 def _hand_over(lanes: Floats, states: Floats) -> None:
     """States [S, 11, n] as states [n, S, 11]."""
     for row in range(len(states)):

@@ -10,7 +10,7 @@ import numpy as np
 from navsim_agents.scoring.axes import EgoArea, State, Vehicle
 from navsim_agents.scoring.compiled.arrays import HEADING, Bools, Floats, Ints, X, Y
 from navsim_agents.scoring.compiled.following import cosine_and_sine
-from navsim_agents.scoring.compiled.jit import compiled
+from navsim_agents.scoring.compiled.jit import part
 from navsim_agents.scoring.compiled.location import AreaTables, polygons_at
 from navsim_agents.scoring.scene import SceneIndex
 
@@ -84,7 +84,7 @@ class Layers(NamedTuple):
         return Layers(*(getattr(index, name).contiguous().numpy() for name in names))
 
 
-@compiled
+@part
 def sized(ego: Ego, vehicle: Floats) -> Ego:
     """The same room for a car of this size."""
     return Ego(
@@ -109,7 +109,7 @@ def sized(ego: Ego, vehicle: Floats) -> Ego:
     )
 
 
-@compiled
+@part
 def place_ego(states: Floats, vehicle: Floats, ego: Ego) -> None:
     """Position, speed, centre and corners at each state."""
     ahead, length, width = vehicle[REAR_AXLE_TO_CENTER], ego.half_length, ego.half_width
@@ -132,7 +132,7 @@ def place_ego(states: Floats, vehicle: Floats, ego: Ego) -> None:
         points_x[4, step], points_y[4, step] = x, y
 
 
-@compiled
+@part
 def locate(areas: AreaTables, layers: Layers, scene: int, ego: Ego) -> None:
     """Areas at each step."""
     points_x, points_y, bits = ego.points[0].reshape(-1), ego.points[1].reshape(-1), ego.point_bits

@@ -10,7 +10,7 @@ import numpy as np
 from navsim_agents.common.conventions import STEP_S
 from navsim_agents.scoring.axes import State, Vehicle
 from navsim_agents.scoring.compiled.arrays import HEADING, Floats, Ints, X, Y
-from navsim_agents.scoring.compiled.jit import compiled, pasted
+from navsim_agents.scoring.compiled.jit import part, pasted
 from navsim_agents.scoring.config import TrackerConfig
 from navsim_agents.scoring.simulation.reference import velocity_map
 from navsim_agents.scoring.simulation.tracker import horizon_polynomials, moment_kernels
@@ -135,7 +135,7 @@ def cosine_and_sine(angle: float) -> tuple[float, float]:
     return first, second
 
 
-@compiled
+@part
 def sample_plan(
     plan: Floats, start: Floats, origin: Floats, knots_us: Ints, samples_us: Ints, bench: Bench, lane: int
 ) -> None:
@@ -168,7 +168,7 @@ def sample_plan(
         out[HEADING, sample, lane] = heading - heading0
 
 
-@compiled
+@part
 def fit_reference(tracker: Tracker, bench: Bench, lanes: int) -> None:
     """Velocities, and the moments of the curvatures, of the references."""
     xs, ys, headings, cosines, sines = (
@@ -203,7 +203,7 @@ def fit_reference(tracker: Tracker, bench: Bench, lanes: int) -> None:
                     moments[moment, step, lane] += weight * curvature[step + ahead, lane]
 
 
-@compiled
+@part
 def _fit_curvatures(
     tracker: Tracker, headings: Floats, velocity: Floats, curvature: Floats, gains: Floats, lanes: int
 ) -> None:
@@ -232,7 +232,7 @@ def _fit_curvatures(
             curvature[step, lane] = vector[lane]
 
 
-@compiled
+@part
 def follow(tracker: Tracker, wheel_base: float, bench: Bench, start: Floats, lanes: int) -> None:
     """Fills ``bench.states`` from the state [11] that all lanes start at."""
     states, cosines, sines, tangents = bench.states, bench.state_cos, bench.state_sin, bench.steering_tan
@@ -247,7 +247,7 @@ def follow(tracker: Tracker, wheel_base: float, bench: Bench, start: Floats, lan
         _advance(tracker, wheel_base, bench, step, lanes)
 
 
-@compiled
+@part
 def _advance(tracker: Tracker, wheel_base: float, bench: Bench, step: int, lanes: int) -> None:
     """The next state of each lane: first-order lags, then one Euler step."""
     now, new, command, tangents = bench.states[step], bench.states[step + 1], bench.command, bench.steering_tan
@@ -272,7 +272,7 @@ def _advance(tracker: Tracker, wheel_base: float, bench: Bench, step: int, lanes
         cosines[lane], sines[lane] = cosine_and_sine(heading)
 
 
-@compiled
+@part
 def _command(tracker: Tracker, wheel_base: float, bench: Bench, step: int, lanes: int) -> None:
     """Commanded acceleration [m/s^2] and steering rate [rad/s] of each lane."""
     state, command, moments = bench.states[step], bench.command, bench.moments[:, step]

@@ -1,34 +1,21 @@
-"""How the functions of this folder are compiled, and how it is said."""
+"""The kernels of the scorer's rules."""
 
 from __future__ import annotations
 
-import inspect
-from typing import Any, Callable, TypeVar, cast
+from pathlib import Path
 
-import numba
+from navsim_agents.scoring.kernels import Room
+from navsim_agents.scoring.kernels import part as part
+from navsim_agents.scoring.kernels import pasted as pasted
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-"""Machine code is kept on the disk, holds no lock of Python while it runs, divides by zero as NumPy does, and makes no
-arrays: so none has to be counted, which would cost more than most of what is done here."""
-INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-
-
-def entrance(function: Function) -> Function:
-    """Compiles what Python calls."""
-    return cast(Function, numba.njit(**OPTIONS)(_plain(function)))
-
-
-def compiled(function: Function) -> Function:
-    """Compiles what is called from compiled functions alone."""
-    return cast(Function, numba.njit(**INNER)(_plain(function)))
-
-
-def pasted(function: Function) -> Function:
-    """The same, put into each place that calls it, so that a loop around it can serve several lanes at once."""
-    return cast(Function, numba.njit(**INNER, inline="always")(_plain(function)))
-
-
-def _plain(function: Function) -> Function:
-    """The function without the checks of its annotations, which Numba cannot read."""
-    return inspect.unwrap(function)
+HERE = Path(__file__).resolve().parent
+SCORING, COMMON = HERE.parent, HERE.parents[1] / "common"
+ROOM = Room(
+    __name__,
+    "the scorer's rules",
+    HERE,
+    SCORING / "axes.py",
+    *(SCORING / "rules" / name for name in ("collisions.py", "comfort.py")),
+    *(COMMON / name for name in ("conventions.py", "poses.py")),
+)
+kernel = ROOM.kernel

@@ -19,7 +19,7 @@ from navsim_agents.scoring.compiled.ego import (
     place_ego,
     sized,
 )
-from navsim_agents.scoring.compiled.jit import compiled, entrance
+from navsim_agents.scoring.compiled.jit import kernel, part
 from navsim_agents.scoring.compiled.lanes import (
     Keeping,
     LineTables,
@@ -107,7 +107,7 @@ class Room(NamedTuple):
         return Room(ego, np.empty(num_samples), Signals.of(places.history.shape[1] + num_samples))
 
 
-@entrance
+@kernel
 def judge_blocks(
     rules: Rules, places: Places, room: Room, states: Floats, areas: Bools, answers: Floats, blocks: Ints
 ) -> None:
@@ -122,7 +122,7 @@ def judge_blocks(
         )
 
 
-@compiled
+@part
 def _judge_rows(
     rules: Rules, places: Places, scene: int, room: Room, states: Floats, areas: Bools, answers: Floats, first: int
 ) -> None:
@@ -142,7 +142,7 @@ def _judge_rows(
         _keep_areas(ego, areas[row])
 
 
-@entrance
+@kernel
 def judge_in_each(rules: Rules, places: Places, room: Room, states: Floats, no_collision: Floats) -> None:
     """No at-fault collision [N] of one trajectory [S, 11] of one scene in what each of N sees."""
     ego = sized(room.ego, places.vehicle[0])
@@ -154,7 +154,7 @@ def judge_in_each(rules: Rules, places: Places, room: Room, states: Floats, no_c
         no_collision[row] = found[0]
 
 
-@compiled
+@part
 def _judge_meetings(rules: Rules, places: Places, scene: int, row: int, ego: Ego, columns: Floats) -> None:
     """The rules of meetings."""
     seen = row if len(places.columns) > 1 else 0
@@ -164,7 +164,7 @@ def _judge_meetings(rules: Rules, places: Places, scene: int, row: int, ego: Ego
     columns[TTC], columns[TTC_STEP], columns[TTC_TRACK] = 1.0 if np.isinf(found[3]) else 0.0, found[3], float(found[4])
 
 
-@compiled
+@part
 def _comfort(rules: Rules, places: Places, scene: int, states: Floats, signals: Signals) -> float:
     """Comfort, always met where history is asked for and there is none."""
     length = places.history_length[scene]
@@ -175,7 +175,7 @@ def _comfort(rules: Rules, places: Places, scene: int, states: Floats, signals: 
     return 1.0 if is_comfortable(rules.smoothers, rules.bounds, signals, length + len(states)) else 0.0
 
 
-@compiled
+@part
 def _judge_areas(rules: Rules, places: Places, scene: int, ego: Ego, ways: Floats, columns: Floats) -> None:
     """The rules of lanes, areas and lights."""
     drivable = True
@@ -190,7 +190,7 @@ def _judge_areas(rules: Rules, places: Places, scene: int, ego: Ego, ways: Float
     columns[LANE] = 1.0 if keeps_lane(rules.keeping, places.line, scene, ego) else 0.0
 
 
-@compiled
+@part
 def _keep_areas(ego: Ego, areas: Bools) -> None:
     """Writes the areas [S, 3] of each state."""
     for step in range(len(areas)):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from navsim_agents.scoring.compiled.arrays import END_X, END_Y, Bools, Floats, Ints, X, Y
 from navsim_agents.scoring.compiled.ego import Ego
-from navsim_agents.scoring.compiled.jit import compiled, pasted
+from navsim_agents.scoring.compiled.jit import part, pasted
 from navsim_agents.scoring.compiled.location import CellTables, entries_at
 from navsim_agents.scoring.compiled.meetings import cuts
 from navsim_agents.scoring.config import MetricConfig
@@ -62,7 +62,7 @@ class Keeping(NamedTuple):
         )
 
 
-@compiled
+@part
 def driving_direction(rules: Keeping, ego: Ego, ways: Floats) -> float:
     """1, 1/2 or 0 by the longest way [m] within one second outside the route's lanes; ``ways`` [S] is room."""
     wrong, xs, ys, oncoming, excused = False, ego.center_x, ego.center_y, ego.oncoming, ego.in_intersection
@@ -83,7 +83,7 @@ def driving_direction(rules: Keeping, ego: Ego, ways: Floats) -> float:
     return 0.5 if longest < rules.violation_m else 0.0
 
 
-@compiled
+@part
 def keeps_lane(rules: Keeping, line: LineTables, scene: int, ego: Ego) -> bool:
     """Whether the centre is never too far from the centreline for 20 states in a row, those in intersections aside."""
     xs, ys, excused = ego.center_x, ego.center_y, ego.in_intersection
@@ -119,7 +119,7 @@ def squared_distance(x: float, y: float, segments: Floats, row: int) -> float:
     return gap_x * gap_x + gap_y * gap_y
 
 
-@compiled
+@part
 def obeys_lights(active: Bools, active_bits: Ints, lights: LineTables, scene: int, ego: Ego) -> bool:
     """Whether the box never touches a connector while it is red.
 
@@ -140,7 +140,7 @@ def obeys_lights(active: Bools, active_bits: Ints, lights: LineTables, scene: in
     return True
 
 
-@compiled
+@part
 def _is_cut(active: Bools, lights: LineTables, scene: int, step: int, ego: Ego) -> bool:
     """Whether the outline of a connector that is red cuts the box."""
     x, y, cosine, sine = ego.center_x[step], ego.center_y[step], ego.cos[step], ego.sin[step]
@@ -158,7 +158,7 @@ def _is_cut(active: Bools, lights: LineTables, scene: int, step: int, ego: Ego) 
     return False
 
 
-@compiled
+@part
 def arc_length(x: float, y: float, line: Floats) -> float:
     """Arc length [m] of the point of a line [M, 2] nearest to a point; the first one of several equally near."""
     nearest, best, covered = np.inf, 0.0, 0.0

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from navsim_agents.scoring.compiled.arrays import END_X, END_Y, NUM_COLUMNS, NUM_ROWS, Floats, Ints, X, Y
-from navsim_agents.scoring.compiled.jit import compiled
+from navsim_agents.scoring.compiled.jit import part
 from navsim_agents.scoring.geometry.areas import Areas
 from navsim_agents.scoring.geometry.grid import Cells
 
@@ -73,7 +73,7 @@ class AreaTables(NamedTuple):
         )
 
 
-@compiled
+@part
 def entries_at(cells: CellTables, scene: int, xs: Floats, ys: Floats, entries: Ints) -> None:
     """Entries of the cells of points [n]; what lies outside is looked up in the empty margin."""
     table = cells.entry[cells.entry_base[scene] :]
@@ -85,7 +85,7 @@ def entries_at(cells: CellTables, scene: int, xs: Floats, ys: Floats, entries: I
         entries[point] = table[np.int64(row) * columns + np.int64(column)]
 
 
-@compiled
+@part
 def polygons_at(areas: AreaTables, scene: int, xs: Floats, ys: Floats, word: int, bits: Ints) -> None:
     """Writes one word of the bits of the polygons that hold each of the points [n] into ``bits`` [n].
 
@@ -126,7 +126,7 @@ def polygons_at(areas: AreaTables, scene: int, xs: Floats, ys: Floats, word: int
         bits[point] = found
 
 
-@compiled
+@part
 def _outlines_at(areas: AreaTables, scene: int, begin: int, end: int, x: float, y: float, word: int) -> int:
     """Bits of the polygons on whose outline the point lies, among these items."""
     bits = np.int64(0)

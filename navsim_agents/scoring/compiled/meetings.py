@@ -23,7 +23,7 @@ from navsim_agents.scoring.compiled.arrays import (
     Y,
 )
 from navsim_agents.scoring.compiled.ego import Ego, Layers
-from navsim_agents.scoring.compiled.jit import compiled, pasted
+from navsim_agents.scoring.compiled.jit import part, pasted
 from navsim_agents.scoring.compiled.location import AreaTables, polygons_at
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.rules.collisions import OBJECT_SCORE
@@ -104,7 +104,7 @@ class Meeting(NamedTuple):
         )
 
 
-@compiled
+@part
 def judge_meetings(
     rules: Meeting, tracks: Tracks, columns: Ints, until: Ints, scene: int, ego: Ego, areas: AreaTables, layers: Layers
 ) -> tuple[float, float, int, float, int]:
@@ -130,7 +130,7 @@ def judge_meetings(
     return score, fault_step, fault_track, ttc_step, ttc_track
 
 
-@compiled
+@part
 def _sweep(rules: Meeting, ego: Ego) -> None:
     """Circles about the ego at each step, and about where time to collision moves it from there."""
     xs, ys, cosines, sines, speeds, sweep = ego.center_x, ego.center_y, ego.cos, ego.sin, ego.speed, ego.sweep
@@ -141,7 +141,7 @@ def _sweep(rules: Meeting, ego: Ego) -> None:
         sweep[RADIUS, step] = own + way
 
 
-@compiled
+@part
 def _comes_near(circles: Floats, sweep: Floats) -> bool:
     """Whether any of a track's circles [S, 3] touches the ego's of the same step."""
     near = False
@@ -152,7 +152,7 @@ def _comes_near(circles: Floats, sweep: Floats) -> bool:
     return near
 
 
-@compiled
+@part
 def _first_contacts(
     rules: Meeting, tracks: Tracks, scene: int, track: int, until: int, ego: Ego
 ) -> tuple[int, int, int]:
@@ -216,7 +216,7 @@ def boxes_intersect(
     )
 
 
-@compiled
+@part
 def cuts(
     x1: float,
     y1: float,
@@ -241,7 +241,7 @@ def cuts(
     )
 
 
-@compiled
+@part
 def _is_ahead_or_behind(rules: Meeting, center: Floats, step: int, ego: Ego) -> tuple[bool, bool]:
     """Bearing of a track's centre from the rear axle below 30, and above 150 degrees."""
     x, y = center[X] - ego.x[step], center[Y] - ego.y[step]
@@ -249,7 +249,7 @@ def _is_ahead_or_behind(rules: Meeting, center: Floats, step: int, ego: Ego) -> 
     return along > rules.ahead_cos * distance, along < rules.behind_cos * distance
 
 
-@compiled
+@part
 def _is_at_fault(rules: Meeting, tracks: Tracks, scene: int, track: int, step: int, ego: Ego) -> bool:
     """nuPlan's classes of collision, decided in its order."""
     if ego.speed[step] <= rules.stopped_speed:
@@ -270,7 +270,7 @@ def _is_at_fault(rules: Meeting, tracks: Tracks, scene: int, track: int, step: i
     return cuts(x1, y1, x2, y2, pose[X], pose[Y], direction[COS], direction[SIN], size[LENGTH], size[WIDTH])
 
 
-@compiled
+@part
 def _infringes(
     rules: Meeting, center: Floats, step: int, scene: int, ego: Ego, areas: AreaTables, layers: Layers
 ) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Callable
 
@@ -14,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from navsim_agents.common.conventions import NUM_STATES
+from navsim_agents.common.processes import run_on_threads
 from navsim_agents.scoring.aggregate import Judged
 from navsim_agents.scoring.axes import EgoArea, State
 from navsim_agents.scoring.compiled.comfort import Bounds, Smoothers
@@ -115,20 +114,7 @@ def _on_all_cores(work: Callable[[Take], None], num_scenes: int, num_rows: int) 
     def take() -> npt.NDArray[np.int64]:
         return next(shares, blocks[:0])  # one step of the interpreter: no two threads get the same
 
-    if threads == 1:
-        return work(take)
-    running = [_pool(os.getpid(), threads - 1).submit(work, take) for _ in range(threads - 1)]
-    try:
-        work(take)
-    finally:
-        for one in running:
-            one.result()
-
-
-@lru_cache(maxsize=4)
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Threads of this process; one that was forked has none of its parent's."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="scoring")
+    run_on_threads(lambda: work(take), threads)
 
 
 @lru_cache(maxsize=8)

@@ -7,17 +7,14 @@ path is too rough for its geometry, plans are simulated one by one.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
-from navsim_agents.common.extras import DISTRIBUTION
+from navsim_agents.common.extras import has_numba
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.scene_fields import SceneFields
 from navsim_agents.scoring.traffic.checks import require_traffic
@@ -28,6 +25,7 @@ from navsim_agents.scoring.traffic.roles import TRAFFIC, TrafficConfig
 if TYPE_CHECKING:
     from navsim_agents.scoring.traffic.fast.simulation import PlansRun, PreparedTraffic, SharedTraffic
 
+WITHOUT_NUMBA = "the reactive traffic of many plans is simulated plan by plan, a thousand times as slowly"
 BLOCK = 512  # plans that are simulated at once: what they hold meanwhile stays small
 
 
@@ -66,7 +64,7 @@ def plans_traffic_with_effort(
             f"states has shape {states.shape}, but traffic is simulated with {config.num_states} states a plan, 0.1 s "
             "apart; hand over the simulated states of each plan"
         )
-    if not _has_numba():
+    if not has_numba(WITHOUT_NUMBA):
         return traffic_one_by_one(scene, states, config), Effort(num_slow=len(states))
     from navsim_agents.scoring.traffic.fast.simulation import PreparedTraffic
 
@@ -88,19 +86,6 @@ def plans_traffic_with_effort(
             own.append((chosen[found.own_plan], found.own_track, found.own_poses, found.own_valid))
             efforts.append(effort)
     return PlansTraffic(shared[0].traffic, until, *_joined(own)), _total(efforts)
-
-
-@cache
-def _has_numba() -> bool:
-    """Whether it is installed; says once what is missed without it."""
-    if find_spec("numba") is not None:
-        return True
-    warnings.warn(
-        "numba is not installed: the reactive traffic of many plans is simulated plan by plan, some hundred times as "
-        f"slowly; pip install '{DISTRIBUTION}[fast]' brings it",
-        stacklevel=2,
-    )
-    return False
 
 
 def _block(

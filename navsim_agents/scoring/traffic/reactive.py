@@ -22,9 +22,8 @@ from navsim_agents.scoring.scene_fields import SceneFields
 from navsim_agents.scoring.traffic.checks import require_traffic
 from navsim_agents.scoring.traffic.following import Ahead, advance
 from navsim_agents.scoring.traffic.rails import Rail, box_polygon, footprint, strip
-from navsim_agents.scoring.traffic.roles import TRAFFIC, VEHICLE_TYPE, Role, TrafficConfig
+from navsim_agents.scoring.traffic.roles import T0, TRAFFIC, VEHICLE_TYPE, Role, TrafficConfig
 
-T0 = 0  # step of the log's frame
 EGO = -1
 """Key of the ego among the occupants; vehicles have their row."""
 

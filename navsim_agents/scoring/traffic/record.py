@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64
 from navsim_agents.common.poses import FloatArray, poses_to_local
 from navsim_agents.scoring.scene_fields import FIELDS
 from navsim_agents.scoring.traffic.checks import NEEDED
-from navsim_agents.scoring.traffic.roles import VEHICLE_TYPE, Role
+from navsim_agents.scoring.traffic.roles import T0, VEHICLE_TYPE, Role
 
 NOTHING = (0.0, 0.0, 0.0)
 NO_PATH = np.zeros((0, 3))
@@ -82,11 +82,11 @@ def replayed_arrays(
     rows = touches_ego & (tracks["track_type"] != VEHICLE_TYPE)
     names = ("token", "type", "is_agent", "size", "speed", "heading", "poses", "valid")
     chosen = {f"ignored_track_{name}": tracks[f"track_{name}"][rows] for name in names}
-    chosen["ignored_track_valid"][:, 0] &= ~is_late[rows]
+    chosen["ignored_track_valid"][:, T0] &= ~is_late[rows]
     return {
         **chosen,
         "ignored_track_poses": np.nan_to_num(chosen["ignored_track_poses"]),
-        "traffic_early_track": (is_late & tracks["track_valid"][:, 0])[~touches_ego],
+        "traffic_early_track": (is_late & tracks["track_valid"][:, T0])[~touches_ego],
     }
 
 

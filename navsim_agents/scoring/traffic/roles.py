@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from navsim_agents.common.conventions import NUM_STATES, STEP_S
 
+T0 = 0  # step of the log's frame
 VEHICLE_TYPE = "vehicle"
 """nuPlan's name of what reacts; tracks of all other types are replayed."""
 

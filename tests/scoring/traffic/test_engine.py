@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 
+from navsim_agents.common import extras
 from navsim_agents.common.poses import wrap_angle
 from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring.traffic import engine
@@ -105,7 +106,7 @@ def test_replayed_tracks_are_shared():
 def test_a_plan_whose_tie_hangs_on_rounding_is_simulated_alone():
     """Beside a vehicle of its own height on the map, which touches the follower too."""
     follower, other = vehicle(ROAD, 20.0, 0.2), vehicle(way(0.0, 1.5, 400.0, 1.5), progress=20.0, speed=3.0)
-    level = straight(x=20.0, y=1.5 - 1e-6, speed=0.0)
+    level = straight(x=20.0, y=1.5 - 1e-10, speed=0.0)
     made = scene_of(follower, other, turn=0.0)
     assert_same(made, np.stack((straight(y=FAR / 12.5, speed=0.0), level, straight(x=20.0, y=-1.5, speed=0.0))), 1)
 
@@ -148,19 +149,26 @@ def test_other_figures_are_followed():
         np.testing.assert_allclose(found.poses, alone.poses, atol=1e-9)
 
 
+def refuse(name):
+    raise ImportError(f"{name} needs NumPy 2.9 or less")
+
+
 def test_without_numba_it_is_slow_and_says_so_once(monkeypatch):
     made, states = busy_scene(0, count=4), plans(0, 2)
     wanted = plans_traffic(made, states)
-    monkeypatch.setattr(engine, "find_spec", lambda name: None)
-    engine._has_numba.cache_clear()
+    monkeypatch.setattr(extras, "import_module", refuse)
+    extras.has_numba.cache_clear()
     try:
-        with pytest.warns(UserWarning, match=r"plan by plan.*pip install 'navsim-drive-jepa\[fast\]' brings it"):
+        with pytest.warns(
+            UserWarning,
+            match=r"numba needs NumPy 2.9 or less.*plan by plan.*pip install 'navsim-drive-jepa\[fast\]' brings it",
+        ):
             traffic, effort = plans_traffic_with_effort(made, states)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             plans_traffic(made, states)
     finally:
-        engine._has_numba.cache_clear()
+        extras.has_numba.cache_clear()
     assert effort.num_slow == 2
     np.testing.assert_allclose(traffic.of_plan(1).poses, wanted.of_plan(1).poses, atol=1e-9)
 

@@ -54,7 +54,7 @@ def _keep(run: Run, row: int, state: FloatArray) -> None:
 def _start(fleet: Fleet, figures: Figures, base: Base, run: Run) -> None:
     """The vehicles at t0, claiming no more than their snapped boxes."""
     for row in range(len(fleet.start)):
-        run.now[row, PROGRESS], run.now[row, SPEED] = fleet.start[row, 0], fleet.start[row, 1]
+        run.now[row, PROGRESS], run.now[row, SPEED] = fleet.start[row, PROGRESS], fleet.start[row, SPEED]
         settle(fleet.ways, row, run.now[row])
         for column in range(4):
             run.now[row, BOX + column] = fleet.snapped[row, column]

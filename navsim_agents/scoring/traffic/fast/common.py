@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from navsim_agents.common.poses import FloatArray
+from navsim_agents.scoring.traffic.fast.columns import BEGIN, END
 from navsim_agents.scoring.traffic.fast.fleet import HALF_LENGTH, HALF_WIDTH, HULL, Fleet, Run
 from navsim_agents.scoring.traffic.fast.jit import kernel, part
 from navsim_agents.scoring.traffic.fast.touching import box_gap_squared
@@ -42,13 +43,13 @@ def find_common(fleet: Fleet, run: Run, out: IntArray) -> None:
 
     A vehicle's box may stick out of its path, but no farther than half its length and half its width together.
     """
-    ways, body, hull, found = fleet.ways, fleet.body, run.hull, run.common[0, 0]
+    ways, body, hull, found = fleet.ways, fleet.body, run.hull, run.common[0][0]
     for row in range(len(fleet.start)):
         _note_hull(ways, row, run.now[row, HULL : HULL + 4])
     for other in range(len(fleet.start)):
         aside = body[other, HALF_LENGTH] + body[other, HALF_WIDTH]
         for row in range(len(fleet.start)):
-            out[row, other, 0], out[row, other, 1] = len(ways.chunk), 0
+            out[row, other, BEGIN], out[row, other, END] = len(ways.chunk), 0
         for chunk in range(ways.chunk_first[other], ways.chunk_first[other + 1]):
             box = ways.chunk[chunk]
             hull[0], hull[1], hull[2], hull[3] = box[0] - aside, box[1] - aside, box[2] + aside, box[3] + aside
@@ -57,8 +58,8 @@ def find_common(fleet: Fleet, run: Run, out: IntArray) -> None:
                     continue
                 note_common(ways, row, hull, found)
                 if found[1] > 0:
-                    out[row, other, 0] = min(out[row, other, 0], found[0])
-                    out[row, other, 1] = max(out[row, other, 1], found[1])
+                    out[row, other, BEGIN] = min(out[row, other, BEGIN], found[0])
+                    out[row, other, END] = max(out[row, other, END], found[1])
         for row in range(len(fleet.standing)):
             place = fleet.standing[row]
             reach = place[4] + place[5] + aside

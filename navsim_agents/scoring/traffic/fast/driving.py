@@ -45,10 +45,10 @@ def who_stands(fleet: Fleet, run: Run, out: FloatArray) -> None:
     """Which standing vehicles touch neither one that drives nor one kept before them."""
     for row in range(len(fleet.standing)):
         out[row] = True
-        mine, half = fleet.standing[row, :4], fleet.standing[row, 4:]
+        place, half = fleet.standing[row][:4], fleet.standing[row][4:]
         for other in range(len(fleet.start)):
             if out[row] and fleet.nearby[row, other] and run.mark[other, THERE]:
-                out[row] = not places_touch(mine, half, run.now[other, PLACE : PLACE + 4], fleet.body[other])
+                out[row] = not places_touch(place, half, run.now[other, PLACE : PLACE + 4], fleet.body[other])
         for other in range(row):
             if out[row] and out[other]:
-                out[row] = not places_touch(mine, half, fleet.standing[other, :4], fleet.standing[other, 4:])
+                out[row] = not places_touch(place, half, fleet.standing[other][:4], fleet.standing[other][4:])

@@ -12,8 +12,8 @@ from navsim_agents.scoring.traffic.fast.ties import Tree
 from navsim_agents.scoring.traffic.fast.ways import CHUNK, IntArray, Ways
 from navsim_agents.scoring.traffic.roles import TrafficConfig
 
-HALF_LENGTH, HALF_WIDTH, WANTED = range(3)
-"""Columns of a body [m, m, m/s]; one that stands has the first two, behind its place."""
+HALF_LENGTH, HALF_WIDTH, WANTED, LONGEST = range(4)
+"""Columns of a body [m, m, m/s, m]: the last is the longest segment of its path. One that stands has the first two."""
 PROGRESS, SPEED, AHEAD, PLACE, BOX, HULL, NUM_COLUMNS = 0, 1, 2, 3, 7, 11, 15
 """Columns of a state: progress [m], speed [m/s], the first vertex ahead; then three times four: where it is (x, y, cos,
 sin), where the box that it claims is (at t0 the snapped one), and the bounding box of all that it claims."""
@@ -43,7 +43,7 @@ class Fleet(NamedTuple):
     """R vehicles that react, in the order of moving, and Q that stand; frame of the scene, turned as the map."""
 
     ways: Ways
-    body: FloatArray  # [R + 1, 3] the last is the ego's
+    body: FloatArray  # [R + 1, 4] the last is the ego's
     start: FloatArray  # [R, 2] progress [m] and speed [m/s] at t0
     snapped: FloatArray  # [R, 4] places of the boxes that are claimed at t0
     standing: FloatArray  # [Q, 6] place, half length, half width

@@ -7,6 +7,7 @@ from typing import Callable
 
 from navsim_agents.common.poses import FloatArray
 from navsim_agents.scoring.traffic import following
+from navsim_agents.scoring.traffic.fast.columns import HIGH_X, HIGH_Y, LOW_X, LOW_Y
 from navsim_agents.scoring.traffic.fast.fleet import (
     BOX,
     HALF_LENGTH,
@@ -35,9 +36,10 @@ from navsim_agents.scoring.traffic.fast.ways import V_ALONG, Ways
 from navsim_agents.scoring.traffic.following import Ahead
 
 NOBODY, UNSURE = -1, -2
-"""Instead of a row: nobody is on the way; a tie hangs on less than what simplifying may move."""
-ROUNDING_M = 4e-5
-"""Sums of two coordinates as near as that may change places where outlines are simplified by 1e-5 m."""
+"""Instead of a row: nobody is on the way; a tie hangs on rounding."""
+ROUNDING_M = 1e-8
+"""Sums of two coordinates as near as that may change places by rounding. What simplifying by 1e-5 m takes out is no
+outermost point: those are corners of boxes and ends, or of a bend that is no longer nearly straight."""
 
 
 acceleration: Callable[..., float] = part(following.acceleration)
@@ -138,8 +140,8 @@ def _first_of_ties(run: Run, row: int, count: int) -> int:
     for index in range(count):
         for other in range(index):
             if run.gap[index] == 0.0 and run.gap[other] == 0.0:
-                x = hull[index, 0] + hull[index, 2] - hull[other, 0] - hull[other, 2]
-                y = hull[index, 1] + hull[index, 3] - hull[other, 1] - hull[other, 3]
+                x = hull[index, LOW_X] + hull[index, HIGH_X] - hull[other, LOW_X] - hull[other, HIGH_X]
+                y = hull[index, LOW_Y] + hull[index, HIGH_Y] - hull[other, LOW_Y] - hull[other, HIGH_Y]
                 if abs(y) < ROUNDING_M or (count > CAPACITY and abs(x) < ROUNDING_M):
                     return UNSURE
     found = first_of_nearest(run.tree, run.gap, count, run.now[row, HULL : HULL + 4])

@@ -10,7 +10,8 @@ from math import sqrt
 
 import numpy as np
 
-from navsim_agents.common.poses import FloatArray
+from navsim_agents.common.poses import FloatArray, X, Y
+from navsim_agents.scoring.traffic.fast.columns import HIGH_X, HIGH_Y, LOW_X, LOW_Y
 from navsim_agents.scoring.traffic.fast.jit import part
 from navsim_agents.scoring.traffic.fast.ways import (
     CHUNK,
@@ -37,8 +38,8 @@ def box_outline(place: FloatArray, half_length: float, half_width: float, out: F
     for corner in range(BOX_POINTS):
         along = half_length if corner in (0, 1, 4) else -half_length
         left = half_width if corner in (0, 3, 4) else -half_width
-        out[corner, 0] = place[0] + along * place[2] - left * place[3]
-        out[corner, 1] = place[1] + along * place[3] + left * place[2]
+        out[corner, X] = place[0] + along * place[2] - left * place[3]
+        out[corner, Y] = place[1] + along * place[3] + left * place[2]
 
 
 @part
@@ -93,15 +94,15 @@ def stretch_outline(ways: Ways, row: int, half: float, start: float, end: float,
     filled = _add_point(ways, stop - 1, end_x, end_y, -half, out, filled)
     filled = _add_side(ways, RIGHT, half, (begin, stop), (start_x, start_y), (end_x, end_y), out, filled)
     filled = _add_point(ways, begin - 1, start_x, start_y, -half, out, filled)
-    out[filled, 0], out[filled, 1] = out[BOX_POINTS, 0], out[BOX_POINTS, 1]
+    out[filled, X], out[filled, Y] = out[BOX_POINTS, X], out[BOX_POINTS, Y]
     return filled + 1
 
 
 @part
 def _add_point(ways: Ways, segment: int, x: float, y: float, aside: float, out: FloatArray, filled: int) -> int:
     """The point ``aside`` to the left of one on a segment."""
-    out[filled, 0] = x + aside * ways.vertex[segment, V_NORMAL_X]
-    out[filled, 1] = y + aside * ways.vertex[segment, V_NORMAL_Y]
+    out[filled, X] = x + aside * ways.vertex[segment, V_NORMAL_X]
+    out[filled, Y] = y + aside * ways.vertex[segment, V_NORMAL_Y]
     return filled + 1
 
 
@@ -129,7 +130,7 @@ def _add_side(
         low, high = ways.corner_first[side, vertex], ways.corner_first[side, vertex + 1]
         for number in range(high - low):
             corner = low + number if side == LEFT else high - 1 - number
-            out[filled, 0], out[filled, 1] = ways.corner[side, corner, 0], ways.corner[side, corner, 1]
+            out[filled, X], out[filled, Y] = ways.corner[side, corner, X], ways.corner[side, corner, Y]
             filled += 1
     return filled
 
@@ -150,12 +151,12 @@ def _add_closed_bend(ways: Ways, vertex: int, side: int, aside: float, out: Floa
     one, other = (vertex - 1, vertex) if side == LEFT else (vertex, vertex - 1)
     _add_point(ways, one, x, y, aside, out, filled)
     _add_point(ways, other, x, y, aside, out, filled + 3)
-    apart_x, apart_y = out[filled + 3, 0] - out[filled, 0], out[filled + 3, 1] - out[filled, 1]
+    apart_x, apart_y = out[filled + 3, X] - out[filled, X], out[filled + 3, Y] - out[filled, Y]
     if sqrt(apart_x * apart_x + apart_y * apart_y) < abs(aside) * SAME_CORNER:
         return filled + 1
     for number in range(2):
-        out[filled + 1 + number, 0] = (CLOSING * out[filled + 3 * number, 0] + x) / (CLOSING + 1.0)
-        out[filled + 1 + number, 1] = (CLOSING * out[filled + 3 * number, 1] + y) / (CLOSING + 1.0)
+        out[filled + 1 + number, X] = (CLOSING * out[filled + 3 * number, X] + x) / (CLOSING + 1.0)
+        out[filled + 1 + number, Y] = (CLOSING * out[filled + 3 * number, Y] + y) / (CLOSING + 1.0)
     return filled + 4
 
 
@@ -168,9 +169,9 @@ def chunk_boxes(points: FloatArray, num_points: int, first_chunk: int, out: Floa
         begin = first_point(chunk)
         x0, y0, x1, y1 = np.inf, np.inf, -np.inf, -np.inf
         for index in range(begin, last_point(chunk, num_points) + 1):
-            x, y = points[index, 0], points[index, 1]
+            x, y = points[index, X], points[index, Y]
             x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
-        out[chunk, 0], out[chunk, 1], out[chunk, 2], out[chunk, 3] = x0, y0, x1, y1
+        out[chunk, LOW_X], out[chunk, LOW_Y], out[chunk, HIGH_X], out[chunk, HIGH_Y] = x0, y0, x1, y1
         hull[0], hull[1], hull[2], hull[3] = min(hull[0], x0), min(hull[1], y0), max(hull[2], x1), max(hull[3], y1)
     return num_chunks
 

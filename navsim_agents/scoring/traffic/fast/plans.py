@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import atan2, inf
 
-from navsim_agents.common.poses import FloatArray
+from navsim_agents.common.poses import HEADING, FloatArray, X, Y
+from navsim_agents.scoring.traffic.fast.columns import BEGIN, END
 from navsim_agents.scoring.traffic.fast.common import note_common
 from navsim_agents.scoring.traffic.fast.driving import claim, drive_on, who_stands
 from navsim_agents.scoring.traffic.fast.fleet import (
@@ -86,7 +87,7 @@ def _begin(fleet: Fleet, base: Base, run: Run, ego: FloatArray, until: IntArray)
     reach, hull = fleet.body[last, HALF_LENGTH] + fleet.body[last, HALF_WIDTH], run.hull
     hull[0], hull[1], hull[2], hull[3] = inf, inf, -inf, -inf
     for step in range(len(ego)):
-        x, y = ego[step, 0], ego[step, 1]
+        x, y = ego[step, X], ego[step, Y]
         hull[0], hull[1] = min(hull[0], x - reach), min(hull[1], y - reach)
         hull[2], hull[3] = max(hull[2], x + reach), max(hull[3], y + reach)
     for row in range(last):
@@ -94,7 +95,7 @@ def _begin(fleet: Fleet, base: Base, run: Run, ego: FloatArray, until: IntArray)
         if base.gone[row]:
             until[row] = 1
         note_common(ways, row, hull, run.common[row, last])
-        run.mark[row, NEAR_EGO] = run.common[row, last, 0] < run.common[row, last, 1]
+        run.mark[row, NEAR_EGO] = run.common[row, last, BEGIN] < run.common[row, last, END]
 
 
 @part
@@ -219,5 +220,5 @@ def poses_at(fleet: Fleet, run: Run, rows: IntArray, progress: FloatArray, out: 
         for step in range(progress.shape[1]):
             state[PROGRESS] = progress[index, step]
             settle(fleet.ways, rows[index], state)
-            out[index, step, 0], out[index, step, 1] = state[PLACE], state[PLACE + 1]
-            out[index, step, 2] = atan2(state[PLACE + 3], state[PLACE + 2])
+            out[index, step, X], out[index, step, Y] = state[PLACE], state[PLACE + 1]
+            out[index, step, HEADING] = atan2(state[PLACE + 3], state[PLACE + 2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import cos, nan, sin
 
 from navsim_agents.common.poses import FloatArray
+from navsim_agents.scoring.traffic.fast.columns import BEGIN, END
 from navsim_agents.scoring.traffic.fast.fleet import (
     AHEAD,
     BOX,
@@ -14,6 +15,7 @@ from navsim_agents.scoring.traffic.fast.fleet import (
     HALF_LENGTH,
     HALF_WIDTH,
     HULL,
+    LONGEST,
     NUM_CHUNKS,
     NUM_POINTS,
     PLACE,
@@ -82,7 +84,7 @@ def near_chunks(ways: Ways, run: Run, row: int, vertex: int, other: int) -> tupl
     first, last, hull = -1, -1, run.now[other, HULL : HULL + 4]
     begin, end = ways.chunk_first[row] + (vertex - 1 - ways.vertex_first[row]) // CHUNK, ways.chunk_first[row + 1]
     if run.mark[other, CLAIMS_WAY] or other == len(run.changed):
-        begin, end = max(begin, run.common[row, other, 0]), min(end, run.common[row, other, 1])
+        begin, end = max(begin, run.common[row, other, BEGIN]), min(end, run.common[row, other, END])
     for chunk in range(begin, end):
         if box_gap_squared(ways.chunk[chunk], hull) <= SAME * SAME:
             first = chunk if first < 0 else first
@@ -94,7 +96,8 @@ def near_chunks(ways: Ways, run: Run, row: int, vertex: int, other: int) -> tupl
 def _is_on_way(ways: Ways, body: FloatArray, run: Run, row: int, other: int, headway_s: float) -> bool:
     """Whether ``other`` claims ground that lies between a vehicle and its path's end.
 
-    It is looked for along the chunks that it is near to alone: the rest of the way cannot touch it.
+    It is looked for along the chunks that it is near to alone: the rest of the way cannot touch it. A vertex in its box
+    is on the way; and all of the way is as near to a vertex as its half width and a segment together are long.
     """
     state, vertex = run.now[other], int(run.now[row, AHEAD])
     near, far = near_chunks(ways, run, row, vertex, other)
@@ -104,10 +107,15 @@ def _is_on_way(ways: Ways, body: FloatArray, run: Run, row: int, other: int, hea
     low = first + CHUNK * (near - ways.chunk_first[row])
     high = min(first + CHUNK * (far + 1 - ways.chunk_first[row]), last)
     box, half_length, half_width = state[BOX : BOX + 4], body[other, HALF_LENGTH], body[other, HALF_WIDTH]
-    for point in range(max(low, vertex), high + 1):
+    margin, is_close = body[row, HALF_WIDTH] + body[row, LONGEST], False
+    for point in range(max(low, vertex - 1), high + 1):
         x, y = ways.vertex[point, VX] - box[0], ways.vertex[point, VY] - box[1]
-        if abs(x * box[2] + y * box[3]) <= half_length and abs(y * box[2] - x * box[3]) <= half_width:
+        along, aside = abs(x * box[2] + y * box[3]) - half_length, abs(y * box[2] - x * box[3]) - half_width
+        if along <= 0.0 and aside <= 0.0 and point >= vertex:
             return True
+        is_close = is_close or (along <= margin and aside <= margin)
+    if not is_close and not run.mark[other, CLAIMS_WAY]:
+        return False
     run.effort[WAYS] += 1
     way, mark = len(run.now), run.mark[len(run.now)]
     start = max(run.now[row, PROGRESS], ways.vertex[low, V_ALONG])

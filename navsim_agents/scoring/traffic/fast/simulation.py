@@ -14,11 +14,11 @@ from navsim_agents.scoring.axes import POSE, State, Vehicle
 from navsim_agents.scoring.scene_fields import SceneFields
 from navsim_agents.scoring.traffic.fast.base import base_of
 from navsim_agents.scoring.traffic.fast.common import find_common
-from navsim_agents.scoring.traffic.fast.fleet import PROGRESS, Base, Figures, Fleet, Run
+from navsim_agents.scoring.traffic.fast.fleet import HALF_LENGTH, HALF_WIDTH, PROGRESS, Base, Figures, Fleet, Run
 from navsim_agents.scoring.traffic.fast.plans import poses_at, simulate_plans
 from navsim_agents.scoring.traffic.fast.ways import are_tame, ways_of
 from navsim_agents.scoring.traffic.reactive import Traffic, with_replayed
-from navsim_agents.scoring.traffic.roles import Role, TrafficConfig
+from navsim_agents.scoring.traffic.roles import T0, Role, TrafficConfig
 
 IntArray = npt.NDArray[np.int64]
 KEPT_AS = "_prepared_traffic"
@@ -116,7 +116,7 @@ class PreparedTraffic:
         poses_at(self.fleet, Run.room_for(self.fleet), rows, progress, poses)
         poses[..., HEADING] = wrap_angle(poses[..., HEADING])
         poses = poses_to_local(poses, self.turn)
-        poses[:, 0] = self.logged[self.reacting[rows]]
+        poses[:, T0] = self.logged[self.reacting[rows]]
         return poses
 
 
@@ -127,7 +127,7 @@ def _prepare(scene: SceneFields, config: TrafficConfig) -> PreparedTraffic:
     fleet = _fleet_of(scene, turn, reacting, standing)
     work, start = Run.room_for(fleet), np.zeros((len(reacting), 1, 3))
     find_common(fleet, work, fleet.common)
-    poses_at(fleet, work, np.arange(len(reacting)), fleet.start[:, :1].copy(), start)
+    poses_at(fleet, work, np.arange(len(reacting)), fleet.start[:, [PROGRESS]], start)
     return PreparedTraffic(
         config=config,
         turn=turn,
@@ -136,7 +136,7 @@ def _prepare(scene: SceneFields, config: TrafficConfig) -> PreparedTraffic:
         fleet=fleet,
         logged=poses_to_local(poses_to_global(_array(scene.traffic_pose), turn), turn),
         start=start[:, 0, XY],
-        is_tame=are_tame(fleet.ways, fleet.body[:-1, :2]),
+        is_tame=are_tame(fleet.ways, fleet.body[:-1, [HALF_LENGTH, HALF_WIDTH]]),
         shared={},
     )
 
@@ -145,7 +145,7 @@ def _simulate_shared(scene: SceneFields, prepared: PreparedTraffic, gone: Bool[n
     num_states, reacting, standing = prepared.config.num_states, prepared.reacting, prepared.standing
     base, is_sure = base_of(prepared.fleet, Figures.of(prepared.config), num_states, gone)
     vehicles = np.full((len(prepared.logged), num_states, 3), np.nan)
-    vehicles[:, 0] = prepared.logged
+    vehicles[:, T0] = prepared.logged
     progress = np.ascontiguousarray(base.state[:, :, PROGRESS].T)
     vehicles[reacting] = prepared.poses_of(np.arange(len(reacting)), progress)
     vehicles[reacting[gone], 1:] = np.nan
@@ -161,15 +161,16 @@ def _fleet_of(
     paths, along = poses_to_global(_array(scene.traffic_path_poses), turn), _array(scene.traffic_path_progress)
     pieces = [slice(int(offsets[row]), int(offsets[row + 1])) for row in reacting]
     wanted, vehicle = _array(scene.traffic_wanted_speed), _array(scene.vehicle)
+    longest = [np.hypot(*np.diff(paths[piece, XY], axis=0).T).max() for piece in pieces]
     body = np.concatenate(
         (
-            np.column_stack((half_size[reacting], wanted[reacting])),
-            [[float(vehicle[Vehicle.HALF_LENGTH]), float(vehicle[Vehicle.HALF_WIDTH]), 0.0]],
+            np.column_stack((half_size[reacting], wanted[reacting], longest)),
+            [[float(vehicle[Vehicle.HALF_LENGTH]), float(vehicle[Vehicle.HALF_WIDTH]), 0.0, 0.0]],
         )
     )
-    logged = poses_to_global(_array(scene.traffic_pose)[standing], turn)
+    logged, half_widths = poses_to_global(_array(scene.traffic_pose)[standing], turn), body[:-1, HALF_WIDTH].copy()
     return Fleet(
-        ways=ways_of([paths[piece] for piece in pieces], [along[piece] for piece in pieces], body[:-1, 1].copy()),
+        ways=ways_of([paths[piece] for piece in pieces], [along[piece] for piece in pieces], half_widths),
         body=body,
         start=np.column_stack((_array(scene.traffic_progress)[reacting], _array(scene.traffic_speed)[reacting])),
         snapped=_places(poses_to_global(_array(scene.traffic_snapped_pose)[reacting], turn)),

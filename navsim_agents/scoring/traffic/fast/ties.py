@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from navsim_agents.common.poses import FloatArray
+from navsim_agents.scoring.traffic.fast.columns import HIGH_X, HIGH_Y, LOW_X, LOW_Y
 from navsim_agents.scoring.traffic.fast.jit import part
 from navsim_agents.scoring.traffic.fast.touching import box_gap_squared
 from navsim_agents.scoring.traffic.fast.ways import IntArray
@@ -58,7 +59,7 @@ def first_of_nearest(tree: Tree, gaps: FloatArray, count: int, mine: FloatArray)
     if count <= CAPACITY:
         best, best_y = -1, inf
         for index in range(count):
-            y = tree.hull[index, 1] + tree.hull[index, 3]
+            y = tree.hull[index, LOW_Y] + tree.hull[index, HIGH_Y]
             if best < 0 or gaps[index] < gaps[best] or (gaps[index] == gaps[best] and y < best_y):
                 best, best_y = index, y
         return best
@@ -86,8 +87,8 @@ def _make_leaves(tree: Tree, count: int) -> int:
     in_slice = ceil(count / num_slices)
     for index in range(count):
         tree.order[index] = index
-        tree.middle[0, index] = tree.hull[index, 0] + tree.hull[index, 2]
-        tree.middle[1, index] = tree.hull[index, 1] + tree.hull[index, 3]
+        tree.middle[0, index] = tree.hull[index, LOW_X] + tree.hull[index, HIGH_X]
+        tree.middle[1, index] = tree.hull[index, LOW_Y] + tree.hull[index, HIGH_Y]
     _sort(tree.order, 0, count, tree.middle[0])
     num_leaves = 0
     for begin in range(0, count, in_slice):

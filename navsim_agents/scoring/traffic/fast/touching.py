@@ -9,7 +9,8 @@ from math import sqrt
 
 import numpy as np
 
-from navsim_agents.common.poses import FloatArray
+from navsim_agents.common.poses import FloatArray, X, Y
+from navsim_agents.scoring.traffic.fast.columns import HIGH_X, HIGH_Y, LOW_Y
 from navsim_agents.scoring.traffic.fast.jit import part
 from navsim_agents.scoring.traffic.fast.outlines import first_point, last_point
 
@@ -57,7 +58,7 @@ def to_edge_squared(x: float, y: float, x0: float, y0: float, x1: float, y1: flo
 @part
 def edge_gap_squared(points: FloatArray, index: int, box: FloatArray) -> float:
     """Square of the distance [m^2] of a bounding box from that of the edge that begins at a point."""
-    x0, y0, x1, y1 = points[index, 0], points[index, 1], points[index + 1, 0], points[index + 1, 1]
+    x0, y0, x1, y1 = points[index, X], points[index, Y], points[index + 1, X], points[index + 1, Y]
     x = max(min(x0, x1) - box[2], box[0] - max(x0, x1), 0.0)
     y = max(min(y0, y1) - box[3], box[1] - max(y0, y1), 0.0)
     return x * x + y * y
@@ -66,8 +67,8 @@ def edge_gap_squared(points: FloatArray, index: int, box: FloatArray) -> float:
 @part
 def _edges_cross(one: FloatArray, a: int, other: FloatArray, b: int) -> bool:
     """Whether two edges cross, or come as near as touching."""
-    x0, y0, x1, y1 = one[a, 0], one[a, 1], one[a + 1, 0], one[a + 1, 1]
-    u0, v0, u1, v1 = other[b, 0], other[b, 1], other[b + 1, 0], other[b + 1, 1]
+    x0, y0, x1, y1 = one[a, X], one[a, Y], one[a + 1, X], one[a + 1, Y]
+    u0, v0, u1, v1 = other[b, X], other[b, Y], other[b + 1, X], other[b + 1, Y]
     if min(x0, x1) > max(u0, u1) + SAME or min(u0, u1) > max(x0, x1) + SAME:
         return False
     if min(y0, y1) > max(v0, v1) + SAME or min(v0, v1) > max(y0, y1) + SAME:
@@ -117,10 +118,10 @@ def is_on_ground(
     """Whether the outline winds about a point."""
     turns = 0
     for chunk in range(begin, end):
-        if y < boxes[chunk, 1] or y > boxes[chunk, 3] or x > boxes[chunk, 2]:
+        if y < boxes[chunk, LOW_Y] or y > boxes[chunk, HIGH_Y] or x > boxes[chunk, HIGH_X]:
             continue
         for index in range(first_point(chunk), last_point(chunk, num_points)):
-            x0, y0, x1, y1 = points[index, 0], points[index, 1], points[index + 1, 0], points[index + 1, 1]
+            x0, y0, x1, y1 = points[index, X], points[index, Y], points[index + 1, X], points[index + 1, Y]
             if (y0 <= y) != (y1 <= y):
                 left = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
                 if y0 <= y and left > 0.0:
@@ -146,10 +147,10 @@ def outlines_touch(
     """Whether two grounds share a point."""
     if outlines_cross(one, num_one, boxes, begin, end, other, num_other, other_boxes, other_begin, other_end):
         return True
-    x, y = one[first_point(begin), 0], one[first_point(begin), 1]
+    x, y = one[first_point(begin), X], one[first_point(begin), Y]
     if is_on_ground(x, y, other, num_other, other_boxes, other_begin, other_end):
         return True
-    x, y = other[first_point(other_begin), 0], other[first_point(other_begin), 1]
+    x, y = other[first_point(other_begin), X], other[first_point(other_begin), Y]
     return is_on_ground(x, y, one, num_one, boxes, begin, end)
 
 
@@ -190,7 +191,7 @@ def _chunk_gap_squared(
         for b in range(first_point(j), last_point(j, num_other)):
             best = min(
                 best,
-                to_edge_squared(one[a, 0], one[a, 1], other[b, 0], other[b, 1], other[b + 1, 0], other[b + 1, 1]),
-                to_edge_squared(other[b, 0], other[b, 1], one[a, 0], one[a, 1], one[a + 1, 0], one[a + 1, 1]),
+                to_edge_squared(one[a, X], one[a, Y], other[b, X], other[b, Y], other[b + 1, X], other[b + 1, Y]),
+                to_edge_squared(other[b, X], other[b, Y], one[a, X], one[a, Y], one[a + 1, X], one[a + 1, Y]),
             )
     return best

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from navsim_agents.common.poses import HEADING, XY, FloatArray, X, Y
+from navsim_agents.scoring.traffic.fast.columns import HIGH_X, HIGH_Y, LOW_X, LOW_Y
 from navsim_agents.scoring.traffic.fast.jit import kernel, part
 from navsim_agents.scoring.traffic.rails import QUARTER_CIRCLE_SEGMENTS
 
@@ -120,8 +121,8 @@ def _fill_corners(
                 count = _corners(xy[vertex], normal[vertex - 1], normal[vertex], half_width[row], side, found)
                 for index in range(count):
                     if filled < corner.shape[1]:
-                        corner[side, filled, 0] = found[index, 0]
-                        corner[side, filled, 1] = found[index, 1]
+                        corner[side, filled, X] = found[index, X]
+                        corner[side, filled, Y] = found[index, Y]
                     filled += 1
         corner_first[side, len(xy)] = filled
         most = max(most, filled)
@@ -138,21 +139,21 @@ def _corners(at: FloatArray, before: FloatArray, after: FloatArray, half: float,
         return 0
     if turn * sign > 0.0:  # the inner side: where the two edges cross
         scale = sign / max(1.0 + cosine, 1e-12)
-        out[0, 0], out[0, 1] = at[0] + scale * (before[0] + after[0]), at[1] + scale * (before[1] + after[1])
+        out[0, X], out[0, Y] = at[0] + scale * (before[0] + after[0]), at[1] + scale * (before[1] + after[1])
         return 1
     first_x, first_y = at[0] + sign * before[0], at[1] + sign * before[1]
     last_x, last_y = at[0] + sign * after[0], at[1] + sign * after[1]
     if sqrt((last_x - first_x) ** 2 + (last_y - first_y) ** 2) < half * SAME_CORNER:
-        out[0, 0], out[0, 1] = (first_x, first_y) if side == 0 else (last_x, last_y)
+        out[0, X], out[0, Y] = (first_x, first_y) if side == 0 else (last_x, last_y)
         return 1
     angle = abs(atan2(turn, cosine))
     count = max(int(angle / QUANTUM + 0.5), 1)
     start = atan2(first_y - at[1], first_x - at[0])
     way = angle / count if turn > 0.0 else -angle / count
-    out[0, 0], out[0, 1] = first_x, first_y
+    out[0, X], out[0, Y] = first_x, first_y
     for index in range(1, count):
-        out[index, 0], out[index, 1] = at[0] + half * cos(start + index * way), at[1] + half * sin(start + index * way)
-    out[count, 0], out[count, 1] = last_x, last_y
+        out[index, X], out[index, Y] = at[0] + half * cos(start + index * way), at[1] + half * sin(start + index * way)
+    out[count, X], out[count, Y] = last_x, last_y
     return count + 1
 
 
@@ -173,14 +174,14 @@ def _fill_chunks(
         for chunk in range(chunk_first[row], chunk_first[row + 1]):
             begin = first[row] + CHUNK * (chunk - chunk_first[row])
             end = min(begin + CHUNK, first[row + 1] - 1)
-            x0, y0, x1, y1 = xy[begin, 0], xy[begin, 1], xy[begin, 0], xy[begin, 1]
+            x0, y0, x1, y1 = xy[begin, X], xy[begin, Y], xy[begin, X], xy[begin, Y]
             for vertex in range(begin, end + 1):
                 for side in range(2):
                     for index in range(corner_first[side, vertex], corner_first[side, vertex + 1]):
-                        x, y = corner[side, index, 0], corner[side, index, 1]
+                        x, y = corner[side, index, X], corner[side, index, Y]
                         x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
                 for segment in range(max(vertex - 1, begin), min(vertex + 1, end)):
                     for sign in (-half, half):
-                        x, y = xy[vertex, 0] + sign * normal[segment, 0], xy[vertex, 1] + sign * normal[segment, 1]
+                        x, y = xy[vertex, X] + sign * normal[segment, X], xy[vertex, Y] + sign * normal[segment, Y]
                         x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
-            boxes[chunk, 0], boxes[chunk, 1], boxes[chunk, 2], boxes[chunk, 3] = x0, y0, x1, y1
+            boxes[chunk, LOW_X], boxes[chunk, LOW_Y], boxes[chunk, HIGH_X], boxes[chunk, HIGH_Y] = x0, y0, x1, y1
