@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from tqdm import tqdm
 
+from navsim_agents.data.split_mapping import some
 from navsim_agents.data.synthetic_scenes import read_synthetic_scene
-from navsim_agents.devkit.data_health import FrameFaults, PictureQuery, SplitHealth, absent_names
+from navsim_agents.devkit.data_health import FrameFaults, PictureQuery, SplitHealth
 from navsim_agents.devkit.finding import Finding
-from navsim_agents.errors import NavsimDriveJepaError
+from navsim_agents.errors import WorldDataError
 
 SCENES, PICTURES = "synthetic_scene_pickles", "sensor_blobs"
 WAY_OUT = (
@@ -25,25 +27,46 @@ def check_follow_ups(folder: Path, query: PictureQuery) -> list[Finding]:
     if not (folder / SCENES).is_dir():
         text = f"{folder} has no {SCENES}; give the folder of a two-stage split, such as …/navhard_two_stage"
         return [Finding("data", False, text)]
-    try:
-        health = examine_follow_ups(folder, query)
-    except NavsimDriveJepaError as error:
-        return [Finding("data", False, str(error))]
-    return [health.finding(query.cameras), *absent_names([health])]
+    damaged: dict[str, str] = {}
+    health = examine_follow_ups(folder, query, damaged)
+    return [*_damaged_pickles(damaged), health.finding(query.cameras), *_absent_scenes(health)]
 
 
-def examine_follow_ups(folder: Path, query: PictureQuery, show_progress: bool = True) -> SplitHealth:
-    """Look at the pictures of every scene's newest frames.
+def _damaged_pickles(damaged: Mapping[str, str]) -> list[Finding]:
+    """Scenes that nobody can read."""
+    if not damaged:
+        return []
+    text = f"{len(damaged)} synthetic scenes cannot be read ({some(list(damaged))}), the first as follows: "
+    return [Finding("data", False, text + next(iter(damaged.values())))]
 
-    Raises:
-        WorldDataError: a pickle is damaged, or is no synthetic scene.
-    """
+
+def _absent_scenes(health: SplitHealth) -> list[Finding]:
+    """What the filter names and the folder has not."""
+    if not health.absent_tokens:
+        return []
+    absent = f"{len(health.absent_tokens)} tokens ({some(health.absent_tokens)})"
+    text = (
+        f"split {health.split}: the scene filter names {absent} that are not there as scenes; NAVSIM "
+        "passes them over and ends without a result, as their groups lack them: download the scenes again, or take the "
+        "filter of this split"
+    )
+    return [Finding("data", False, text)]
+
+
+def examine_follow_ups(
+    folder: Path, query: PictureQuery, damaged: dict[str, str], show_progress: bool = True
+) -> SplitHealth:
+    """Look at the pictures of every scene's newest frames; ``damaged`` gets why a pickle, by its name, is none."""
     health, wanted = SplitHealth(folder.name), query.scene_filter.reactive_synthetic_initial_tokens
     faults, whole = FrameFaults(query, folder / PICTURES), Counter[int]()
     logs: set[str] = set()
     found: set[str] = set()
     for path in tqdm(sorted((folder / SCENES).glob("[!.]*.pkl")), desc=folder.name, disable=not show_progress):
-        scene = read_synthetic_scene(path, folder / PICTURES, {})
+        try:
+            scene = read_synthetic_scene(path, folder / PICTURES, {})
+        except WorldDataError as error:
+            damaged[path.stem] = str(error)
+            continue
         about = scene.scene_metadata
         if wanted is not None and about.initial_token not in wanted:
             continue
@@ -55,7 +78,7 @@ def examine_follow_ups(folder: Path, query: PictureQuery, show_progress: bool = 
         if any(lost):
             health.incomplete[about.initial_token] = [fault for frame in lost for fault in frame]
     health.num_logs, health.num_scenes = len(logs), len(found)
-    health.absent_tokens = sorted((wanted or frozenset()) - found)
+    health.absent_tokens = sorted((wanted or frozenset()) - found - damaged.keys())
     health.way_out = f"{WAY_OUT}{_fewer_frames(whole)}"
     return health
 

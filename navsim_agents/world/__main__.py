@@ -30,7 +30,7 @@ def summary(config: WorldConfig, index: WorldIndex) -> str:
 
 
 def follow_up_lines(config: WorldConfig, index: WorldIndex) -> list[str]:
-    """How many follow-up scenes there are, which plans have none, and how NAVSIM's scripts find them."""
+    """How many follow-up scenes there are, which plans have none, and who finds them how."""
     from navsim_agents.world.follow_ups.record import all_pairs  # needs the extra world
     from navsim_agents.world.writers.follow_ups import FOLDER
     from navsim_agents.world.writers.split import CONFIG_FOLDER, SPLIT_NAME
@@ -39,6 +39,9 @@ def follow_up_lines(config: WorldConfig, index: WorldIndex) -> list[str]:
     lines = [f"  {FOLDER}: {sum(len(pair.plans) for pair in pairs)} follow-up pairs of {len(pairs)} pairs of scenes"]
     for pair in pairs:
         lines += [f"    left out {pair.tokens[0]}, {plan}: {reason}" for plan, reason in pair.left_out.items()]
+    if config.scoring_scenes:
+        split = f"{config.output}/{CONFIG_FOLDER}/train_test_split/{SPLIT_NAME}.yaml"
+        lines.append(f"For drive-jepa evaluate: protocol=two_stage data_root={config.output} tokens={split}")
     where = f"--config-dir {config.output}/{CONFIG_FOLDER} train_test_split={SPLIT_NAME}"
     return [*lines, f"For NAVSIM 2's two-stage scripts, in any of them: {where}"]
 

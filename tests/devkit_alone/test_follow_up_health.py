@@ -67,6 +67,21 @@ def test_only_the_scenes_of_a_filter_count_and_absent_ones_are_named(folder: Pat
     found, absent = lines(folder, scene_filter=wanted)
     assert "1 of 1 scenes" in found
     assert "1 tokens (12345678901234e56) that are not there as scenes" in absent
+    assert "ends without a result, as their groups lack them: download the scenes again" in absent
+
+
+def test_a_damaged_pickle_hides_no_other_fault(folder: Path) -> None:
+    (folder / "synthetic_scene_pickles" / f"{TOKEN}.pkl").write_bytes(b"torn")
+    (folder / PICTURES / "3.jpg").unlink()
+    wanted = SceneFilter(frame_interval=1, reactive_synthetic_initial_tokens=frozenset({TOKEN, OTHER, "c" * 17}))
+    damaged, pictures, absent = lines(folder, scene_filter=wanted)
+    assert damaged.startswith("WRONG")
+    assert f"1 synthetic scenes cannot be read ({TOKEN}), the first as follows: " in damaged
+    assert (
+        f"0 of 1 scenes in 1 logs have all pictures of cam_f0; 1 do not (pictures: 1 missing), such as {OTHER}"
+        in pictures
+    )
+    assert f"names 1 tokens ({'c' * 17})" in absent
 
 
 def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,15 +11,17 @@ from navsim_agents.scoring.traffic.roles import Role
 NEEDED = tuple(name for name, row in FIELDS.items() if name.startswith(("traffic_", "ignored_track_")))
 TENSORS = tuple(name for name in NEEDED if FIELDS[name].default is None)
 MIN_POINTS = 2
+NUM_SHOWN = 3
 
 
 def require_traffic(scene: SceneFields) -> None:
     """Raises SceneError unless the scene has all that reactive traffic needs."""
     missing = [name for name in TENSORS if getattr(scene, name) is None]
     if missing:
+        names = ", ".join(missing[:NUM_SHOWN]) + (f", … ({len(missing)} fields)" if len(missing) > NUM_SHOWN else "")
         raise SceneError(
-            f"scene {scene.token} lacks {', '.join(missing)}, but reactive traffic needs them; export its "
-            "v2.2 metric cache again with traffic=true, where the devkit's map is"
+            f"scene {scene.token} lacks {names}, but reactive traffic needs them; export its v2.2 metric cache again "
+            "with traffic=true, where the devkit's map is, write those of a world again, or take traffic=log_replay"
         )
 
 

@@ -198,7 +198,10 @@ def test_a_track_that_the_log_has_later_alone_is_not_there_at_t0():
 
 def test_a_scene_without_traffic_says_what_it_lacks():
     with pytest.raises(
-        SceneError, match=r"^scene 0123456789abcdef lacks traffic_role, .*; export its v2.2 metric cache"
+        SceneError,
+        match=r"^scene 0123456789abcdef lacks traffic_role, traffic_size, traffic_pose, … \(17 fields\), but "
+        r"reactive traffic needs them; export its v2.2 metric cache again .*, write those of a world again, or take "
+        r"traffic=log_replay$",
     ):
         reactive_traffic(scene(), straight())
     whole = scene_of(vehicle(ROAD))

@@ -2,11 +2,13 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("geopandas")
 
+from navsim_agents.data.split_mapping import read_two_stage_mapping
 from navsim_agents.errors import InputError, WorldDataError
 from navsim_agents.world.__main__ import summary
 from navsim_agents.world.generate import generate_world
@@ -38,6 +40,11 @@ def test_plans_that_are_left_out_are_named(tmp_path):
     assert any(re.search(r"left out [0-9a-f]{16}, right: it leaves the road", line) for line in told)
     count = sum(len(row["follow_ups"]) for row in rows)
     assert f"  navhard_two_stage: {count} follow-up pairs of 2 pairs of scenes" in lines
+    tokens = Path(config.output) / "devkit_config" / "train_test_split" / "world_two_stage.yaml"
+    wanted = f"For drive-jepa evaluate: protocol=two_stage data_root={config.output} tokens={tokens}"
+    assert wanted not in lines
+    assert wanted in summary(dataclasses.replace(config, scoring_scenes=True), index).splitlines()
+    assert len(read_two_stage_mapping(tokens).groups) == 2
     assert all(set(row["follow_ups"]) | set(row["left_out"]) >= {"human", "left", "right"} for row in rows)
     assert any(f"--config-dir {tmp_path}/devkit_config train_test_split=world_two_stage" in line for line in lines)
 
