@@ -12,6 +12,7 @@ NEEDED = tuple(name for name, row in FIELDS.items() if name.startswith(("traffic
 TENSORS = tuple(name for name in NEEDED if FIELDS[name].default is None)
 MIN_POINTS = 2
 NUM_SHOWN = 3
+WAY_OUT = "export the scene again"
 
 
 def require_traffic(scene: SceneFields) -> None:
@@ -28,10 +29,12 @@ def require_traffic(scene: SceneFields) -> None:
 def check_traffic(scene: SceneFields) -> None:
     """Raises SceneError at the first rule that the traffic breaks."""
     role, size, offsets = scene.traffic_role, scene.traffic_size, scene.traffic_path_offsets
-    if role is not None and not bool(((role >= min(Role)) & (role <= max(Role))).all()):
-        raise SceneError(f"traffic_role is {role.tolist()}, but must be of {', '.join(map(repr, Role))}")
-    if size is not None and not bool((size > 0).all()):
-        raise SceneError(f"traffic_size is {size.tolist()}, but vehicles must be larger than 0 by 0")
+    if role is not None and len(strange := torch.nonzero((role < min(Role)) | (role > max(Role)))):
+        row, rule = int(strange[0, 0]), f"must be of {', '.join(map(repr, Role))}"
+        raise SceneError(f"traffic_role of vehicle {row} is {int(role[row])}, but {rule}; {WAY_OUT}")
+    if size is not None and len(strange := torch.nonzero(~(size > 0).all(-1))):
+        row, rule = int(strange[0, 0]), "vehicles must be larger than 0 by 0"
+        raise SceneError(f"traffic_size of vehicle {row} is {size[row].tolist()} m, but {rule}; {WAY_OUT}")
     if offsets is not None and scene.traffic_path_poses is not None:
         _check_offsets(offsets, len(scene.traffic_path_poses))
         _check_paths(scene, offsets)
@@ -40,8 +43,8 @@ def check_traffic(scene: SceneFields) -> None:
 def _check_offsets(offsets: torch.Tensor, num_points: int) -> None:
     if int(offsets[0]) != 0 or int(offsets[-1]) != num_points or not bool((torch.diff(offsets) >= 0).all()):
         raise SceneError(
-            f"traffic_path_offsets are {offsets.tolist()}, but must rise from 0 to the number of points, {num_points}; "
-            "export the scene again"
+            f"traffic_path_offsets go from {int(offsets[0])} to {int(offsets[-1])}, but must rise from 0 to the number "
+            f"of points, {num_points}, with no step back; {WAY_OUT}"
         )
 
 
@@ -52,12 +55,15 @@ def _check_paths(scene: SceneFields, offsets: torch.Tensor) -> None:
         return
     for row in torch.nonzero(role == Role.REACTS)[:, 0].tolist():
         along = progress[int(offsets[row]) : int(offsets[row + 1])]
-        if len(along) < MIN_POINTS or not bool((torch.diff(along) > 0).all()):
+        stops = torch.nonzero(torch.diff(along) <= 0)[:, 0].tolist()
+        if len(along) < MIN_POINTS or stops:
+            where = f", {float(along[stops[0]])} m and then {float(along[stops[0] + 1])} m" if stops else ""
             raise SceneError(
-                f"the path of vehicle {row} of traffic has {len(along)} points with progress {along.tolist()}, but who "
-                f"reacts needs {MIN_POINTS} points of rising progress; export the scene again"
+                f"the path of vehicle {row} of traffic has {len(along)} points{where}, but who reacts needs "
+                f"{MIN_POINTS} points of rising progress; {WAY_OUT}"
             )
         if float(wanted[row]) <= 0:
             raise SceneError(
-                f"traffic_wanted_speed of vehicle {row} is {float(wanted[row])} m/s, but who reacts must want to move"
+                f"traffic_wanted_speed of vehicle {row} is {float(wanted[row])} m/s, but who reacts must want to move; "
+                f"{WAY_OUT}"
             )

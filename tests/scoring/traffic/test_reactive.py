@@ -219,11 +219,26 @@ def test_states_of_another_number_are_refused():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"traffic_role": np.array([3])}, r"traffic_role is \[3\], but must be of"),
-        ({"traffic_size": np.array([[4.0, 0.0]])}, "vehicles must be larger than 0 by 0"),
-        ({"traffic_path_offsets": np.array([0, 9])}, r"traffic_path_offsets are \[0, 9\], but must rise from 0"),
-        ({"traffic_path_progress": np.zeros(401)}, "needs 2 points of rising progress"),
-        ({"traffic_wanted_speed": np.zeros(1)}, "must want to move"),
+        (
+            {"traffic_role": np.array([3])},
+            r"traffic_role of vehicle 0 is 3, but must be of .*; export the scene again$",
+        ),
+        (
+            {"traffic_size": np.array([[4.0, 0.0]])},
+            r"traffic_size of vehicle 0 is \[4.0, 0.0\] m, but vehicles must be larger than 0 by 0; export",
+        ),
+        (
+            {"traffic_path_offsets": np.array([0, 9])},
+            r"traffic_path_offsets go from 0 to 9, but must rise from 0 to .* points, 401, .*; export",
+        ),
+        (
+            {"traffic_path_progress": np.zeros(401)},
+            "has 401 points, 0.0 m and then 0.0 m, but who reacts needs 2 points of rising progress; export the scene",
+        ),
+        (
+            {"traffic_wanted_speed": np.zeros(1)},
+            "vehicle 0 is 0.0 m/s, but who reacts must want to move; export the scene again",
+        ),
     ],
 )
 def test_traffic_that_breaks_a_rule_is_refused(changes, message):
