@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Optional
 
 import torch
 from jaxtyping import Float
@@ -28,6 +29,7 @@ from navsim_agents.scoring.simulation.tracker import simulate
 class ByTensors:
     """See :class:`~navsim_agents.scoring.engines.Engine`."""
 
+    torch_threads: Optional[int] = None
     works_on_all = True
 
     def drive(

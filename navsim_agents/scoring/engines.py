@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -17,6 +20,8 @@ from navsim_agents.scoring.scene_batch import SceneBatch
 class Engine(Protocol):
     """A way to do the work; all of them give the same answers."""
 
+    torch_threads: Optional[int]
+    """How many threads torch should have around it; None: as many as it has."""
     works_on_all: bool
     """Whether it needs memory for all trajectories that it is handed at once, beside that of the answers."""
 
@@ -45,4 +50,21 @@ def engine_for(batch: SceneBatch, num_trajectories: int) -> Engine:
         return ByTensors()
     from navsim_agents.scoring.compiled.run import Compiled
 
-    return Compiled()
+    return Compiled(torch.get_num_threads())
+
+
+@contextmanager
+def torch_threads(count: Optional[int]) -> Iterator[None]:
+    """Torch works with ``count`` threads meanwhile, and with as many as before then; None changes nothing.
+
+    A small operation on several threads waits for each of them, which takes long where another program has their cores.
+    """
+    before = torch.get_num_threads()
+    if count is None or count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

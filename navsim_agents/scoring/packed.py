@@ -12,6 +12,7 @@ from torch import Tensor
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.config import metric_config
+from navsim_agents.scoring.engines import torch_threads
 from navsim_agents.scoring.packed_layout import (
     ALIGNMENT,
     HEADER_LENGTH,
@@ -78,4 +79,5 @@ def unpack_scenes(
         SceneError: a row was not made by :func:`pack_scene`, or has fewer track columns than the metric looks at.
         TrajectoryError: an unknown metric.
     """
-    return build_batch(PackedReader(packed), metric_config(metric), num_poses, interval_s, dtype)
+    with torch_threads(1 if packed.device.type == "cpu" else None):
+        return build_batch(PackedReader(packed), metric_config(metric), num_poses, interval_s, dtype)

@@ -24,7 +24,7 @@ from navsim_agents.scoring.aggregate import (
 )
 from navsim_agents.scoring.axes import POSE
 from navsim_agents.scoring.config import LOG_REPLAY, MetricConfig, metric_config, refuse_traffic
-from navsim_agents.scoring.engines import engine_for
+from navsim_agents.scoring.engines import Engine, engine_for, torch_threads
 from navsim_agents.scoring.rules.centerline import normalized_progress
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_batch import SceneBatch, collate_scenes, refuse_other_horizon, refuse_trajectories
@@ -125,7 +125,9 @@ def score_scenes(
     parts = []
     for scene, rows in zip(scenes, trajectories):
         batch = collate_scenes([scene], config, trajectories.shape[2], interval_length, dtype)
-        parts.append(_score_in_traffic(scene, batch, rows[None], human_penalty_filter, chunk))
+        engine = engine_for(batch, trajectories.shape[1])
+        with torch.no_grad(), torch_threads(engine.torch_threads):
+            parts.append(_score_in_traffic(engine, scene, batch, rows[None], human_penalty_filter, chunk))
     return _joined_scores(parts)
 
 
@@ -145,9 +147,17 @@ def score_batch(
     Raises:
         TrajectoryError: as :func:`score_trajectories`, or P is not what the batch was prepared for.
     """
+    engine = engine_for(batch, trajectories.shape[:2].numel())
+    with torch_threads(engine.torch_threads):
+        return _score_in_log(engine, batch, trajectories, human_penalty_filter, chunk)
+
+
+def _score_in_log(
+    engine: Engine, batch: SceneBatch, trajectories: Tensor, human_penalty_filter: bool, chunk: int
+) -> Scores:
+    """As :func:`score_batch`, by an engine."""
     refuse_trajectories(trajectories, batch)
     _check_options(batch.metric, human_penalty_filter, chunk)
-    engine = engine_for(batch, trajectories.shape[:2].numel())
     size = max(1, chunk // len(batch)) if engine.works_on_all else trajectories.shape[1]
     parts: list[tuple[Tensor, Judged]] = []
     others = _others(batch, human_penalty_filter)
@@ -161,17 +171,20 @@ def score_batch(
     return _finish(judged, states, reference, human if human_penalty_filter else None, batch)
 
 
-@torch.no_grad()
 def _score_in_traffic(
-    scene: ScoringScene, batch: SceneBatch, trajectories: Tensor, human_penalty_filter: bool, chunk: int
+    engine: Engine,
+    scene: ScoringScene,
+    batch: SceneBatch,
+    trajectories: Tensor,
+    human_penalty_filter: bool,
+    chunk: int,
 ) -> Scores:
-    """As :func:`score_batch`, of one scene whose traffic reacts to each trajectory.
+    """As :func:`_score_in_log`, of one scene whose traffic reacts to each trajectory.
 
     Of PDM-Closed, collisions are those in the traffic of each trajectory; the human meets the human's own.
     """
     refuse_trajectories(trajectories, batch)
     _check_options(batch.metric, human_penalty_filter, chunk)
-    engine = engine_for(batch, trajectories.shape[1])
     parts: list[tuple[Tensor, Judged]] = []
     collisions, others = [], _others(batch, human_penalty_filter)
     for rows in trajectories.split(min(chunk, LARGEST_CHUNK), dim=1):

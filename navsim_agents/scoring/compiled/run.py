@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,12 @@ SHARES = 8
 class Compiled:
     """See :class:`~navsim_agents.scoring.engines.Engine`; works in float64 on the CPU, answers in the batch's dtype."""
 
+    torch_threads: Optional[int] = 1
     works_on_all = False
+
+    def __init__(self, threads: int = 1) -> None:
+        """``threads`` share the work."""
+        self.threads = threads
 
     def drive(
         self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
@@ -70,7 +75,7 @@ class Compiled:
             while len(blocks := take()):
                 drive_blocks(tracker, given, bench, states, blocks)
 
-        _on_all_cores(work, len(batch), num_rows)
+        _on_threads(work, self.threads, len(batch), num_rows)
         return torch.from_numpy(states).to(batch.ego_state)
 
     def judge(self, batch: SceneBatch, states: Float[Tensor, "B R S 11"]) -> Judged:
@@ -84,7 +89,7 @@ class Compiled:
             while len(blocks := take()):
                 judge_blocks(rules, places, room, driven, areas, answers, blocks)
 
-        _on_all_cores(work, *shape)
+        _on_threads(work, self.threads, *shape)
         found = torch.from_numpy(np.moveaxis(answers, -1, 0).copy())
         columns = {**SUB_SCORES, **(OF_HISTORY if batch.metric.uses_history else {"comfort": Column.COMFORT})}
         return Judged(
@@ -105,10 +110,10 @@ class Compiled:
         return torch.from_numpy(found).to(crowd.ego_state)[None]
 
 
-def _on_all_cores(work: Callable[[Take], None], num_scenes: int, num_rows: int) -> None:
-    """Calls ``work`` on as many threads as torch has, with a function that hands out blocks until none is left."""
+def _on_threads(work: Callable[[Take], None], count: int, num_scenes: int, num_rows: int) -> None:
+    """Calls ``work`` on ``count`` threads, with a function that hands out blocks until none is left."""
     blocks = np.array([(b, i, min(i + LANES, num_rows)) for b in range(num_scenes) for i in range(0, num_rows, LANES)])
-    threads = max(1, min(torch.get_num_threads(), len(blocks)))
+    threads = max(1, min(count, len(blocks)))
     shares = iter(np.array_split(blocks, min(len(blocks), threads * SHARES)))
 
     def take() -> npt.NDArray[np.int64]:

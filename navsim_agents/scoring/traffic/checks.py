@@ -30,10 +30,10 @@ def check_traffic(scene: SceneFields) -> None:
     """Raises SceneError at the first rule that the traffic breaks."""
     role, size, offsets = scene.traffic_role, scene.traffic_size, scene.traffic_path_offsets
     if role is not None and len(strange := torch.nonzero((role < min(Role)) | (role > max(Role)))):
-        row, rule = int(strange[0, 0]), f"must be of {', '.join(map(repr, Role))}"
+        row, rule = int(strange[0][0]), f"must be of {', '.join(map(repr, Role))}"
         raise SceneError(f"traffic_role of vehicle {row} is {int(role[row])}, but {rule}; {WAY_OUT}")
     if size is not None and len(strange := torch.nonzero(~(size > 0).all(-1))):
-        row, rule = int(strange[0, 0]), "vehicles must be larger than 0 by 0"
+        row, rule = int(strange[0][0]), "vehicles must be larger than 0 by 0"
         raise SceneError(f"traffic_size of vehicle {row} is {size[row].tolist()} m, but {rule}; {WAY_OUT}")
     if offsets is not None and scene.traffic_path_poses is not None:
         _check_offsets(offsets, len(scene.traffic_path_poses))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring import ScoringScene, engines, pack_scene, score_batch, score_scenes, unpack_scenes
 from navsim_agents.scoring.aggregate import TENSORS
 from navsim_agents.scoring.by_tensors import ByTensors
@@ -129,6 +130,17 @@ def test_answers_do_not_depend_on_threads_or_blocks(threads, monkeypatch):
         threads(count)
         monkeypatch.setattr(compiled_run, "LANES", lanes)
         assert all(map(torch.equal, scored(batch, plans), wanted)), (count, lanes)
+
+
+def test_torch_has_its_threads_back(threads):
+    threads(3)
+    packed = torch.utils.data.default_collate([pack_scene(one, BYTES) for one in different_scenes()])
+    batch, plans = unpack_scenes(packed, "epdms"), torch.stack([some_plans(70, row) for row in range(len(packed))])
+    assert torch.get_num_threads() == 3
+    scored(batch, plans)
+    with pytest.raises(TrajectoryError):
+        score_batch(batch, plans * float("nan"))
+    assert torch.get_num_threads() == 3
 
 
 def test_threads_of_python_may_score_at_once(threads):
