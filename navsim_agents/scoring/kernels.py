@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Callable, Optional, TypeVar
 
@@ -32,9 +33,14 @@ class Room:
         self.sources = (*sorted(folder.glob("*.py")), *others)
         event.register("numba:compile", _Announcement(self))
 
+    @cached_property
+    def digest(self) -> str:
+        """A name for what the sources say; they are read once."""
+        return digest_of(self.sources)
+
     def kernel(self, function: Function) -> Function:
         """What Python calls; neither it nor what it calls may make arrays."""
-        folder = self.cache_folder(digest_of(self.sources))
+        folder = self.cache_folder(self.digest)
         if folder is None:
             return _compiled(function)
         with _numba_keeping_in(folder):

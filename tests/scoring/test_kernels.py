@@ -33,8 +33,11 @@ def test_the_digest_is_that_of_all_sources(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "some"),
     [
-        ("navsim_agents.scoring.traffic.fast.jit", {"ways.py", "touching.py", "following.py", "poses.py"}),
-        ("navsim_agents.scoring.compiled.jit", {"meetings.py", "axes.py", "collisions.py", "conventions.py"}),
+        ("navsim_agents.scoring.traffic.fast.jit", {"ways.py", "touching.py", "following.py", "poses.py", "plane.py"}),
+        (
+            "navsim_agents.scoring.compiled.jit",
+            {"meetings.py", "axes.py", "collisions.py", "conventions.py", "plane.py"},
+        ),
     ],
 )
 def test_rooms_know_what_they_are_made_of(module: str, some: set[str]) -> None:

@@ -14,7 +14,7 @@ ROOM = Room(
     __name__,
     "the scorer's rules",
     HERE,
-    SCORING / "axes.py",
+    *(SCORING / name for name in ("axes.py", "plane.py")),
     *(SCORING / "rules" / name for name in ("collisions.py", "comfort.py")),
     *(COMMON / name for name in ("conventions.py", "poses.py")),
 )

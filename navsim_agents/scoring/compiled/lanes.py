@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from navsim_agents.scoring.compiled.arrays import END_X, END_Y, Bools, Floats, Ints, X, Y
 from navsim_agents.scoring.compiled.ego import Ego
-from navsim_agents.scoring.compiled.jit import part, pasted
+from navsim_agents.scoring.compiled.jit import part
 from navsim_agents.scoring.compiled.location import CellTables, entries_at
 from navsim_agents.scoring.compiled.meetings import cuts
 from navsim_agents.scoring.config import MetricConfig
 from navsim_agents.scoring.geometry.grid import NearSegments
+from navsim_agents.scoring.plane import squared_distance
 
 
 class LineTables(NamedTuple):
@@ -98,25 +99,13 @@ def keeps_lane(rules: Keeping, line: LineTables, scene: int, ego: Ego) -> bool:
         number = entries[step] - plain - 1
         if number >= 0:
             for at in range(base + first[number], base + first[number + 1]):
-                if squared_distance(xs[step], ys[step], segments, items[at]) <= limit_sq:
+                ends = segments[items[at]]
+                if squared_distance(xs[step], ys[step], ends[X], ends[Y], ends[END_X], ends[END_Y]) <= limit_sq:
                     run = 0
                     break
         if run >= rules.deviation_steps:
             return False
     return True
-
-
-@pasted
-def squared_distance(x: float, y: float, segments: Floats, row: int) -> float:
-    """From a point to a closed segment [m^2], which may be a single point."""
-    x1, y1 = segments[row, X], segments[row, Y]
-    edge_x, edge_y = segments[row, END_X] - x1, segments[row, END_Y] - y1
-    reach_x, reach_y = x - x1, y - y1
-    length_sq = edge_x * edge_x + edge_y * edge_y
-    share = (reach_x * edge_x + reach_y * edge_y) / (length_sq if length_sq > 0.0 else 1.0)
-    share = min(max(share, 0.0), 1.0)
-    gap_x, gap_y = reach_x - share * edge_x, reach_y - share * edge_y
-    return gap_x * gap_x + gap_y * gap_y
 
 
 @part

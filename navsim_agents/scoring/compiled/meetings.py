@@ -23,9 +23,10 @@ from navsim_agents.scoring.compiled.arrays import (
     Y,
 )
 from navsim_agents.scoring.compiled.ego import Ego, Layers
-from navsim_agents.scoring.compiled.jit import part, pasted
+from navsim_agents.scoring.compiled.jit import part
 from navsim_agents.scoring.compiled.location import AreaTables, polygons_at
 from navsim_agents.scoring.config import MetricConfig
+from navsim_agents.scoring.plane import boxes_intersect
 from navsim_agents.scoring.rules.collisions import OBJECT_SCORE
 from navsim_agents.scoring.scene_batch import SceneBatch
 
@@ -192,28 +193,6 @@ def _first_contacts(
         if contact >= 0 and (danger >= 0 or step >= rules.ttc_steps):
             break
     return contact, danger, ahead
-
-
-@pasted
-def boxes_intersect(
-    x: float,
-    y: float,
-    cosine: float,
-    sine: float,
-    length: float,
-    width: float,
-    other: tuple[float, float, float, float],
-) -> bool:
-    """Whether two boxes share a point: ``geometry.boxes.boxes_intersect``."""
-    other_cos, other_sin, other_length, other_width = other
-    cos_turn = abs(cosine * other_cos + sine * other_sin)
-    sin_turn = abs(cosine * other_sin - sine * other_cos)
-    return (
-        (abs(cosine * x + sine * y) <= length + other_length * cos_turn + other_width * sin_turn)
-        & (abs(cosine * y - sine * x) <= width + other_length * sin_turn + other_width * cos_turn)
-        & (abs(other_cos * x + other_sin * y) <= other_length + length * cos_turn + width * sin_turn)
-        & (abs(other_cos * y - other_sin * x) <= other_width + length * sin_turn + width * cos_turn)
-    )
 
 
 @part

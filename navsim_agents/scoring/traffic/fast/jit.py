@@ -14,6 +14,7 @@ ROOM = Room(
     "reactive traffic",
     HERE,
     *(TRAFFIC / name for name in ("following.py", "roles.py")),
+    TRAFFIC.parent / "plane.py",
     *(COMMON / name for name in ("conventions.py", "poses.py")),
 )
 kernel = ROOM.kernel

@@ -10,6 +10,7 @@ from math import sqrt
 import numpy as np
 
 from navsim_agents.common.poses import FloatArray, X, Y
+from navsim_agents.scoring.plane import boxes_intersect, squared_distance
 from navsim_agents.scoring.traffic.fast.columns import HIGH_X, HIGH_Y, LOW_Y
 from navsim_agents.scoring.traffic.fast.jit import part
 from navsim_agents.scoring.traffic.fast.outlines import first_point, last_point
@@ -32,27 +33,8 @@ def places_touch(one: FloatArray, half: FloatArray, other: FloatArray, other_hal
     reach = half[0] + half[1] + other_half[0] + other_half[1]
     if x * x + y * y > reach * reach:
         return False
-    cos = abs(one[2] * other[2] + one[3] * other[3])
-    sin = abs(one[2] * other[3] - one[3] * other[2])
-    if abs(x * one[2] + y * one[3]) > half[0] + other_half[0] * cos + other_half[1] * sin:
-        return False
-    if abs(y * one[2] - x * one[3]) > half[1] + other_half[0] * sin + other_half[1] * cos:
-        return False
-    if abs(x * other[2] + y * other[3]) > other_half[0] + half[0] * cos + half[1] * sin:
-        return False
-    return abs(y * other[2] - x * other[3]) <= other_half[1] + half[0] * sin + half[1] * cos
-
-
-@part
-def to_edge_squared(x: float, y: float, x0: float, y0: float, x1: float, y1: float) -> float:
-    """Square of the distance [m^2] of a point from an edge."""
-    ahead_x, ahead_y = x1 - x0, y1 - y0
-    square = ahead_x * ahead_x + ahead_y * ahead_y
-    part = 0.0
-    if square > 0.0:
-        part = min(max(((x - x0) * ahead_x + (y - y0) * ahead_y) / square, 0.0), 1.0)
-    off_x, off_y = x - x0 - part * ahead_x, y - y0 - part * ahead_y
-    return off_x * off_x + off_y * off_y
+    size = other[2], other[3], other_half[0], other_half[1]
+    return boxes_intersect(x, y, one[2], one[3], half[0], half[1], size)
 
 
 @part
@@ -79,8 +61,8 @@ def _edges_cross(one: FloatArray, a: int, other: FloatArray, b: int) -> bool:
     right_1 = (u1 - u0) * (y1 - v0) - (v1 - v0) * (x1 - u0)
     if (left_0 > 0.0) != (left_1 > 0.0) and (right_0 > 0.0) != (right_1 > 0.0):
         return True
-    nearest = min(to_edge_squared(u0, v0, x0, y0, x1, y1), to_edge_squared(u1, v1, x0, y0, x1, y1))
-    nearest = min(nearest, to_edge_squared(x0, y0, u0, v0, u1, v1), to_edge_squared(x1, y1, u0, v0, u1, v1))
+    nearest = min(squared_distance(u0, v0, x0, y0, x1, y1), squared_distance(u1, v1, x0, y0, x1, y1))
+    nearest = min(nearest, squared_distance(x0, y0, u0, v0, u1, v1), squared_distance(x1, y1, u0, v0, u1, v1))
     return nearest <= SAME * SAME
 
 
@@ -191,7 +173,7 @@ def _chunk_gap_squared(
         for b in range(first_point(j), last_point(j, num_other)):
             best = min(
                 best,
-                to_edge_squared(one[a, X], one[a, Y], other[b, X], other[b, Y], other[b + 1, X], other[b + 1, Y]),
-                to_edge_squared(other[b, X], other[b, Y], one[a, X], one[a, Y], one[a + 1, X], one[a + 1, Y]),
+                squared_distance(one[a, X], one[a, Y], other[b, X], other[b, Y], other[b + 1, X], other[b + 1, Y]),
+                squared_distance(other[b, X], other[b, Y], one[a, X], one[a, Y], one[a + 1, X], one[a + 1, Y]),
             )
     return best
