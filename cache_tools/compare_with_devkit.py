@@ -2,7 +2,8 @@
 
     drive-jepa compare-with-devkit scenes=CACHE output=parity.json
 
-Exit code 1 where anything differs: states, progress and scores beyond ``tolerance``, discrete sub-scores at all.
+Exit code 1 where anything differs: states, progress and scores beyond ``tolerance``, discrete sub-scores at all. With
+``traffic=64`` so many plans more are scored in traffic that reacts to them: every box at every step, and every column.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class CompareConfig:
     max_scenes: int = field(default=50, metadata=at_least(1))
     trajectories: int = field(default=512, metadata=at_least(1))
     alone: int = field(default=8, metadata=at_least(0))
+    traffic: int = field(default=0, metadata=at_least(0))
     tolerance: float = field(default=1e-6, metadata=at_least(0.0))
     seed: int = field(default=0, metadata=SEED)
 
@@ -44,7 +46,7 @@ def compare(config: CompareConfig) -> bool:
     """Compare, write the report and print its summary; returns whether everything is equal.
 
     Raises:
-        DevkitError: no devkit or no metric cache.
+        DevkitError: no devkit or no metric cache, or v1.1's, which has no reactive traffic.
         TrajectoryError: ``vocabulary`` is no [V, 40, 3] array.
     """
     if detect_host().variant is Variant.NONE:
@@ -52,7 +54,9 @@ def compare(config: CompareConfig) -> bool:
     from navsim_agents.devkit.logged_future import LoggedFutures
     from navsim_agents.devkit.parity_run import ParityOptions, measure_parity
 
-    options = ParityOptions(config.max_scenes, config.trajectories, config.alone, config.tolerance, config.seed)
+    options = ParityOptions(
+        config.max_scenes, config.trajectories, config.alone, config.tolerance, config.seed, config.traffic
+    )
     futures = LoggedFutures(config.navsim_log_path) if config.navsim_log_path else None
     vocabulary = load_vocabulary(config.vocabulary)
     report = measure_parity(Path(config.scenes), options, vocabulary, futures)

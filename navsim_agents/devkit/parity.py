@@ -15,6 +15,7 @@ from navsim_agents.devkit.logged_future import LoggedFutures
 from navsim_agents.devkit.metric_cache import cache_variant, scoring_scene_of
 from navsim_agents.devkit.parity_plans import parity_plans
 from navsim_agents.devkit.scoring import METRIC, JointScores, score_jointly_with_devkit, score_with_devkit
+from navsim_agents.devkit.traffic_parity import TrafficParity
 from navsim_agents.poses import poses_to_local, wrap_angle
 from navsim_agents.scoring import Scores, ScoringScene, extended_comfort, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT, SCORE
@@ -44,11 +45,13 @@ class SceneParity:
     num_excused: int = 0  # answers that the human filter changed
     num_pairs: int = 0  # of extended comfort
     values_seen: dict[str, list[float]] = field(default_factory=dict)  # distinct discrete answers
+    traffic: TrafficParity = field(default_factory=TrafficParity)  # reactive, where asked for
 
     def is_equal(self, tolerance: float) -> bool:
         """Whether nothing differs beyond ``tolerance``."""
         distances = (self.state_distance, self.raw_progress_distance, self.alone_distance, self.filtered_distance)
-        return not self.discrete_mismatches and max(*distances, *self.continuous_distance.values()) <= tolerance
+        is_close = max(*distances, *self.continuous_distance.values()) <= tolerance
+        return not self.discrete_mismatches and is_close and self.traffic.is_equal(tolerance)
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,10 @@ def score_both(
     generator: np.random.Generator,
     vocabulary: Optional[FloatArray],
     futures: Optional[LoggedFutures],
+    with_traffic: bool = False,
 ) -> tuple[ScoredScene, FloatArray]:
     """Score ``count`` trajectories by both, and return them [N, 8, 3]; ``futures`` gives v1.1 the human."""
-    scene = scoring_scene_of(metric_cache, futures)
+    scene = scoring_scene_of(metric_cache, futures, with_traffic=with_traffic)
     speed = float(scene.ego_state[State.VELOCITY_X])
     plans = parity_plans(scene.human_trajectory.numpy(), speed, count, generator, vocabulary)
     ours = score_scenes([scene], torch.from_numpy(plans)[None], metric=METRIC[cache_variant(metric_cache)])

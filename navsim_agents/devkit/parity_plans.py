@@ -76,3 +76,22 @@ def _special_plans(
     yield known + scale * NOISE * generator.standard_normal((count, 1, 3)) * np.linspace(0.0, 1.0, NUM_POSES)[:, None]
     yield known + scale * NOISE * generator.standard_normal((count, NUM_POSES, 3))
     yield JUMP * generator.uniform(-1.0, 1.0, size=(max(1, count // 2), NUM_POSES, 3))
+
+
+def plans_among_others(speed_mps: float, count: int, generator: np.random.Generator) -> Float64[np.ndarray, "N 8 3"]:
+    """``count`` plans that others react to: they keep on, stand, brake, cut in, leave, run into others, turn off."""
+    t, nought, made = POSE_INTERVAL_S * np.arange(1, NUM_POSES + 1), np.zeros(NUM_POSES), []
+    for number in range(count):
+        pace, lane = speed_mps + generator.uniform(-2.0, 2.0), generator.choice([-1.75, 1.75])
+        ways = (
+            (pace * t, nought),
+            (nought, nought),
+            (np.maximum.accumulate(speed_mps * t - generator.uniform(0.3, 2.0) * t**2), nought),
+            (speed_mps * t, lane * (1.0 - np.cos(np.pi * np.minimum(t / generator.uniform(2.0, 4.0), 1.0)))),
+            (speed_mps * t, -generator.uniform(1.0, 4.0) * np.minimum(t / 3.0, 1.0)),
+            ((speed_mps + generator.uniform(0.0, 6.0)) * t + 0.5 * t**2, nought),
+            (generator.uniform(0.1, 1.0) * speed_mps * t, generator.uniform(-2.0, 2.0) * t),
+        )
+        x, y = ways[number % len(ways)]
+        made.append(np.column_stack((x, y, np.arctan2(np.gradient(y), np.gradient(x)))))
+    return np.stack(made)

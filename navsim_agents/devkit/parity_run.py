@@ -26,8 +26,12 @@ from navsim_agents.devkit.parity import (
     compare_scene,
     score_both,
 )
+from navsim_agents.devkit.parity_plans import plans_among_others
+from navsim_agents.devkit.traffic_parity import compare_traffic
 from navsim_agents.devkit.variant import Variant
+from navsim_agents.scoring.axes import State
 
+SLOWEST_MPS = 3.0  # plans among others of a standing car move too
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -40,6 +44,7 @@ class ParityOptions:
     alone: int  # of them, scored one by one by the devkit too
     tolerance: float  # of states, progress and scores
     seed: int
+    traffic: int = 0  # of them too, in traffic that reacts (v2.2, with its maps)
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ class ParityReport:
             "excused_by_the_human": sum(scene.num_excused for scene in self.scenes),
             "extended_comfort_pairs": sum(scene.num_pairs for scene in self.scenes),
             "values_seen": {name: sorted(values) for name, values in sorted(seen.items())},
+            **({"reactive_traffic": traffic_summary(self.scenes)} if self.options.traffic else {}),
         }
 
     def write(self, path: Path) -> None:
@@ -115,15 +121,37 @@ def measure_parity(
     caches = _in_order_of_time(cache, options.scenes)
     for metric_cache in tqdm(caches, total=options.scenes, desc="parity"):
         variant = cache_variant(metric_cache)
-        scored, plans = score_both(metric_cache, options.trajectories, generator, vocabulary, futures)
+        in_traffic = options.traffic > 0
+        scored, plans = score_both(metric_cache, options.trajectories, generator, vocabulary, futures, in_traffic)
         parity = compare_scene(scored)
         if options.alone:
             compare_alone(parity, metric_cache, plans, scored, options.alone)
+        if in_traffic:
+            among = plans_among_others(
+                max(float(scored.scene.ego_state[State.VELOCITY_X]), SLOWEST_MPS), options.traffic, generator
+            )
+            parity.traffic = compare_traffic(metric_cache, scored.scene, among, options.tolerance)
         if variant is Variant.V2_2 and previous is not None and are_consecutive(scored.scene, previous.scene):
             compare_extended_comfort(parity, scored, previous)
         scenes.append(parity)
         previous = scored
     return ParityReport(variant.value, options, scenes)
+
+
+def traffic_summary(scenes: list[SceneParity]) -> dict[str, Any]:
+    """Of reactive traffic: how much was compared, the largest differences, and each that lies beyond the tolerance."""
+    found = {scene.token: scene.traffic for scene in scenes}
+    traffic = list(found.values())
+    return {
+        "plans": sum(one.num_plans for one in traffic),
+        "plans_that_change_it": sum(one.num_reacting for one in traffic),
+        "max_box_distance": max(one.box_distance for one in traffic),
+        "steps_with_other_tracks": sum(one.other_tracks for one in traffic),
+        "max_score_distance": max(one.score_distance for one in traffic),
+        "max_filtered_distance": max(one.filtered_distance for one in traffic),
+        "excused_by_the_human": sum(one.num_excused for one in traffic),
+        "differences": [f"{token}, {line}" for token, one in found.items() for line in one.mismatches],
+    }
 
 
 def _in_order_of_time(cache: Path, count: int) -> Iterator[Any]:

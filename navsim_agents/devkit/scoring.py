@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +97,7 @@ def score_with_devkit(
     interval_s: float = POSE_INTERVAL_S,
     human_penalty_filter: bool = False,
     reactive: bool = False,
+    traffic_as: Callable[[Any], Any] = lambda policy: policy,
 ) -> Columns:
     """Score each of [N, P, 3] trajectories alone against PDM-Closed, by the devkit's ``pdm_score``.
 
@@ -106,6 +107,7 @@ def score_with_devkit(
         interval_s: s between poses; they cover 4 s.
         human_penalty_filter: excuse sub-scores on which the human scores 0 (v2.2; ``pdm_score`` stays as it is).
         reactive: traffic reacts to each plan (v2.2), instead of the log's.
+        traffic_as: puts another policy in the place of v2.2's traffic, such as one that looks on.
 
     Returns:
         The devkit's columns [N], without extended comfort.
@@ -122,7 +124,7 @@ def score_with_devkit(
     if reactive and variant is not Variant.V2_2:
         raise TrajectoryError("reactive is set, but devkit v1.1 replays the log alone; unset it")
     judge = _Judge.build(variant, human_penalty_filter, reactive)
-    names = COLUMNS[METRIC[variant]]
+    traffic, names = traffic_as(judge.traffic), COLUMNS[METRIC[variant]]
     rows: list[dict[str, float]] = []
     for poses in trajectories:
         common = (
@@ -133,7 +135,7 @@ def score_with_devkit(
             judge.scorer,
         )
         if variant is Variant.V2_2:
-            frame, _ = pdm_score(*common, judge.traffic)
+            frame, _ = pdm_score(*common, traffic)
             rows.append({name: float(frame[name].iloc[0]) for name in names})
         else:
             result = pdm_score(*common)
