@@ -91,8 +91,8 @@ def report_threads(takes: Takes, num_neighbours: int) -> None:
 def report_memory(name: str, memory: dict[str, dict[str, float]]) -> None:
     """Peak memory of one call, by build, above what a process has at several moments; the limit is of the first.
 
-    All that is needed are modules, llvmlite among them where it loads compiled rules, but no such rules; inputs are scenes
-    and trajectories.
+    All that is needed are modules, llvmlite among them where it loads compiled rules, but no such rules; inputs are
+    scenes and trajectories.
     """
     print(f"\npeak memory, {TITLES[name]} [MB]:")
     for base, what in BASES.items():
