@@ -11,7 +11,7 @@ from numba import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from navsim_agents.scoring.machine_code import OPTIONS, Code
+from navsim_agents.scoring.object_code import OPTIONS, Code
 
 WORD_BITS = 64
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import inspect
-import json
 import logging
 import os
 import struct
@@ -20,17 +19,15 @@ from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar
 
 import numpy as np
 
 from navsim_agents.common.extras import DISTRIBUTION
-from navsim_agents.common.files import whole_file
+from navsim_agents.scoring.object_code import OPTIONS, Code
 
 Function = TypeVar("Function", bound=Callable[..., object])
 LOGGER = logging.getLogger(__name__)
-OPTIONS = "_numba_options"
-"""Attribute of a function that is compiled with the kernels that call it: Numba's options for it."""
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 """Where Numba's functions put what they return, and what they raise; then the table. It does not hold Python's lock."""
 FINE = (0, -2)
@@ -40,54 +37,6 @@ SETTINGS = "NUMBA_"
 LOCK = threading.Lock()
 ENGINES: list[Any] = []
 """What holds the code that is loaded."""
-
-
-class Code(NamedTuple):
-    """An object file, as llvmlite loads it."""
-
-    symbol: str  # of the entry
-    needs: list[str]  # symbols that are looked up in the process
-    contents: bytes
-
-    @staticmethod
-    def read(path: Path) -> Optional[Code]:
-        """What was kept; None where there is nothing, or it is damaged."""
-        try:
-            digest, about, contents = path.read_bytes().split(b"\n", 2)
-        except (OSError, ValueError):
-            return None
-        if hashlib.sha256(about + contents).hexdigest().encode() != digest:
-            return None
-        symbol, needs = json.loads(about)
-        return Code(symbol, needs, contents)
-
-    def keep(self, path: Path) -> None:
-        """Write it, whole or not at all; a folder that refuses costs the next process the time of compiling."""
-        about = json.dumps((self.symbol, self.needs)).encode()
-        digest = hashlib.sha256(about + self.contents).hexdigest().encode()
-        try:
-            with whole_file(path, is_forced=False) as unfinished, unfinished.open("wb") as file:
-                file.write(b"\n".join((digest, about, self.contents)))
-        except OSError as error:
-            LOGGER.warning("machine code is not kept at %s: %s", path, error)
-
-    def load(self) -> Callable[..., int]:
-        """The entry; it stays as long as the process does."""
-        import llvmlite.binding as llvm
-
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        machine = llvm.Target.from_default_triple().create_target_machine()
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # opens the process's own symbols, too
-        if any(llvm.address_of_symbol(name) is None for name in self.needs):
-            from navsim_agents.scoring.compiling import register_helpers
-
-            register_helpers()
-        engine.add_object_file(llvm.ObjectFileRef.from_data(self.contents))
-        engine.finalize_object()
-        ENGINES.append(engine)
-        entry: Callable[..., int] = ENTRY(engine.get_function_address(self.symbol))
-        return entry
 
 
 class CodeRoom:
@@ -163,7 +112,7 @@ class Kernel:
         """The entry for arguments of these kinds."""
         with LOCK:
             if kinds not in self._entries:
-                self._entries[kinds] = self._code(kinds, arguments).load()
+                self._entries[kinds] = load(self._code(kinds, arguments))
             return self._entries[kinds]
 
     def _code(self, kinds: str, arguments: tuple[object, ...]) -> Code:
@@ -179,6 +128,25 @@ class Kernel:
             if path is not None:
                 code.keep(path)
         return code
+
+
+def load(code: Code) -> Callable[..., int]:
+    """The code's entry; it stays as long as the process does."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # opens the process's own symbols, too
+    if any(llvm.address_of_symbol(name) is None for name in code.needs):
+        from navsim_agents.scoring.compiling import register_helpers
+
+        register_helpers()
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code.contents))
+    engine.finalize_object()
+    ENGINES.append(engine)
+    entry: Callable[..., int] = ENTRY(engine.get_function_address(code.symbol))
+    return entry
 
 
 def lay_out(value: object, kinds: list[str], words: list[int]) -> None:

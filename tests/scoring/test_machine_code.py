@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from navsim_agents.scoring import machine_code
-from navsim_agents.scoring.machine_code import Code, CodeRoom, lay_out, part
+from navsim_agents.scoring.machine_code import CodeRoom, lay_out, part
+from navsim_agents.scoring.object_code import Code
 
 pytest.importorskip("numba", reason="Numba is not installed")
 ROOT = Path(__file__).resolve().parents[2]
