@@ -37,7 +37,8 @@ from benchmarks.scoring_tools import ROOT, VOCABULARY, golden_paths, plans_from
 from navsim_agents.errors import InputError
 
 TIMED = ("epdms", "pdms", "packed", "index", "indices")
-PARTS = (*TIMED, "memory", "labels")
+MEASURED = ("epdms", "pdms", "packed", "index")  # their memory
+PARTS = (*TIMED, "memory", "answers", "labels")
 METRIC = {"v1.1": "pdms", "v2.2": "epdms"}
 SAME = 1e-6
 
@@ -126,13 +127,19 @@ def time_builds(options: argparse.Namespace, start: Callable[[str, int], Worker]
 
 
 def compare_memory(start: Callable[[str, int], Worker]) -> None:
-    """The peak memory of one call, and whether the answers are the same."""
-    memory = {}
+    """The peak memory of one call of each part, in a process of its own."""
+    for name in MEASURED:
+        memory = {}
+        for build in (THIS, OTHER):
+            with start(build, 1) as worker:
+                memory[build] = {**worker.at_start, **worker.ask("memory", name)}
+        report_memory(name, memory)
+
+
+def compare_answers(start: Callable[[str, int], Worker]) -> None:
+    """Whether both builds say the same."""
     print()
     with start(THIS, 1) as this, start(OTHER, 1) as other:
-        for build, worker in ((THIS, this), (OTHER, other)):
-            memory[build] = {"imported_mb": worker.imported_mb, **worker.ask("memory", "epdms")}
-        report_memory(memory)
         report_answers(this, other, list(WHOLE))
 
 
@@ -164,6 +171,8 @@ def main() -> None:
         time_builds(options, start)
         if "memory" in options.parts:
             compare_memory(start)
+        if "answers" in options.parts:
+            compare_answers(start)
         if "labels" in options.parts:
             compare_labels(options, roots, Path(settings["scenes"]["epdms"][0]).parent)
 

@@ -46,7 +46,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.imported_mb: float = self._answer()["imported_mb"] or float("nan")
+        self.at_start: dict[str, float] = {name: mb or float("nan") for name, mb in self._answer().items()}
 
     def __enter__(self) -> Worker:
         return self

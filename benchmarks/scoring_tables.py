@@ -9,6 +9,13 @@ THIS, OTHER = "this", "other"
 # Asked of this build's time as a share of the other's (issue 21), where both have the same number of threads.
 LIMITS = {"epdms": 0.25, "pdms": 0.25, "packed": 0.25, "index": 0.5, "indices": 0.5, "labels": 1 / 3.5}
 MEMORY_LIMIT = 0.5
+BASES = {
+    "imported_mb": "what importing all that is needed takes",
+    "begun_mb": "what importing navsim_agents.scoring takes",
+    "inputs_mb": "that and the inputs",
+    "loaded_mb": "all that is loaded at the first call",
+}
+"""Moments in a process of ``scoring_worker``."""
 SPEED_UP, SLOW_DOWN = 1.7, 1.2  # two idle cores against one; two threads against one among neighbours
 WHOLE = ("epdms", "pdms")
 TITLES = {
@@ -73,20 +80,26 @@ def report_takes(takes: Takes) -> None:
 def report_threads(takes: Takes, num_neighbours: int) -> None:
     """What two threads are worth, by wall time."""
     needed = ((THIS, 1), (THIS, 2), (OTHER, 1))
-    for name in [part for part in WHOLE if all((part, *key) in takes for key in needed)]:
+    parts = (*WHOLE, "packed") if num_neighbours else WHOLE
+    for name in [part for part in parts if all((part, *key) in takes for key in needed)]:
         one, two, old = (takes[name, THIS, 1].wall, takes[name, THIS, 2].wall, takes[name, OTHER, 1].wall)
         limit = SLOW_DOWN if num_neighbours else 1.0 / SPEED_UP
         print(f"{TITLES[name]}: two threads take {two / one:.3f} of one ({verdict(two / one, limit)})", end="")
         print(f", and {two / old:.3f} of the other build's one ({verdict(two / old, LIMITS[name])})")
 
 
-def report_memory(memory: dict[str, dict[str, float]]) -> None:
-    """Peak memory of one call, by build: above what importing takes, and above what is loaded at first use."""
-    for base, what in (("imported_mb", "what importing takes"), ("loaded_mb", "what all that is loaded takes")):
+def report_memory(name: str, memory: dict[str, dict[str, float]]) -> None:
+    """Peak memory of one call, by build, above what a process has at several moments; the limit is of the first.
+
+    All that is needed are modules, llvmlite among them where it loads compiled rules, but no such rules; inputs are
+    scenes and trajectories.
+    """
+    print(f"\npeak memory, {TITLES[name]} [MB]:")
+    for base, what in BASES.items():
         this, other = (memory[build]["peak_mb"] - memory[build][base] for build in (THIS, OTHER))
         share = this / other if other > 0 else float("nan")
-        print(f"peak memory above {what}: other {other:.0f} MB, this {this:.0f} MB, ratio {share:.3f}", end="")
-        print(f" ({verdict(share, MEMORY_LIMIT)})" if base == "imported_mb" else "")
+        asked = f" ({verdict(share, MEMORY_LIMIT)})" if base == "imported_mb" and name in WHOLE else ""
+        print(f"  above {what}: other {other:.0f}, this {this:.0f}, ratio {share:.3f}{asked}")
 
 
 def report_labels(rates: dict[str, Figures], workers: int) -> None:

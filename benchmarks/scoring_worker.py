@@ -10,6 +10,7 @@ import copy
 import json
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -27,7 +28,8 @@ from navsim_agents.scoring import (
 
 SCENES, PROPOSALS = 64, {"cpu": 32, "cuda": 64}
 PACKED_ALIGNMENT = 4096  # bytes; more than any release asks for
-SMALL = 512  # trajectories after which everything that scoring loads is loaded
+SMALL, FEW = 512, 8  # trajectories, and packed scenes, after which everything that scoring loads is loaded
+NEEDED_LATER = ("navsim_agents.scoring.compiled.run", "llvmlite.binding")  # by builds that compile their rules
 Work = Callable[[], object]
 
 
@@ -35,6 +37,15 @@ def peak_mb() -> Optional[float]:
     """Most resident memory of this process so far [MB]; None where there is no /proc."""
     status = Path("/proc/self/status")
     return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024.0 if status.exists() else None
+
+
+def import_the_rest() -> None:
+    """Import what this build's scorer imports at its first use; no compiled code is loaded yet."""
+    try:
+        for name in NEEDED_LATER:
+            import_module(name)
+    except ImportError:  # one that compiles nothing
+        return
 
 
 def fresh(scene: ScoringScene) -> ScoringScene:
@@ -95,11 +106,17 @@ class Works:
         return {column: values.double().tolist() for column, values in found.items() if values.ndim == 1}
 
     def memory(self, name: str) -> dict[str, Optional[float]]:
-        """Most memory [MB] once all is loaded, and after the work; on a GPU its own memory."""
-        score_trajectories(self.largest[name], self.plans[:SMALL], metric=name)
+        """Most memory [MB] with the inputs, once all code is loaded, and after the work; on a GPU its own memory."""
+        work, _ = getattr(self, name)()
+        inputs = self._peak_mb()
+        if name == "packed":
+            packed, rows = self._packed or self._pack()
+            score_batch(unpack_scenes(packed[:FEW], "epdms"), rows[:FEW])
+        elif name in self.largest:
+            score_trajectories(self.largest[name], self.plans[:SMALL], metric=name)
         loaded = self._peak_mb()
-        getattr(self, name)()[0]()
-        return {"loaded_mb": loaded, "peak_mb": self._peak_mb()}
+        work()
+        return {"inputs_mb": inputs, "loaded_mb": loaded, "peak_mb": self._peak_mb()}
 
     def _peak_mb(self) -> Optional[float]:
         return peak_mb() if self.device == "cpu" else torch.cuda.max_memory_allocated() / 2**20
@@ -116,11 +133,14 @@ def say(answer: dict[str, Any]) -> None:
 
 def main() -> None:
     """Answer line by line until the input ends."""
+    begun = peak_mb()
+    import_the_rest()
     imported = peak_mb()
     settings = json.loads(sys.argv[1])
     torch.set_num_threads(settings.pop("threads"))
     works = Works(**settings)
-    say({"imported_mb": imported if works.device == "cpu" else 0.0})
+    is_here = works.device == "cpu"
+    say({"begun_mb": begun if is_here else 0.0, "imported_mb": imported if is_here else 0.0})
     for line in sys.stdin:
         kind, name = line.split()
         say(getattr(works, kind)(name))

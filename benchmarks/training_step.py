@@ -4,7 +4,8 @@
     python -m benchmarks.training_step --agent drive_jepa --device cuda --batch 32
     … --metric-cache PATH --processes 16      # beside a process pool of the devkit's own scorer, in the same run
 
-CUDA runs bfloat16 autocast, CPU runs float32. Medians of wall time; the device is waited for around each part.
+CUDA runs bfloat16 autocast, CPU runs float32. Medians of wall time, the device waited for around each part; on the CPU
+of processor time besides, which counts where others work on the machine (with ``--threads 1``).
 """
 
 from __future__ import annotations
@@ -37,18 +38,20 @@ from navsim_agents.world.camera.calibration import FOCAL_LENGTH_PX, PRINCIPAL_PO
 
 
 class Timed:
-    """A function whose every call is timed."""
+    """A function whose every call is timed, by the clock and by what the processors did."""
 
     def __init__(self, function: Callable[..., Any], device: str) -> None:
         self.function, self.device = function, device
         self.seconds: list[float] = []
+        self.busy_s: list[float] = []
 
     def __call__(self, *arguments: Any) -> Any:
         synchronize(self.device)
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         answer = self.function(*arguments)
         synchronize(self.device)
         self.seconds.append(time.perf_counter() - start)
+        self.busy_s.append(time.process_time() - busy)
         return answer
 
 
@@ -103,8 +106,8 @@ def moved(tensors: dict[str, Tensor], device: str) -> dict[str, Tensor]:
     return {name: value.to(device) for name, value in tensors.items()}
 
 
-def measure(options: argparse.Namespace, agent: ProposalAgent, batch: Any) -> tuple[float, float]:
-    """Median seconds of a whole step and of the scoring in it."""
+def measure(options: argparse.Namespace, agent: ProposalAgent, batch: Any) -> tuple[Timed, Timed]:
+    """What a whole step takes, and the scoring in it."""
     scoring = Timed(training_step.label_proposals, options.device)
     training_step.label_proposals = scoring  # type: ignore[assignment]
     optimiser: Any = agent.get_optimizers()
@@ -119,11 +122,12 @@ def measure(options: argparse.Namespace, agent: ProposalAgent, batch: Any) -> tu
 
     step()
     scoring.seconds.clear()
+    scoring.busy_s.clear()
     whole = Timed(step, options.device)
     for _ in tqdm(range(options.repeats), desc="steps", leave=False):
         whole()
     training_step.label_proposals = scoring.function
-    return statistics.median(whole.seconds), statistics.median(scoring.seconds)
+    return whole, scoring
 
 
 def score_in_pool(job: tuple[Path, Any]) -> int:
@@ -159,12 +163,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     agent = build_agent(options)
     scenes = scenes_of(options.scenes, options.batch)
-    whole, scoring = measure(options, agent, make_batch(agent, scenes))
+    of_steps, of_scoring = measure(options, agent, make_batch(agent, scenes))
+    whole, scoring = statistics.median(of_steps.seconds), statistics.median(of_scoring.seconds)
     name = torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{name} of {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, torch {torch.__version__}")
     count = agent.config.planner.num_proposals
     print(f"agent={options.agent}, batch {options.batch} scenes x {count} proposals: step {whole:.3f} s")
     print(f"online scoring {scoring:.3f} s: {scoring / whole:.1%} of the step, {scoring / options.batch:.4f} s a scene")
+    if options.device == "cpu":
+        busy, in_scoring = statistics.median(of_steps.busy_s), statistics.median(of_scoring.busy_s)
+        print(f"processor time: step {busy:.3f} s, online scoring {in_scoring:.4f} s: {in_scoring / busy:.1%} of it")
     if options.metric_cache is not None:
         pooled = pool_seconds(options, count)
         waiting = whole - scoring + pooled

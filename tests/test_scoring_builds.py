@@ -102,15 +102,15 @@ def test_two_idle_cores_are_asked_for_more_than_two_busy_ones(capsys):
 
 
 def test_memory_is_what_comes_on_top(capsys):
-    report_memory(
-        {
-            "other": {"imported_mb": 200.0, "loaded_mb": 240.0, "peak_mb": 600.0},
-            "this": {"imported_mb": 210.0, "loaded_mb": 330.0, "peak_mb": 400.0},
-        }
-    )
-    importing, loaded = capsys.readouterr().out.splitlines()
-    assert "other 400 MB, this 190 MB, ratio 0.475 (<= 0.5)" in importing
-    assert "other 360 MB, this 70 MB, ratio 0.194" in loaded
+    other = {"begun_mb": 190.0, "imported_mb": 200.0, "inputs_mb": 220.0, "loaded_mb": 240.0, "peak_mb": 600.0}
+    this = {"begun_mb": 150.0, "imported_mb": 210.0, "inputs_mb": 240.0, "loaded_mb": 330.0, "peak_mb": 400.0}
+    report_memory("epdms", {"other": other, "this": this})
+    title, importing, begun, inputs, loaded = capsys.readouterr().out.strip().splitlines()
+    assert "EPDMS" in title
+    assert "other 400, this 190, ratio 0.475 (<= 0.5)" in importing
+    assert begun.endswith("other 410, this 250, ratio 0.610")
+    assert inputs.endswith("other 380, this 160, ratio 0.421")
+    assert loaded.endswith("other 360, this 70, ratio 0.194")
 
 
 def test_rates_of_labels_are_read_from_each_builds_own_benchmark(tmp_path):

@@ -64,6 +64,13 @@ class ByTensors:
         progress = raw_progress(motion, batch.centerline)
         return Judged(columns, areas.stacked(), progress, collision_step, collision_track, ttc_step, ttc_track)
 
+    def drive_and_judge(
+        self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
+    ) -> tuple[Float[Tensor, "B R S 11"], Judged]:
+        """See the engine."""
+        states = self.drive(batch, plans, references)
+        return states, self.judge(batch, states)
+
     def no_collision_with_each(self, crowd: SceneBatch, states: Float[Tensor, "1 1 S 11"]) -> Float[Tensor, "1 N"]:
         """See the engine."""
         sight, motion = crowd.sight, Motion.of(states, crowd.vehicle)

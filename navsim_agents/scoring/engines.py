@@ -33,23 +33,28 @@ class Engine(Protocol):
     def judge(self, batch: SceneBatch, states: Float[Tensor, "B R S 11"]) -> Judged:
         """What the rules of the batch's metric say of simulated states."""
 
+    def drive_and_judge(
+        self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
+    ) -> tuple[Float[Tensor, "B R S 11"], Judged]:
+        """Both."""
+
     def no_collision_with_each(self, crowd: SceneBatch, states: Float[Tensor, "1 1 S 11"]) -> Float[Tensor, "1 N"]:
         """No at-fault collision of one trajectory in the traffic that each of the N of ``crowd`` meets."""
 
 
 WITHOUT_NUMBA = "trajectories are scored by torch, which takes several times as long on the CPU"
 WORTH_COMPILED = 256
-"""Trajectories from which on loading compiled code pays."""
+"""Trajectories from which on loading compiled code pays, in a process that scores once."""
 
 
-def engine_for(batch: SceneBatch, num_trajectories: int) -> Engine:
-    """Who scores that many trajectories of a batch in all."""
-    if batch.ego_pose.device.type != "cpu" or num_trajectories < WORTH_COMPILED:
+def engine_for(batch: SceneBatch, num_trajectories: int, *, is_repeated: bool = False) -> Engine:
+    """Who scores that many trajectories of a batch in all, once, or batch after batch."""
+    if batch.ego_pose.device.type != "cpu" or (num_trajectories < WORTH_COMPILED and not is_repeated):
         return ByTensors()
-    if not has_numba(WITHOUT_NUMBA):
-        return ByTensors()
-    from navsim_agents.scoring.compiled.run import Compiled
+    from navsim_agents.scoring.compiled.run import Compiled, is_kept
 
+    if not is_kept() and not has_numba(WITHOUT_NUMBA):
+        return ByTensors()
     return Compiled(torch.get_num_threads())
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import logging
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -16,7 +13,7 @@ from typing import Any, Callable, Optional, TypeVar
 import numba
 from numba.core import event
 
-from navsim_agents.common.extras import DISTRIBUTION
+from navsim_agents.scoring.machine_code import digest_of, folder_to_keep_in
 
 Function = TypeVar("Function", bound=Callable[..., object])
 LOGGER = logging.getLogger(__name__)
@@ -48,24 +45,7 @@ class Room:
 
     def cache_folder(self, digest: str) -> Optional[Path]:
         """Where machine code is kept: where Numba is told to, beside the sources, or with the user's; None: nowhere."""
-        folders = [CONFIG.CACHE_DIR] if CONFIG.CACHE_DIR else [self.folder / "__pycache__", _users_cache()]
-        for folder in (Path(folder) / digest for folder in folders):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                tempfile.TemporaryFile(dir=folder).close()
-            except OSError:
-                continue
-            return folder
-        return None
-
-
-def digest_of(sources: tuple[Path, ...]) -> str:
-    """A name for what the files say."""
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-
-
-def _users_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / DISTRIBUTION
+        return folder_to_keep_in(CONFIG.CACHE_DIR, self.folder, digest)
 
 
 @contextmanager

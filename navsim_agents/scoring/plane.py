@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from navsim_agents.scoring.kernels import pasted
+from navsim_agents.scoring.machine_code import pasted
 
 
 @pasted

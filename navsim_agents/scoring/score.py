@@ -118,7 +118,9 @@ def score_scenes(
     refuse_other_horizon(trajectories, len(scenes), interval_length)
     if traffic == LOG_REPLAY or not scenes:
         batch = collate_scenes(scenes, config, trajectories.shape[2], interval_length, dtype)
-        return score_batch(batch, trajectories, human_penalty_filter=human_penalty_filter, chunk=chunk)
+        engine = engine_for(batch, trajectories.shape[:2].numel())
+        with torch.no_grad(), torch_threads(engine.torch_threads):
+            return _score_in_log(engine, batch, trajectories, human_penalty_filter, chunk)
     require_extras("traffic")
     for scene in scenes:
         require_traffic(scene)
@@ -141,13 +143,14 @@ def score_batch(
 ) -> Scores:
     """The same for scenes that are padded or unpacked already, by the metric they were prepared for; no gradients flow.
 
-    Traffic is the log's. ``trajectories`` [B, N, P, 3] may be on another device than the batch, whose device and dtype
+    Traffic is the log's. Compiled code is loaded for any number of trajectories: whoever prepares batches scores many,
+    as a training does. ``trajectories`` [B, N, P, 3] may be on another device than the batch, whose device and dtype
     are worked in.
 
     Raises:
         TrajectoryError: as :func:`score_trajectories`, or P is not what the batch was prepared for.
     """
-    engine = engine_for(batch, trajectories.shape[:2].numel())
+    engine = engine_for(batch, trajectories.shape[:2].numel(), is_repeated=True)
     with torch_threads(engine.torch_threads):
         return _score_in_log(engine, batch, trajectories, human_penalty_filter, chunk)
 
@@ -162,8 +165,7 @@ def _score_in_log(
     parts: list[tuple[Tensor, Judged]] = []
     others = _others(batch, human_penalty_filter)
     for rows in trajectories.split(size, dim=1):
-        states = engine.drive(batch, rows, others[:, NOBODY] if parts else others)
-        parts.append((states, engine.judge(batch, states)))
+        parts.append(engine.drive_and_judge(batch, rows, others[:, NOBODY] if parts else others))
     first, plans = parts[0][1], trajectories[:, :size].shape[1]
     reference, human = first.rows(slice(plans, plans + 1)), first.rows(slice(plans + 1, None))
     parts[0] = (parts[0][0][:, :plans], first.rows(slice(plans)))

@@ -11,6 +11,7 @@ import torch
 from navsim_agents.common import extras
 from navsim_agents.scoring import engines
 from navsim_agents.scoring.by_tensors import ByTensors
+from navsim_agents.scoring.compiled import run as compiled_run
 from navsim_agents.scoring.config import EPDMS
 from navsim_agents.scoring.scene_batch import collate_scenes
 from tests.scoring.tiny import scene
@@ -27,6 +28,10 @@ def test_little_work_is_done_by_torch():
     assert not isinstance(engines.engine_for(batch(), engines.WORTH_COMPILED), ByTensors)
 
 
+def test_little_work_that_is_done_again_and_again_is_compiled():
+    assert not isinstance(engines.engine_for(batch(), 1, is_repeated=True), ByTensors)
+
+
 @pytest.mark.parametrize("reason", ["No module named 'numba'", "Numba needs NumPy 2.9 or less"])
 def test_without_a_usable_numba_torch_does_all_and_it_is_said_once(reason, monkeypatch):
     def refuse(name):
@@ -34,6 +39,7 @@ def test_without_a_usable_numba_torch_does_all_and_it_is_said_once(reason, monke
 
     extras.has_numba.cache_clear()
     monkeypatch.setattr(extras, "import_module", refuse)
+    monkeypatch.setattr(compiled_run, "is_kept", lambda: False)
     try:
         with pytest.warns(UserWarning, match=rf"numba cannot be used \({reason}\).*scored by torch.*\[fast\]") as said:
             first, second = (engines.engine_for(batch(), 10_000) for _ in range(2))
@@ -45,5 +51,14 @@ def test_without_a_usable_numba_torch_does_all_and_it_is_said_once(reason, monke
 
 
 def test_scoring_is_imported_without_numba():
-    code = "import sys; import navsim_agents.scoring; assert 'numba' not in sys.modules"
+    code = "import sys; import navsim_agents.scoring; assert not {'numba', 'llvmlite'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_was_compiled_before_is_used_without_numba(monkeypatch):
+    def refuse(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(compiled_run, "is_kept", lambda: True)
+    monkeypatch.setattr(extras, "import_module", refuse)
+    assert isinstance(engines.engine_for(batch(), 10_000), compiled_run.Compiled)

@@ -11,20 +11,33 @@ from navsim_agents.errors import SceneError, TrajectoryError
 from navsim_agents.scoring import (
     PackedText,
     ScoringScene,
+    engines,
     pack_scene,
     packed_size,
+    score,
     score_batch,
     score_scenes,
     stack_texts,
     unpack_scenes,
 )
 from navsim_agents.scoring.aggregate import COLUMNS
+from navsim_agents.scoring.by_tensors import ByTensors
 from navsim_agents.scoring.config import METRICS
 from navsim_agents.scoring.packed_layout import ALIGNMENT
 from navsim_agents.scoring.scene_batch import collate_scenes
 from tests.scoring.busy_road import busy, different_scenes, some_plans
 from tests.scoring.golden_scenes import BYTES, SCENES
 from tests.scoring.tiny import scene, track
+
+
+@pytest.fixture(autouse=True, params=["torch", "compiled"])
+def one_engine(request, monkeypatch):
+    """One engine for all: which of them scores is chosen by how much there is to do, and by who asks."""
+    if request.param == "torch":
+        monkeypatch.setattr(score, "engine_for", lambda *_, **__: ByTensors())
+    else:
+        pytest.importorskip("numba", reason="Numba is not installed")
+        monkeypatch.setattr(engines, "WORTH_COMPILED", 1)
 
 
 def packed(scenes, num_bytes=BYTES):

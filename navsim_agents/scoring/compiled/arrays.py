@@ -18,7 +18,5 @@ RADIUS = 2
 """Behind X and Y of a circle."""
 COS, SIN = 0, 1
 LENGTH, WIDTH = 0, 1
-SCENE, FIRST, LAST = 0, 1, 2
-"""Columns of a block of work: trajectories FIRST to LAST of a SCENE."""
 NUM_COLUMNS, NUM_ROWS = 0, 1
 """Columns of the shape of cells."""

@@ -1,10 +1,10 @@
-"""Plans driven by the tracker and the vehicle model, block by block."""
+"""Plans driven by the tracker and the vehicle model, a block at a time."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from navsim_agents.scoring.compiled.arrays import FIRST, LAST, SCENE, Floats, Ints
+from navsim_agents.scoring.compiled.arrays import Floats, Ints
 from navsim_agents.scoring.compiled.following import WHEEL_BASE, Bench, Tracker, fit_reference, follow, sample_plan
 from navsim_agents.scoring.compiled.jit import kernel, part
 
@@ -22,20 +22,20 @@ class Plans(NamedTuple):
 
 
 @kernel
-def drive_blocks(tracker: Tracker, plans: Plans, bench: Bench, states: Floats, blocks: Ints) -> None:
-    """Writes ``states`` [B, N + E, S, 11] of blocks [n, 3] of trajectories, at most as many as the bench has lanes."""
-    for block in range(len(blocks)):
-        scene, first, last = blocks[block, SCENE], blocks[block, FIRST], blocks[block, LAST]
-        start, origin = plans.ego_state[scene], plans.ego_pose[scene]
-        knots_us, samples_us, num_plans = plans.knots_us[scene], plans.samples_us[scene], plans.plans.shape[1]
-        for row in range(first, last):
-            if row < num_plans:
-                sample_plan(plans.plans[scene, row], start, origin, knots_us, samples_us, bench, row - first)
-            else:
-                _take_reference(plans.references[scene, row - num_plans], bench.reference, row - first)
-        fit_reference(tracker, bench, last - first)
-        follow(tracker, plans.vehicle[scene, WHEEL_BASE], bench, start, last - first)
-        _hand_over(bench.states, states[scene, first:last])
+def drive_block(
+    tracker: Tracker, plans: Plans, bench: Bench, states: Floats, scene: int, first: int, last: int
+) -> None:
+    """Writes ``states`` [B, N + E, S, 11] of trajectories ``first`` to ``last`` of a scene, at most a lane each."""
+    start, origin = plans.ego_state[scene], plans.ego_pose[scene]
+    knots_us, samples_us, num_plans = plans.knots_us[scene], plans.samples_us[scene], plans.plans.shape[1]
+    for row in range(first, last):
+        if row < num_plans:
+            sample_plan(plans.plans[scene, row], start, origin, knots_us, samples_us, bench, row - first)
+        else:
+            _take_reference(plans.references[scene, row - num_plans], bench.reference, row - first)
+    fit_reference(tracker, bench, last - first)
+    follow(tracker, plans.vehicle[scene, WHEEL_BASE], bench, start, last - first)
+    _hand_over(bench.states, states[scene, first:last])
 
 
 @part

@@ -135,9 +135,10 @@ def place_ego(states: Floats, vehicle: Floats, ego: Ego) -> None:
 @part
 def locate(areas: AreaTables, layers: Layers, scene: int, ego: Ego) -> None:
     """Areas at each step."""
-    points_x, points_y, bits = ego.points[0].reshape(-1), ego.points[1].reshape(-1), ego.point_bits
+    points_x, points_y, bits = ego.points[0], ego.points[1], ego.point_bits
     for word in range(len(bits)):
-        polygons_at(areas, scene, points_x, points_y, word, bits[word].reshape(-1))
+        for point in range(len(points_x)):
+            polygons_at(areas, scene, points_x[point], points_y[point], word, bits[word, point])
     lanes, drivable = layers.lanes[scene], layers.drivable[scene]
     on_route, intersections = layers.on_route[scene], layers.intersections[scene]
     multiple_lanes, non_drivable = ego.multiple_lanes, ego.non_drivable

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from navsim_agents.scoring.kernels import Room
-from navsim_agents.scoring.kernels import part as part
-from navsim_agents.scoring.kernels import pasted as pasted
+from navsim_agents.scoring.machine_code import CodeRoom
+from navsim_agents.scoring.machine_code import part as part
+from navsim_agents.scoring.machine_code import pasted as pasted
 
 HERE = Path(__file__).resolve().parent
 SCORING, COMMON = HERE.parent, HERE.parents[1] / "common"
-ROOM = Room(
-    __name__,
+ROOM = CodeRoom(
     "the scorer's rules",
     HERE,
     *(SCORING / name for name in ("axes.py", "plane.py")),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from navsim_agents.scoring.compiled.arrays import FIRST, LAST, SCENE, Bools, Floats, Ints
+from navsim_agents.scoring.compiled.arrays import Bools, Floats, Ints
 from navsim_agents.scoring.compiled.comfort import Bounds, Signals, Smoothers, is_comfortable, prepare
 from navsim_agents.scoring.compiled.ego import (
     MULTIPLE_LANES,
@@ -108,38 +108,34 @@ class Room(NamedTuple):
 
 
 @kernel
-def judge_blocks(
-    rules: Rules, places: Places, room: Room, states: Floats, areas: Bools, answers: Floats, blocks: Ints
+def judge_block(
+    rules: Rules,
+    places: Places,
+    room: Room,
+    states: Floats,
+    areas: Bools,
+    answers: Floats,
+    scene: int,
+    first: int,
+    last: int,
 ) -> None:
-    """Judges blocks [n, 3] of trajectories.
+    """Judges trajectories ``first`` to ``last`` of a scene.
 
     ``states`` [B, N, S, 11] is read, ``areas`` [B, N, S, 3] and ``answers`` [B, N, C] are written.
     """
-    for block in range(len(blocks)):
-        scene, first, last = blocks[block, SCENE], blocks[block, FIRST], blocks[block, LAST]
-        _judge_rows(
-            rules, places, scene, room, states[scene, first:last], areas[scene, first:last], answers[scene], first
-        )
-
-
-@part
-def _judge_rows(
-    rules: Rules, places: Places, scene: int, room: Room, states: Floats, areas: Bools, answers: Floats, first: int
-) -> None:
-    """Trajectories [n, S, 11] of one scene."""
     vehicle, line = places.vehicle[scene], places.centerline[scene]
     ego = sized(room.ego, vehicle)
-    place_ego(states[0], vehicle, ego)
+    place_ego(states[scene, first], vehicle, ego)
     start = arc_length(ego.center_x[0], ego.center_y[0], line)  # the same of all
-    for row in range(len(states)):
-        columns = answers[first + row]
-        place_ego(states[row], vehicle, ego)
+    for row in range(first, last):
+        columns, driven = answers[scene, row], states[scene, row]
+        place_ego(driven, vehicle, ego)
         locate(places.areas, places.layers, scene, ego)
         _judge_areas(rules, places, scene, ego, room.ways, columns)
-        _judge_meetings(rules, places, scene, first + row, ego, columns)
-        columns[COMFORT] = _comfort(rules, places, scene, states[row], room.signals)
+        _judge_meetings(rules, places, scene, row, ego, columns)
+        columns[COMFORT] = _comfort(rules, places, scene, driven, room.signals)
         columns[PROGRESS] = max(arc_length(ego.center_x[-1], ego.center_y[-1], line) - start, 0.0)
-        _keep_areas(ego, areas[row])
+        _keep_areas(ego, areas[scene, row])
 
 
 @kernel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,10 @@ from navsim_agents.common.processes import run_on_threads
 from navsim_agents.scoring.aggregate import Judged
 from navsim_agents.scoring.axes import EgoArea, State
 from navsim_agents.scoring.compiled.comfort import Bounds, Smoothers
-from navsim_agents.scoring.compiled.driving import Plans, drive_blocks
+from navsim_agents.scoring.compiled.driving import Plans, drive_block
 from navsim_agents.scoring.compiled.ego import Layers
 from navsim_agents.scoring.compiled.following import Bench, Tracker
-from navsim_agents.scoring.compiled.judging import Column, Places, Room, Rules, judge_blocks, judge_in_each
+from navsim_agents.scoring.compiled.judging import Column, Places, Room, Rules, judge_block, judge_in_each
 from navsim_agents.scoring.compiled.lanes import Keeping, LineTables
 from navsim_agents.scoring.compiled.location import AreaTables
 from navsim_agents.scoring.compiled.meetings import Meeting, Tracks
@@ -27,8 +27,11 @@ from navsim_agents.scoring.config import MetricConfig, TrackerConfig
 from navsim_agents.scoring.scene_batch import SceneBatch
 
 LANES = 64
-"""Trajectories that are simulated side by side."""
-Take = Callable[[], npt.NDArray[np.int64]]
+"""Trajectories that are simulated side by side, at most, and handed out at once: who loses a core holds up no more."""
+Block = Callable[..., None]
+"""Does a block of work: trajectories from one to before another of a scene."""
+Maker = Callable[[], Block]
+"""What a thread calls for a block function of its own."""
 SUB_SCORES = {
     "no_at_fault_collisions": Column.NO_COLLISION,
     "drivable_area_compliance": Column.DRIVABLE,
@@ -40,8 +43,6 @@ OF_HISTORY = {
     "traffic_light_compliance": Column.LIGHTS,
     "lane_keeping": Column.LANE,
 }
-SHARES = 8
-"""Parts of the work for each thread: one that is held up by others' work leaves its next part to the rest."""
 
 
 class Compiled:
@@ -58,49 +59,25 @@ class Compiled:
         self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
     ) -> Float[Tensor, "B R S 11"]:
         """See the engine."""
-        given = Plans(
-            _floats(plans.cpu()),
-            _floats(references),
-            _floats(batch.ego_pose),
-            _floats(batch.ego_state),
-            _floats(batch.vehicle),
-            _array(batch.model_knots_us),
-            _array(batch.sample_times_us),
-        )
-        num_rows, tracker = plans.shape[1] + references.shape[1], tracker_of(batch.metric.tracker)
-        states = np.empty((len(batch), num_rows, NUM_STATES, len(State)))
-
-        def work(take: Take) -> None:
-            bench = Bench.of(given.knots_us.shape[1], NUM_STATES, tracker.horizon, LANES)
-            while len(blocks := take()):
-                drive_blocks(tracker, given, bench, states, blocks)
-
-        _on_threads(work, self.threads, len(batch), num_rows)
+        states = _room_for_states(plans, references)
+        self._work(*states.shape[:2], _driving(batch, plans, references, states))
         return torch.from_numpy(states).to(batch.ego_state)
 
     def judge(self, batch: SceneBatch, states: Float[Tensor, "B R S 11"]) -> Judged:
         """See the engine."""
-        places, rules = _places(batch), rules_of(batch.metric)
-        shape, driven = states.shape[:2], _floats(states)
-        areas, answers = np.empty((*shape, NUM_STATES, len(EgoArea)), dtype=np.bool_), np.empty((*shape, len(Column)))
+        driven = _floats(states)
+        found = Answers.for_states(driven)
+        self._work(*driven.shape[:2], _judging(batch, driven, found))
+        return found.as_tensors(batch)
 
-        def work(take: Take) -> None:
-            room = Room.of(places, NUM_STATES)
-            while len(blocks := take()):
-                judge_blocks(rules, places, room, driven, areas, answers, blocks)
-
-        _on_threads(work, self.threads, *shape)
-        found = torch.from_numpy(np.moveaxis(answers, -1, 0).copy())
-        columns = {**SUB_SCORES, **(OF_HISTORY if batch.metric.uses_history else {"comfort": Column.COMFORT})}
-        return Judged(
-            columns={name: found[column].to(batch.ego_state) for name, column in columns.items()},
-            areas=torch.from_numpy(areas),
-            raw_progress=found[Column.PROGRESS].to(batch.ego_state),
-            collision_step=found[Column.COLLISION_STEP].to(batch.ego_state),
-            collision_track=found[Column.COLLISION_TRACK].long(),
-            ttc_step=found[Column.TTC_STEP].to(batch.ego_state),
-            ttc_track=found[Column.TTC_TRACK].long(),
-        )
+    def drive_and_judge(
+        self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
+    ) -> tuple[Float[Tensor, "B R S 11"], Judged]:
+        """See the engine; a block is judged as soon as it has been driven."""
+        states = _room_for_states(plans, references)
+        found = Answers.for_states(states)
+        self._work(*states.shape[:2], _driving(batch, plans, references, states), _judging(batch, states, found))
+        return torch.from_numpy(states).to(batch.ego_state), found.as_tensors(batch)
 
     def no_collision_with_each(self, crowd: SceneBatch, states: Float[Tensor, "1 1 S 11"]) -> Float[Tensor, "1 N"]:
         """See the engine."""
@@ -109,17 +86,88 @@ class Compiled:
         judge_in_each(rules, places, Room.of(places, NUM_STATES), _floats(states.flatten(0, 2)), found)
         return torch.from_numpy(found).to(crowd.ego_state)[None]
 
+    def _work(self, num_scenes: int, num_rows: int, *makers: Maker) -> None:
+        """Each thread does one block after the other with functions of its own, until none is left."""
+        blocks = blocks_of(num_scenes, num_rows)
+        left = iter(blocks)
 
-def _on_threads(work: Callable[[Take], None], count: int, num_scenes: int, num_rows: int) -> None:
-    """Calls ``work`` on ``count`` threads, with a function that hands out blocks until none is left."""
-    blocks = np.array([(b, i, min(i + LANES, num_rows)) for b in range(num_scenes) for i in range(0, num_rows, LANES)])
-    threads = max(1, min(count, len(blocks)))
-    shares = iter(np.array_split(blocks, min(len(blocks), threads * SHARES)))
+        def work() -> None:
+            steps = [make() for make in makers]
+            for block in left:  # one step of the interpreter: no two threads get the same
+                for step in steps:
+                    step(*block)
 
-    def take() -> npt.NDArray[np.int64]:
-        return next(shares, blocks[:0])  # one step of the interpreter: no two threads get the same
+        run_on_threads(work, max(1, min(self.threads, len(blocks))))
 
-    run_on_threads(lambda: work(take), threads)
+
+class Answers(NamedTuple):
+    """What the rules say of states [B, R, S, 11]."""
+
+    areas: npt.NDArray[np.bool_]  # [B, R, S, 3]
+    columns: npt.NDArray[np.float64]  # [B, R, C]
+
+    @staticmethod
+    def for_states(states: npt.NDArray[np.float64]) -> Answers:
+        """Room for them."""
+        return Answers(
+            np.empty((*states.shape[:3], len(EgoArea)), dtype=np.bool_), np.empty((*states.shape[:2], len(Column)))
+        )
+
+    def as_tensors(self, batch: SceneBatch) -> Judged:
+        """In the batch's dtype."""
+        found = torch.from_numpy(np.moveaxis(self.columns, -1, 0).copy())
+        columns = {**SUB_SCORES, **(OF_HISTORY if batch.metric.uses_history else {"comfort": Column.COMFORT})}
+        return Judged(
+            columns={name: found[column].to(batch.ego_state) for name, column in columns.items()},
+            areas=torch.from_numpy(self.areas),
+            raw_progress=found[Column.PROGRESS].to(batch.ego_state),
+            collision_step=found[Column.COLLISION_STEP].to(batch.ego_state),
+            collision_track=found[Column.COLLISION_TRACK].long(),
+            ttc_step=found[Column.TTC_STEP].to(batch.ego_state),
+            ttc_track=found[Column.TTC_TRACK].long(),
+        )
+
+
+def is_kept() -> bool:
+    """Whether all that scores in logged traffic was compiled before."""
+    return drive_block.is_kept and judge_block.is_kept
+
+
+def blocks_of(num_scenes: int, num_rows: int) -> list[tuple[int, int, int]]:
+    """Scene, first row and the one behind the last of each block; those of a scene are about equally long."""
+    count = -(-num_rows // LANES)
+    bounds = [num_rows * number // count for number in range(count + 1)]
+    return [(scene, *rows) for scene in range(num_scenes) for rows in zip(bounds, bounds[1:])]
+
+
+def _room_for_states(plans: Tensor, references: Tensor) -> npt.NDArray[np.float64]:
+    return np.empty((len(plans), plans.shape[1] + references.shape[1], NUM_STATES, len(State)))
+
+
+def _driving(batch: SceneBatch, plans: Tensor, references: Tensor, states: npt.NDArray[np.float64]) -> Maker:
+    """What simulates blocks of plans, and of references behind them, into ``states`` [B, R, S, 11]."""
+    given = Plans(
+        _floats(plans.cpu()),
+        _floats(references),
+        _floats(batch.ego_pose),
+        _floats(batch.ego_state),
+        _floats(batch.vehicle),
+        _array(batch.model_knots_us),
+        _array(batch.sample_times_us),
+    )
+    tracker, lanes = tracker_of(batch.metric.tracker), min(LANES, states.shape[1])
+
+    def make() -> Block:
+        bench = Bench.of(given.knots_us.shape[1], NUM_STATES, tracker.horizon, lanes)
+        return drive_block.bound(tracker, given, bench, states)
+
+    return make
+
+
+def _judging(batch: SceneBatch, states: npt.NDArray[np.float64], found: Answers) -> Maker:
+    """What judges blocks of ``states`` [B, R, S, 11]."""
+    places, rules = _places(batch), rules_of(batch.metric)
+    return lambda: judge_block.bound(rules, places, Room.of(places, NUM_STATES), states, *found)
 
 
 @lru_cache(maxsize=8)

@@ -162,6 +162,6 @@ def test_threads_of_python_may_score_at_once(threads):
 
 def test_an_error_in_a_thread_is_raised(threads, monkeypatch):
     threads(2)
-    monkeypatch.setattr(compiled_run, "judge_blocks", lambda *_: 1 / 0)
+    monkeypatch.setattr(type(compiled_run.judge_block), "bound", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         score_batch(batch_of([ScoringScene.from_arrays(busy())]), some_plans(300)[None])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from navsim_agents.scoring.kernels import Room
+from navsim_agents.scoring import plane
+from navsim_agents.scoring.kernels import Room, pasted
 from navsim_agents.scoring.kernels import part as part
 
 HERE = Path(__file__).resolve().parent
@@ -18,3 +19,4 @@ ROOM = Room(
     *(COMMON / name for name in ("conventions.py", "poses.py")),
 )
 kernel = ROOM.kernel
+boxes_intersect, squared_distance = pasted(plane.boxes_intersect), pasted(plane.squared_distance)

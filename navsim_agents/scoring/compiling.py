@@ -1,0 +1,96 @@
+"""Makes the machine code of kernels by Numba; see ``machine_code``, which loads it without."""
+
+from __future__ import annotations
+
+import inspect
+from types import FunctionType
+from typing import Any, Callable
+
+import numba
+from numba import types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from navsim_agents.scoring.object_code import OPTIONS, Code
+
+WORD_BITS = 64
+
+
+def compile_kernel(function: Callable[..., None], arguments: tuple[object, ...]) -> Code:
+    """Machine code of a function for arguments of these kinds, and of all that it calls."""
+    kernel = _compiled(function, {})
+    entry = _entry_of(kernel, tuple(numba.typeof(one) for one in arguments))
+    entry.compile((types.CPointer(types.int64),))
+    (made,) = entry.overloads.values()
+    needs = [one.name for one in made.library._final_module.functions if one.is_declaration]
+    return Code(
+        made.fndesc.llvm_func_name,
+        sorted(name for name in needs if not name.startswith("llvm.")),
+        made.library.serialize_using_object_code()[2][0],
+    )
+
+
+def register_helpers() -> None:
+    """Let LLVM find the functions that come with Numba."""
+    cpu_target.target_context  # noqa: B018  made at first use, which registers them
+
+
+def _compiled(function: Callable[..., Any], made: dict[Callable[..., Any], Any]) -> Any:
+    """The function for Numba, and in it its parts; ``made`` holds those that are there already."""
+    plain: Any = inspect.unwrap(function)
+    if plain not in made:
+        names = {name: plain.__globals__[name] for name in plain.__code__.co_names if name in plain.__globals__}
+        parts = {name: _compiled(value, made) for name, value in names.items() if hasattr(value, OPTIONS)}
+        own = FunctionType(plain.__code__, {**plain.__globals__, **parts}, plain.__name__, plain.__defaults__)
+        own.__module__, own.__qualname__ = plain.__module__, plain.__qualname__
+        made[plain] = _jit(own, **getattr(function, OPTIONS, {}))
+    return made[plain]
+
+
+def _jit(function: Callable[..., Any], **options: Any) -> Any:
+    """Without Numba's counting of references, which costs more than the work, and without what calls it from Python.
+
+    Nor with what checks annotations in tests.
+    """
+    njit: Any = numba.njit
+    return njit(
+        inspect.unwrap(function),
+        nogil=True,
+        error_model="numpy",
+        _nrt=False,
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        **options,
+    )
+
+
+def _entry_of(kernel: Any, kinds: tuple[Any, ...]) -> Any:
+    """A function of a table of words that calls the kernel with arguments of these types."""
+    given = types.BaseTuple.from_types(kinds)
+
+    def arguments(typing_context: Any, table: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            packer = context.get_arg_packer(kinds)
+            flat = [_word(builder, values[0], row, kind) for row, kind in enumerate(packer.argument_types)]
+            return context.make_tuple(builder, given, packer.from_arguments(builder, flat))
+
+        return given(table), generate
+
+    unpacked: Any = intrinsic(arguments)
+
+    def enter(table: Any) -> None:
+        kernel(*unpacked(table))
+
+    return _jit(enter)
+
+
+def _word(builder: Any, table: Any, row: int, kind: Any) -> Any:
+    """A word of the table as a value of LLVM's type ``kind``."""
+    from llvmlite import ir
+
+    word = builder.load(builder.gep(table, [ir.Constant(ir.IntType(32), row)]))
+    if isinstance(kind, ir.PointerType):
+        return builder.inttoptr(word, kind)
+    if isinstance(kind, ir.DoubleType):
+        return builder.bitcast(word, kind)
+    return word if kind.width == WORD_BITS else builder.trunc(word, kind)
