@@ -53,6 +53,7 @@ class Compiled:
     def __init__(self, threads: int = 1) -> None:
         """``threads`` share the work."""
         self.threads = threads
+        self._tracks: Optional[tuple[Tensor, Tracks]] = None  # of the last poses of tracks
 
     def drive(
         self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
@@ -80,7 +81,7 @@ class Compiled:
 
     def judge(self, batch: SceneBatch, states: Float[Tensor, "B R S 11"]) -> Judged:
         """See the engine."""
-        places, rules = _places(batch), rules_of(batch.metric)
+        places, rules = _places(batch, self._tracks_of(batch)), rules_of(batch.metric)
         shape, driven = states.shape[:2], _floats(states)
         areas, answers = np.empty((*shape, NUM_STATES, len(EgoArea)), dtype=np.bool_), np.empty((*shape, len(Column)))
 
@@ -104,10 +105,16 @@ class Compiled:
 
     def no_collision_with_each(self, crowd: SceneBatch, states: Float[Tensor, "1 1 S 11"]) -> Float[Tensor, "1 N"]:
         """See the engine."""
-        places, rules = _places(crowd), rules_of(crowd.metric)
+        places, rules = _places(crowd, self._tracks_of(crowd)), rules_of(crowd.metric)
         found = np.empty(len(places.columns))
         judge_in_each(rules, places, Room.of(places, NUM_STATES), _floats(states.flatten(0, 2)), found)
         return torch.from_numpy(found).to(crowd.ego_state)[None]
+
+    def _tracks_of(self, batch: SceneBatch) -> Tracks:
+        """Those of a batch; what differs from the last one in who sees them alone has the same."""
+        if self._tracks is None or self._tracks[0] is not batch.track_poses:
+            self._tracks = batch.track_poses, Tracks.of(batch, NUM_STATES)
+        return self._tracks[1]
 
 
 def _on_threads(work: Callable[[Take], None], count: int, num_scenes: int, num_rows: int) -> None:
@@ -140,9 +147,9 @@ def rules_of(metric: MetricConfig) -> Rules:
     )
 
 
-def _places(batch: SceneBatch) -> Places:
+def _places(batch: SceneBatch, tracks: Tracks) -> Places:
     """Arrays of a batch; most share the tensors' memory."""
-    tracks, red = Tracks.of(batch, NUM_STATES), batch.red_light_active
+    red = batch.red_light_active
     if batch.sight is None:
         columns, until = (
             np.arange(tracks.valid.shape[1])[None],

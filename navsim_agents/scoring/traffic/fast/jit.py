@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from navsim_agents.scoring.kernels import Room
-from navsim_agents.scoring.kernels import part as part
+from navsim_agents.scoring.kernels import Room, inlined
 
 HERE = Path(__file__).resolve().parent
 TRAFFIC, COMMON = HERE.parent, HERE.parents[2] / "common"
@@ -18,3 +17,4 @@ ROOM = Room(
     *(COMMON / name for name in ("conventions.py", "poses.py")),
 )
 kernel = ROOM.kernel
+part = inlined
