@@ -19,15 +19,15 @@ from tqdm import tqdm
 
 from navsim_agents.common.conventions import POSE_INTERVAL_S, STEP_S
 from navsim_agents.errors import DevkitError, InputError, SceneError
+from navsim_agents.evaluation.two_stage_scores import scenes_at_once
 from navsim_agents.poses import FloatArray
-from navsim_agents.scoring import ScoringScene, epdms, excuse_by_human, extended_comfort, score_scenes
+from navsim_agents.scoring import ScoringScene, epdms, extended_comfort, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, EXTENDED_COMFORT, SCORE
 from navsim_agents.scoring.config import EPDMS, LOG_REPLAY, REACTIVE, refuse_traffic
 from navsim_agents.scoring.rules.comfort import MAX_INTERVAL_S
 from navsim_agents.scoring.traffic.checks import require_traffic
 from navsim_agents.sources import SceneSource
 
-SCENES_AT_ONCE = 16
 EPDMS_STAR = "epdms_star"
 SUMMARY_EXTENDED_COMFORT = "extended_comfort"
 _UNEXCUSED = "unexcused."
@@ -74,8 +74,9 @@ class PlanScorer:
         is_planned = np.asarray(np.isfinite(stacked).all(axis=(2, 3)))  # [B, N]
         plans = torch.from_numpy(np.where(is_planned[..., None, None], stacked, 0.0))
         scored = _Scored(self.metrics, self.traffic)
-        for start in tqdm(range(0, len(self.tokens), SCENES_AT_ONCE), desc="scoring", unit=f"{SCENES_AT_ONCE} scenes"):
-            rows = range(start, min(start + SCENES_AT_ONCE, len(self.tokens)))
+        size = scenes_at_once(len(self.plans))
+        for start in tqdm(range(0, len(self.tokens), size), desc="scoring", unit=f"{size} scenes"):
+            rows = range(start, min(start + size, len(self.tokens)))
             scenes = {row: scene for row in rows if (scene := self._scene(row, scored.failures)) is not None}
             if scenes:
                 scored.add(scenes, plans[list(scenes)])
@@ -136,16 +137,12 @@ class _Scored:
 def _score(scenes: list[ScoringScene], plans: Tensor, metric: str, traffic: str) -> tuple[dict[str, Tensor], Tensor]:
     """Columns [B, N] and simulated states; of EPDMS both excused and unexcused columns."""
     traffic = traffic if metric == EPDMS.name else LOG_REPLAY
-    scores = score_scenes(scenes, plans, POSE_INTERVAL_S, metric, traffic=traffic)
+    has_human = metric == EPDMS.name
+    scores = score_scenes(scenes, plans, POSE_INTERVAL_S, metric, human_penalty_filter=has_human, traffic=traffic)
     columns = {name: scores.columns[name] for name in COLUMNS[metric]}
-    if metric != EPDMS.name:
-        return columns, scores.simulated_states
-    human = torch.stack([scene.human_trajectory.nan_to_num() for scene in scenes])[:, None]
-    judged = score_scenes(scenes, human, POSE_INTERVAL_S, metric, human_penalty_filter=True, traffic=traffic)
-    alone = judged.human_columns
-    may_excuse = torch.tensor([scene.scene_type == "original" for scene in scenes])[:, None]
-    excused = excuse_by_human(columns, {name: value[:, None] for name, value in alone.items()}, may_excuse)
-    return {**excused, **{_UNEXCUSED + name: value for name, value in columns.items()}}, scores.simulated_states
+    if has_human:
+        columns.update({_UNEXCUSED + name: value for name, value in scores.unexcused_columns.items()})
+    return columns, scores.simulated_states
 
 
 def two_frame_comfort(states: Tensor, times_us: IntArray, log_names: Sequence[str], is_planned: BoolArray) -> Tensor:

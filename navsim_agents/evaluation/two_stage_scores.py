@@ -24,7 +24,8 @@ from navsim_agents.scoring.aggregate import SUB_SCORES
 from navsim_agents.scoring.config import EPDMS, LOG_REPLAY, REACTIVE, MetricConfig, refuse_traffic
 from navsim_agents.scoring.scene_fields import ORIGINAL
 
-SCENES_AT_ONCE = 16
+TRAJECTORIES_AT_ONCE = 512
+"""About so many are scored together: enough for compiled code, in little memory."""
 
 SceneOf = Callable[[str], ScoringScene]
 """Scoring scene of a token; raises InputError, SceneError or DevkitError where there is none."""
@@ -104,13 +105,18 @@ def scored_batches(
     traffic: str = LOG_REPLAY,
 ) -> Iterator[ScoredBatch]:
     """Score ``plans`` [B, N, T, 3], EPDMS with the human filter where there is a human; ``reasons`` gets what fails."""
-    starts = range(0, len(tokens), SCENES_AT_ONCE)
-    for start in tqdm(starts, desc="scoring", unit=f"{SCENES_AT_ONCE} scenes"):
-        rows = range(start, min(start + SCENES_AT_ONCE, len(tokens)))
+    size = scenes_at_once(plans.shape[1])
+    for start in tqdm(range(0, len(tokens), size), desc="scoring", unit=f"{size} scenes"):
+        rows = range(start, min(start + size, len(tokens)))
         scenes = _scenes(scene_of, tokens, rows, reasons)
         logged = {row: scene for row, scene in scenes.items() if scene.scene_type == ORIGINAL}
         for part in (logged, {row: scene for row, scene in scenes.items() if row not in logged}):
             yield from _score(part, plans, interval_s, metric, traffic, reasons)
+
+
+def scenes_at_once(num_plans: int) -> int:
+    """How many scenes are scored together, of so many plans each."""
+    return max(1, -(-TRAJECTORIES_AT_ONCE // max(num_plans, 1)))
 
 
 def _scenes(scene_of: SceneOf, tokens: Sequence[str], rows: range, reasons: dict[str, str]) -> dict[int, ScoringScene]:
@@ -132,7 +138,7 @@ def _score(
     traffic: str,
     reasons: dict[str, str],
 ) -> Iterator[ScoredBatch]:
-    """Scenes of one kind all at once, or one by one where they cannot be scored together."""
+    """Scenes of one kind all at once, or half by half where they cannot be scored together."""
     if not scenes:
         return
     rows, found = list(scenes), list(scenes.values())
@@ -144,8 +150,9 @@ def _score(
         if len(rows) == 1:
             reasons[found[0].token] = reason_of(error)
             return
-        for row in rows:
-            yield from _score({row: scenes[row]}, plans, interval_s, metric, traffic, reasons)
+        middle = len(rows) // 2
+        for half in (rows[:middle], rows[middle:]):
+            yield from _score({row: scenes[row] for row in half}, plans, interval_s, metric, traffic, reasons)
 
 
 def reason_of(error: Exception) -> str:

@@ -32,6 +32,10 @@ class ByTensors:
     torch_threads: Optional[int] = None
     works_on_all = True
 
+    def __init__(self) -> None:
+        """Torch's number of threads is what all share."""
+        self.threads = torch.get_num_threads()
+
     def drive(
         self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
     ) -> Float[Tensor, "B R S 11"]:

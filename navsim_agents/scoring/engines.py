@@ -22,6 +22,8 @@ class Engine(Protocol):
 
     torch_threads: Optional[int]
     """How many threads torch should have around it; None: as many as it has."""
+    threads: int
+    """How many threads share the work beside torch's, as that of simulating traffic."""
     works_on_all: bool
     """Whether it needs memory for all trajectories that it is handed at once, beside that of the answers."""
 

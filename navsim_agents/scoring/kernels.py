@@ -64,6 +64,11 @@ def part(function: Function) -> Function:
     return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+def inlined(function: Function) -> Function:
+    """The same, without calls: what is handed over, whole tables of arrays, costs more than most parts do."""
+    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+
+
 def pasted(function: Function) -> Function:
     """The same, put into each place that calls it, so that a loop around it can serve several lanes at once."""
     return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, inline="always")

@@ -52,6 +52,7 @@ class Scores:
     ttc_track: Int[Tensor, "B N"]
     reference_progress: Float[Tensor, " B"]  # PDM-Closed's raw progress [m]
     human_columns: dict[str, Tensor]  # the human's own sub-scores [B]; empty without the human filter
+    unexcused_columns: dict[str, Tensor]  # ``columns`` [B, N] as they were before the human filter
 
 
 def score_trajectories(
@@ -127,7 +128,7 @@ def score_scenes(
     parts = []
     for scene, rows in zip(scenes, trajectories):
         batch = collate_scenes([scene], config, trajectories.shape[2], interval_length, dtype)
-        engine = engine_for(batch, trajectories.shape[1])
+        engine = engine_for(batch, trajectories.shape[:2].numel())  # all of the call
         with torch.no_grad(), torch_threads(engine.torch_threads):
             parts.append(_score_in_traffic(engine, scene, batch, rows[None], human_penalty_filter, chunk))
     return _joined_scores(parts)
@@ -195,7 +196,7 @@ def _score_in_traffic(
         if is_first:  # the others are driven and judged with it, which is cheaper than alone
             reference = states[:, num_plans : num_plans + 1]
         met = torch.cat((states[:, :num_plans], states[:, num_plans + 1 :]), dim=1)
-        crowd = batch_in_traffic(batch, scene, met, reference)
+        crowd = batch_in_traffic(batch, scene, met, reference, engine.threads)
         collisions.append(engine.no_collision_with_each(crowd, reference)[:, :num_plans])
         parts.append((states, engine.judge(with_blind(crowd, num_plans) if is_first else crowd, states)))
     first, plans = parts[0][1], trajectories[:, : min(chunk, LARGEST_CHUNK)].shape[1]
@@ -246,7 +247,7 @@ def _finish(
         "ego_progress": normalized_progress(plans.raw_progress, gates, best, metric),
     }
     columns[SCORE[metric.name]] = weighted_score(columns, metric)
-    own: dict[str, Tensor] = {}
+    own, unexcused = {}, columns
     if human is not None:
         own = _human_columns(human, metric)
         excused = {name: value[:, None] for name, value in own.items()}
@@ -262,6 +263,7 @@ def _finish(
         ttc_track=plans.ttc_track,
         reference_progress=reference.raw_progress.squeeze(1),
         human_columns=own,
+        unexcused_columns={name: unexcused[name] for name in COLUMNS[metric.name]},
     )
 
 

@@ -13,10 +13,15 @@ import pytest
 import torch
 
 from navsim_agents.errors import InputError, TrajectoryError
+from navsim_agents.evaluation import two_stage_scores
 from navsim_agents.evaluation.metrics import PlannedScenes, compute_columns
 from navsim_agents.evaluation.plan_scores import PlanScorer, two_frame_comfort
 from navsim_agents.evaluation.table import metric_names, sub_score_names, summary_table
+from navsim_agents.evaluation.two_stage_scores import scenes_at_once
 from navsim_agents.scoring import SceneStoreWriter, ScoringScene, extended_comfort, score_trajectories
+from navsim_agents.scoring.config import EPDMS
+from navsim_agents.scoring.engines import WORTH_COMPILED
+from navsim_agents.scoring.traffic import scored as in_traffic
 from navsim_agents.sources import LoggedScenes
 from tests.scoring.tiny import light, plan, rectangle, scene, track
 from tests.scoring.traffic.roads import scene_of, vehicle, way
@@ -192,6 +197,43 @@ def test_plans_and_human_are_scored_in_traffic_that_reacts() -> None:
     assert (reacts.columns("steady", "epdms")["epdms_star"] > 0.9).all()
     for name, values in reacts.columns("wild", "pdms").items():
         np.testing.assert_array_equal(values, replays.columns("wild", "pdms")[name])
+
+
+def test_everybody_drives_in_own_traffic_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each scene the plans and the human, all together."""
+    driven, simulate = [], in_traffic.plans_traffic
+
+    def counted(scene: ScoringScene, states: Any, *rest: int) -> Any:
+        driven.append(len(states))
+        return simulate(scene, states, *rest)
+
+    monkeypatch.setattr(in_traffic, "plans_traffic", counted)
+    plans = {name: poses[1:3] for name, poses in PLANS.items()}
+    PlanScorer(ReactingSource(), ("epdms",), TOKENS[1:3], LOG_NAMES[1:3], plans, "reactive").columns("slow", "epdms")
+    assert driven == [len(PLANS) + 1] * 2
+
+
+@pytest.mark.parametrize(("plans", "scenes"), [(1, 512), (3, 171), (512, 1), (10_000, 1)])
+def test_so_many_scenes_are_scored_together_that_compiling_pays(plans: int, scenes: int) -> None:
+    assert scenes_at_once(plans) == scenes
+    assert scenes * plans >= WORTH_COMPILED
+
+
+def test_a_scene_that_fails_costs_itself_among_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that cannot be scored together are scored half by half."""
+    source = ReactingSource(unscored=("log_a_2",))
+    calls, score = [], two_stage_scores.score_scenes
+    plans, reasons = np.stack([PLANS["slow"]], axis=1), {}
+
+    def counted(scenes: list[ScoringScene], *rest: Any, **more: Any) -> Any:
+        calls.append(len(scenes))
+        return score(scenes, *rest, **more)
+
+    monkeypatch.setattr(two_stage_scores, "score_scenes", counted)
+    found = list(two_stage_scores.scored_batches(source.scoring_scene, TOKENS, plans, 0.5, EPDMS, reasons, "reactive"))
+    assert list(reasons) == ["log_a_2"]
+    assert sorted(row for batch in found for row in batch.rows) == [0, 1, 3, 4]
+    assert calls[0] == len(TOKENS)
 
 
 def test_a_scene_without_traffic_costs_itself() -> None:

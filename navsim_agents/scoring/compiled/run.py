@@ -54,6 +54,7 @@ class Compiled:
     def __init__(self, threads: int = 1) -> None:
         """``threads`` share the work."""
         self.threads = threads
+        self._tracks: Optional[tuple[Tensor, Tracks]] = None  # of the last poses of tracks
 
     def drive(
         self, batch: SceneBatch, plans: Float[Tensor, "B N P 3"], references: Float[Tensor, "B E S 3"]
@@ -67,7 +68,7 @@ class Compiled:
         """See the engine."""
         driven = _floats(states)
         found = Answers.for_states(driven)
-        self._work(*driven.shape[:2], _judging(batch, driven, found))
+        self._work(*driven.shape[:2], _judging(batch, self._tracks_of(batch), driven, found))
         return found.as_tensors(batch)
 
     def drive_and_judge(
@@ -76,15 +77,25 @@ class Compiled:
         """See the engine; a block is judged as soon as it has been driven."""
         states = _room_for_states(plans, references)
         found = Answers.for_states(states)
-        self._work(*states.shape[:2], _driving(batch, plans, references, states), _judging(batch, states, found))
+        self._work(
+            *states.shape[:2],
+            _driving(batch, plans, references, states),
+            _judging(batch, self._tracks_of(batch), states, found),
+        )
         return torch.from_numpy(states).to(batch.ego_state), found.as_tensors(batch)
 
     def no_collision_with_each(self, crowd: SceneBatch, states: Float[Tensor, "1 1 S 11"]) -> Float[Tensor, "1 N"]:
         """See the engine."""
-        places, rules = _places(crowd), rules_of(crowd.metric)
+        places, rules = _places(crowd, self._tracks_of(crowd)), rules_of(crowd.metric)
         found = np.empty(len(places.columns))
         judge_in_each(rules, places, Room.of(places, NUM_STATES), _floats(states.flatten(0, 2)), found)
         return torch.from_numpy(found).to(crowd.ego_state)[None]
+
+    def _tracks_of(self, batch: SceneBatch) -> Tracks:
+        """Those of a batch; what differs from the last one in who sees them alone has the same."""
+        if self._tracks is None or self._tracks[0] is not batch.track_poses:
+            self._tracks = batch.track_poses, Tracks.of(batch, NUM_STATES)
+        return self._tracks[1]
 
     def _work(self, num_scenes: int, num_rows: int, *makers: Maker) -> None:
         """Each thread does one block after the other with functions of its own, until none is left."""
@@ -164,9 +175,9 @@ def _driving(batch: SceneBatch, plans: Tensor, references: Tensor, states: npt.N
     return make
 
 
-def _judging(batch: SceneBatch, states: npt.NDArray[np.float64], found: Answers) -> Maker:
+def _judging(batch: SceneBatch, tracks: Tracks, states: npt.NDArray[np.float64], found: Answers) -> Maker:
     """What judges blocks of ``states`` [B, R, S, 11]."""
-    places, rules = _places(batch), rules_of(batch.metric)
+    places, rules = _places(batch, tracks), rules_of(batch.metric)
     return lambda: judge_block.bound(rules, places, Room.of(places, NUM_STATES), states, *found)
 
 
@@ -188,9 +199,9 @@ def rules_of(metric: MetricConfig) -> Rules:
     )
 
 
-def _places(batch: SceneBatch) -> Places:
+def _places(batch: SceneBatch, tracks: Tracks) -> Places:
     """Arrays of a batch; most share the tensors' memory."""
-    tracks, red = Tracks.of(batch, NUM_STATES), batch.red_light_active
+    red = batch.red_light_active
     if batch.sight is None:
         columns, until = (
             np.arange(tracks.valid.shape[1])[None],

@@ -8,13 +8,14 @@ path is too rough for its geometry, plans are simulated one by one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
 from navsim_agents.common.extras import has_numba
+from navsim_agents.common.processes import run_on_threads
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring.scene_fields import SceneFields
 from navsim_agents.scoring.traffic.checks import require_traffic
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 WITHOUT_NUMBA = "the reactive traffic of many plans is simulated plan by plan, a thousand times as slowly"
 BLOCK = 512  # plans that are simulated at once: what they hold meanwhile stays small
+LEAST_BLOCK = 32  # plans from which on a thread more pays
+SHARES = 2  # blocks for each thread: one that is held up by others' work leaves its next to the rest
 
 
 @dataclass(frozen=True)
@@ -40,22 +43,23 @@ class Effort:
 
 
 def plans_traffic(
-    scene: SceneFields, states: Float64[np.ndarray, "N S 11"], config: TrafficConfig = TRAFFIC
+    scene: SceneFields, states: Float64[np.ndarray, "N S 11"], config: TrafficConfig = TRAFFIC, threads: int = 1
 ) -> PlansTraffic:
     """The traffic that N plans meet; each as :func:`reactive_traffic` has it.
 
     Args:
         states: the egos' simulated states [N, 41, 11] in the frame of the scene (m, rad, s), t0 first.
+        threads: share the work; the answers do not depend on them.
 
     Raises:
         SceneError: the scene was written without reactive traffic.
         TrajectoryError: the states are fewer or more than 41.
     """
-    return plans_traffic_with_effort(scene, states, config)[0]
+    return plans_traffic_with_effort(scene, states, config, threads)[0]
 
 
 def plans_traffic_with_effort(
-    scene: SceneFields, states: Float64[np.ndarray, "N S 11"], config: TrafficConfig = TRAFFIC
+    scene: SceneFields, states: Float64[np.ndarray, "N S 11"], config: TrafficConfig = TRAFFIC, threads: int = 1
 ) -> tuple[PlansTraffic, Effort]:
     """The same, and what it took."""
     require_traffic(scene)
@@ -76,16 +80,28 @@ def plans_traffic_with_effort(
     if not (prepared.is_tame and all(one.is_sure for one in shared)):
         return traffic_one_by_one(scene, states, config), Effort(num_slow=len(states))
     until = np.zeros((len(states), len(shared[0].traffic.token)), dtype=np.int64)
-    own, efforts = [], []
-    for one, (_, plans) in zip(shared, groups):
-        for start in range(0, max(len(plans), 1), BLOCK):
-            chosen = plans[start : start + BLOCK]
-            found, effort = _block(scene, prepared, one, states[chosen])
+    blocks = [(one, chosen) for one, (_, plans) in zip(shared, groups) for chosen in _blocks(plans, threads)]
+    own: list[Optional[Own]] = [None] * len(blocks)
+    efforts, left = [Effort()] * len(blocks), iter(range(len(blocks)))
+
+    def work() -> None:
+        for number in left:  # one step of the interpreter: no two threads get the same
+            one, chosen = blocks[number]
+            found, efforts[number] = _block(scene, prepared, one, states[chosen])
             found = found if one is shared[0] else _against(shared[0].traffic, found)
             until[chosen] = found.until
-            own.append((chosen[found.own_plan], found.own_track, found.own_poses, found.own_valid))
-            efforts.append(effort)
-    return PlansTraffic(shared[0].traffic, until, *_joined(own)), _total(efforts)
+            own[number] = (chosen[found.own_plan], found.own_track, found.own_poses, found.own_valid)
+
+    run_on_threads(work, min(threads, len(blocks)))
+    return PlansTraffic(shared[0].traffic, until, *_joined([one for one in own if one is not None])), _total(efforts)
+
+
+def _blocks(plans: npt.NDArray[np.int64], threads: int) -> list[npt.NDArray[np.int64]]:
+    """The plans in pieces: at least one piece, and where there are plans enough, several for each thread."""
+    pieces = -(-len(plans) // BLOCK)
+    if threads > 1:
+        pieces = max(pieces, min(SHARES * threads, len(plans) // LEAST_BLOCK))
+    return np.array_split(plans, max(pieces, 1))
 
 
 def _block(
@@ -94,7 +110,7 @@ def _block(
     """The traffic of some plans, that begin at one place."""
     run = prepared.run(shared.base, states)
     slow = np.flatnonzero(~run.is_sure)
-    own = [_own_of_reacting(prepared, run), _own_of_standing(prepared, shared, run)]
+    own = [_own_of_reacting(prepared, shared, run), _own_of_standing(prepared, shared, run)]
     until = np.full((len(states), len(shared.traffic.token)), prepared.config.num_states)
     until[:, prepared.reacting] = run.until
     for plan in slow:
@@ -125,12 +141,19 @@ Own = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64
 """Plans [O], tracks [O], poses [O, S, 3] and where they are valid [O, S]."""
 
 
-def _own_of_reacting(prepared: PreparedTraffic, run: PlansRun) -> Own:
+def _own_of_reacting(prepared: PreparedTraffic, shared: SharedTraffic, run: PlansRun) -> Own:
     """Vehicles that drive otherwise than without an ego."""
-    plan, row = np.nonzero(run.is_own & run.is_sure[:, None])
-    poses = prepared.poses_of(row, np.ascontiguousarray(run.progress[plan, :, row]))
-    valid = np.arange(run.progress.shape[1]) < run.until[plan, row][:, None]
-    return plan, prepared.reacting[row], np.where(valid[..., None], poses, np.nan), valid
+    is_own = run.is_own & run.is_sure[:, None]
+    plan, row = np.nonzero(is_own)
+    track, own = prepared.reacting[row], np.full(is_own.shape, -1)
+    own[plan, row] = np.arange(len(plan))
+    poses = shared.traffic.poses[track]
+    which, rows, step = own[run.where[:, 0], run.where[:, 1]], run.where[:, 1], run.where[:, 2]
+    is_sure = which >= 0
+    poses[which[is_sure], step[is_sure]] = prepared.poses_of(rows[is_sure], run.progress[is_sure])
+    valid = np.arange(poses.shape[1]) < run.until[plan, row][:, None]
+    poses[~valid] = np.nan
+    return plan, track, poses, valid
 
 
 def _own_of_standing(prepared: PreparedTraffic, shared: SharedTraffic, run: PlansRun) -> Own:

@@ -29,7 +29,7 @@ LARGEST_CHUNK = 512
 """Trajectories at once, at most: in a dense scene each may have most tracks as its own."""
 
 
-def plans_traffic(scene: ScoringScene, states: Float64[np.ndarray, "N S 11"]) -> PlansTraffic:
+def plans_traffic(scene: ScoringScene, states: Float64[np.ndarray, "N S 11"], threads: int = 1) -> PlansTraffic:
     """What each of N plans meets; shapely, which log replay does without, is imported here alone.
 
     Raises:
@@ -39,11 +39,15 @@ def plans_traffic(scene: ScoringScene, states: Float64[np.ndarray, "N S 11"]) ->
     require_extras("traffic")
     from navsim_agents.scoring.traffic import engine
 
-    return engine.plans_traffic(scene, states)
+    return engine.plans_traffic(scene, states, threads=threads)
 
 
 def batch_in_traffic(
-    batch: SceneBatch, scene: ScoringScene, states: Float[Tensor, "1 N S 11"], reference: Float[Tensor, "1 1 S 11"]
+    batch: SceneBatch,
+    scene: ScoringScene,
+    states: Float[Tensor, "1 N S 11"],
+    reference: Float[Tensor, "1 1 S 11"],
+    threads: int = 1,
 ) -> SceneBatch:
     """The batch of one scene with the tracks that N trajectories meet; steps beyond the traffic's are empty.
 
@@ -54,12 +58,13 @@ def batch_in_traffic(
         scene: its traffic, which is simulated on the CPU in float64.
         states: the trajectories' as simulated.
         reference: PDM-Closed's.
+        threads: share the simulation.
 
     Raises:
         SceneError, MissingPackageError: as :func:`plans_traffic`.
     """
     egos = np.concatenate([one[0].double().cpu().numpy() for one in (states, reference)])
-    traffic = plans_traffic(scene, egos[:-1])
+    traffic = plans_traffic(scene, egos[:-1], threads)
     near = _near_own_tracks(traffic, egos, batch.vehicle[0].double().cpu().numpy(), batch.metric)
     traffic = replace(traffic, **{name: getattr(traffic, name)[near] for name in OWN})
     shared, num_columns, like = traffic.shared, batch.track_valid.shape[2], batch.ego_state

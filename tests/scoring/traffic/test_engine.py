@@ -128,6 +128,37 @@ def test_many_plans_are_simulated_in_blocks(monkeypatch):
     assert len(plans_traffic(made, states[:0])) == 0
 
 
+@pytest.mark.parametrize(("threads", "least"), [(2, 1), (3, 2), (2, 100)])
+def test_answers_do_not_depend_on_threads(monkeypatch, threads, least):
+    """Nor on blocks or on what was asked before: each time a scene of which nothing is known yet."""
+    states = plans(3, 12)
+    alone = plans_traffic(busy_scene(1), states)
+    monkeypatch.setattr(engine, "LEAST_BLOCK", least)
+    calls, run = [], simulation.PreparedTraffic.run
+    monkeypatch.setattr(
+        simulation.PreparedTraffic, "run", lambda self, base, egos: calls.append(len(egos)) or run(self, base, egos)
+    )
+    shared = plans_traffic(busy_scene(1), states, threads=threads)
+    assert sum(calls) == len(states)
+    assert len(calls) == (1 if least == 100 else min(engine.SHARES * threads, len(states) // least))
+    for plan in range(len(states)):
+        one, other = alone.of_plan(plan), shared.of_plan(plan)
+        np.testing.assert_array_equal(one.poses, other.poses)
+        np.testing.assert_array_equal(one.valid, other.valid)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_plan_leaves_no_trace_in_the_next(seed):
+    """Whoever came before it: what is brought from the base is each plan's anew."""
+    made, states = busy_scene(seed, count=16), plans(seed, 6)
+    together = plans_traffic(made, np.concatenate((states, states[::-1])))
+    for plan, one in enumerate(states):
+        alone = plans_traffic(made, one[None]).of_plan(0)
+        for again in (plan, 2 * len(states) - 1 - plan):
+            np.testing.assert_array_equal(together.of_plan(again).poses, alone.poses)
+            np.testing.assert_array_equal(together.of_plan(again).valid, alone.valid)
+
+
 def test_what_plans_share_is_simulated_once(monkeypatch):
     made, states, calls = busy_scene(2, count=4), plans(1, 2), []
     prepare = simulation._prepare

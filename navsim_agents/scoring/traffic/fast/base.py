@@ -11,7 +11,9 @@ from navsim_agents.scoring.traffic.fast.fleet import (
     BOX,
     BUILT,
     CLAIMS_WAY,
+    DIFFERS,
     NUM_COLUMNS,
+    PLACE,
     PROGRESS,
     SPEED,
     THERE,
@@ -36,10 +38,13 @@ def base_of(fleet: Fleet, figures: Figures, num_states: int, gone: Bool[np.ndarr
         gap=np.zeros(room),
         stands=np.ones((num_states, len(fleet.standing)), dtype=np.bool_),
         gone=gone,
+        span=np.zeros((rows, 4)),
     )
     run = Run.room_for(fleet)
     is_sure = bool(_simulate(fleet, figures, base, run))
     filled = base.met_first[-1]
+    places = base.state[:, :, PLACE : PLACE + 2]
+    base.span[:] = np.concatenate((places.min(axis=0), places.max(axis=0)), axis=1)
     return base._replace(met=base.met[:filled].copy(), gap=base.gap[:filled].copy()), is_sure
 
 
@@ -61,7 +66,7 @@ def _start(fleet: Fleet, figures: Figures, base: Base, run: Run) -> None:
         run.mark[row, BUILT], run.mark[row, CLAIMS_WAY] = 0, 0
         build_ground(fleet.ways, fleet.body, run, row, figures.headway_s)
         _keep(run, row, base.state[0, row])
-        run.mark[row, THERE] = not base.gone[row]
+        run.mark[row, THERE], run.mark[row, DIFFERS] = not base.gone[row], 1  # from a base that is not there yet
 
 
 @kernel

@@ -39,7 +39,7 @@ def _note_hull(ways: Ways, row: int, out: FloatArray) -> None:
 
 @kernel
 def find_common(fleet: Fleet, run: Run, out: IntArray) -> None:
-    """Fill in ``fleet.nearby``, and for two vehicles [R, R, 2] the chunks of the first's path near the second's.
+    """Fill in who stands beside which path, and for two vehicles [R, R, 2] the chunks of the first's near the second's.
 
     A vehicle's box may stick out of its path, but no farther than half its length and half its width together.
     """
@@ -66,3 +66,4 @@ def find_common(fleet: Fleet, run: Run, out: IntArray) -> None:
             hull[0], hull[1], hull[2], hull[3] = place[0] - reach, place[1] - reach, place[0] + reach, place[1] + reach
             note_common(ways, other, hull, found)
             fleet.nearby[row, other] = found[1] > 0
+            fleet.is_beside[other] = fleet.is_beside[other] or fleet.nearby[row, other]

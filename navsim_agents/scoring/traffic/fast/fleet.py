@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from navsim_agents.common.poses import FloatArray
 from navsim_agents.scoring.traffic.fast.outlines import BOX_POINTS
@@ -17,9 +18,12 @@ HALF_LENGTH, HALF_WIDTH, WANTED, LONGEST = range(4)
 PROGRESS, SPEED, AHEAD, PLACE, BOX, HULL, NUM_COLUMNS = 0, 1, 2, 3, 7, 11, 15
 """Columns of a state: progress [m], speed [m/s], the first vertex ahead; then three times four: where it is (x, y, cos,
 sin), where the box that it claims is (at t0 the snapped one), and the bounding box of all that it claims."""
-THERE, DIFFERS, BUILT, CLAIMS_WAY, NUM_POINTS, NUM_CHUNKS, NEAR_EGO, NUM_MARKS = range(8)
+THERE, DIFFERS, BUILT, CLAIMS_WAY, NUM_POINTS, NUM_CHUNKS, NEAR_EGO, MAY_LEAVE, AT_STEP, DUE, NUM_MARKS = range(11)
 """Columns of a mark: not dropped; in another state than without an ego; the outline is the state's; more than the box
-is claimed; sizes of the outline; the ego comes near its path at some step."""
+is claimed; sizes of the outline; the ego comes near its path at some step; it may be dropped though it does not
+differ; the step of the base that its state was brought from; the last step at which it may be concerned."""
+NONE, UNKNOWN = -1, -2
+"""Instead of a vertex: there is none; not looked for yet."""
 
 
 class Figures(NamedTuple):
@@ -39,6 +43,28 @@ class Figures(NamedTuple):
         return Figures(**{name: getattr(config, name) for name in Figures._fields})
 
 
+class Neighbours(NamedTuple):
+    """For each of R vehicles some of the others, in the order of moving."""
+
+    first: IntArray  # [R + 1] where those of each begin
+    other: IntArray
+
+    @staticmethod
+    def of(is_one: Bool[np.ndarray, "R R"]) -> Neighbours:
+        """Those whom a row says."""
+        return Neighbours(np.cumsum([0, *is_one.sum(axis=1)]).astype(np.int64), np.nonzero(is_one)[1].astype(np.int64))
+
+
+class Last(NamedTuple):
+    """How far along one path another one's vertices are, found when it is first asked for; int32 [R, P].
+
+    Each is the vertex at the end of the last segment for which something holds; NONE, or UNKNOWN until then.
+    """
+
+    holding: np.ndarray  # beside which a vertex surely lies on the ground
+    near: np.ndarray  # whose ground may touch that of the segment that ends at a vertex
+
+
 class Fleet(NamedTuple):
     """R vehicles that react, in the order of moving, and Q that stand; frame of the scene, turned as the map."""
 
@@ -48,7 +74,11 @@ class Fleet(NamedTuple):
     snapped: FloatArray  # [R, 4] places of the boxes that are claimed at t0
     standing: FloatArray  # [Q, 6] place, half length, half width
     nearby: np.ndarray  # [Q, R] bool, whether a path leads past a standing vehicle
+    is_beside: np.ndarray  # [R] bool, whether a path leads past any standing vehicle
     common: IntArray  # [R, R, 2] from which chunk to before which of the first's path the second may come near it
+    around: Neighbours  # whose paths come near a vehicle's
+    beside: Neighbours  # near whose paths a vehicle's comes
+    last: Last
 
 
 class Run(NamedTuple):
@@ -61,6 +91,8 @@ class Run(NamedTuple):
     met: IntArray  # [R + 1] who is on that way
     gap: FloatArray  # [R + 1] m; NaN: not known yet
     changed: IntArray  # [R] who differs
+    watched: IntArray  # [R] whom the ego may come near or leave behind
+    dropped: IntArray  # [R] who is gone, and is not in the base
     common: IntArray  # [R, R + 1, 2] as the fleet's; the last is the ego
     hull: FloatArray  # [4]
     effort: IntArray  # [3] vehicles' steps that were simulated, ways and distances that were looked at in full
@@ -83,6 +115,8 @@ class Run(NamedTuple):
             met=np.zeros(rows + 1, dtype=np.int64),
             gap=np.zeros(rows + 1),
             changed=np.zeros(rows, dtype=np.int64),
+            watched=np.zeros(rows, dtype=np.int64),
+            dropped=np.zeros(rows, dtype=np.int64),
             common=common,
             hull=np.zeros(4),
             effort=np.zeros(3, dtype=np.int64),
@@ -102,3 +136,4 @@ class Base(NamedTuple):
     gap: FloatArray  # [E] m
     stands: np.ndarray  # [S, Q] bool, whether a standing vehicle is kept
     gone: np.ndarray  # [R] bool, dropped in the first step
+    span: FloatArray  # [R, 4] bounding box of all places at which a vehicle ever is

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from navsim_agents.scoring import plane
-from navsim_agents.scoring.kernels import Room, pasted
-from navsim_agents.scoring.kernels import part as part
+from navsim_agents.scoring.kernels import Room, inlined, pasted
 
 HERE = Path(__file__).resolve().parent
 TRAFFIC, COMMON = HERE.parent, HERE.parents[2] / "common"
@@ -19,4 +18,5 @@ ROOM = Room(
     *(COMMON / name for name in ("conventions.py", "poses.py")),
 )
 kernel = ROOM.kernel
+part = inlined
 boxes_intersect, squared_distance = pasted(plane.boxes_intersect), pasted(plane.squared_distance)

@@ -27,6 +27,7 @@ from navsim_agents.scoring.traffic.fast.fleet import (
     Run,
 )
 from navsim_agents.scoring.traffic.fast.jit import part
+from navsim_agents.scoring.traffic.fast.known import MAYBE, NO, YES, touches_way
 from navsim_agents.scoring.traffic.fast.outlines import (
     BOX_POINTS,
     between,
@@ -36,6 +37,7 @@ from navsim_agents.scoring.traffic.fast.outlines import (
     stretch_outline,
     vertex_after,
 )
+from navsim_agents.scoring.traffic.fast.states import bring_seen
 from navsim_agents.scoring.traffic.fast.touching import SAME, box_gap_squared, outlines_touch
 from navsim_agents.scoring.traffic.fast.ways import CHUNK, V_ALONG, V_HEADING, VX, VY, Ways
 
@@ -93,16 +95,21 @@ def near_chunks(ways: Ways, run: Run, row: int, vertex: int, other: int) -> tupl
 
 
 @part
-def _is_on_way(ways: Ways, body: FloatArray, run: Run, row: int, other: int, headway_s: float) -> bool:
+def _is_on_way(fleet: Fleet, run: Run, row: int, other: int, headway_s: float) -> bool:
     """Whether ``other`` claims ground that lies between a vehicle and its path's end.
 
     It is looked for along the chunks that it is near to alone: the rest of the way cannot touch it. A vertex in its box
     is on the way; and all of the way is as near to a vertex as its half width and a segment together are long.
     """
-    state, vertex = run.now[other], int(run.now[row, AHEAD])
+    ways, body, state, vertex = fleet.ways, fleet.body, run.now[other], int(run.now[row, AHEAD])
     near, far = near_chunks(ways, run, row, vertex, other)
     if near < 0:
         return False
+    claims_way, stretch = run.mark[other, CLAIMS_WAY] != 0, NO
+    if claims_way:
+        stretch = touches_way(fleet, state, row, vertex, other, headway_s)
+        if stretch == YES:
+            return True
     first, last = ways.vertex_first[row], ways.vertex_first[row + 1] - 1
     low = first + CHUNK * (near - ways.chunk_first[row])
     high = min(first + CHUNK * (far + 1 - ways.chunk_first[row]), last)
@@ -114,7 +121,7 @@ def _is_on_way(ways: Ways, body: FloatArray, run: Run, row: int, other: int, hea
         if along <= 0.0 and aside <= 0.0 and point >= vertex:
             return True
         is_close = is_close or (along <= margin and aside <= margin)
-    if not is_close and not run.mark[other, CLAIMS_WAY]:
+    if not is_close and stretch != MAYBE:
         return False
     run.effort[WAYS] += 1
     way, mark = len(run.now), run.mark[len(run.now)]
@@ -151,25 +158,35 @@ def look_ahead(
 ) -> int:
     """Note who is on a vehicle's way, with the distances that are known; returns how many they are.
 
-    Who does not look at all sees whom it met in the base, and else the ego and those who differ.
+    Who does not look at all sees whom it met in the base, and else the ego and those who differ. Nobody else's path
+    than those around comes near; but at first, all claim boxes that are not on their paths.
     """
-    ways, body, ego, count = fleet.ways, fleet.body, len(fleet.start), 0
+    ego, count = len(fleet.start), 0
     if not looks_at_all:
         entry = step * ego + row
         for index in range(base.met_first[entry], base.met_first[entry + 1]):
             other = base.met[index]
             if run.mark[other, THERE] and not run.mark[other, DIFFERS]:
+                bring_seen(base, run, row, other, step)
                 run.met[count], run.gap[count] = other, base.gap[index]
                 count += 1
-    num_others = ego if looks_at_all else num_changed
+    first, num_others = fleet.around.first[row], num_changed
+    if looks_at_all:
+        num_others = ego if step == 1 else fleet.around.first[row + 1] - first
     for index in range(num_others + 1):
-        other = ego if index == num_others else (index if looks_at_all else run.changed[index])
+        other = ego
+        if index < num_others and not looks_at_all:
+            other = run.changed[index]
+        elif index < num_others:
+            other = index if step == 1 else fleet.around.other[first + index]
         if other == ego:
             if not sees_ego:
                 continue
         elif other == row or not run.mark[other, THERE] or not (looks_at_all or run.mark[other, DIFFERS]):
             continue
-        if _is_on_way(ways, body, run, row, other, headway_s):
+        else:
+            bring_seen(base, run, row, other, step)
+        if _is_on_way(fleet, run, row, other, headway_s):
             run.met[count], run.gap[count] = other, nan
             count += 1
     return count

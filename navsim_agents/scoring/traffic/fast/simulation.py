@@ -13,8 +13,20 @@ from navsim_agents.common.poses import HEADING, XY, FloatArray, poses_to_global,
 from navsim_agents.scoring.axes import POSE, State, Vehicle
 from navsim_agents.scoring.scene_fields import SceneFields
 from navsim_agents.scoring.traffic.fast.base import base_of
+from navsim_agents.scoring.traffic.fast.columns import BEGIN, END
 from navsim_agents.scoring.traffic.fast.common import find_common
-from navsim_agents.scoring.traffic.fast.fleet import HALF_LENGTH, HALF_WIDTH, PROGRESS, Base, Figures, Fleet, Run
+from navsim_agents.scoring.traffic.fast.fleet import (
+    HALF_LENGTH,
+    HALF_WIDTH,
+    PROGRESS,
+    UNKNOWN,
+    Base,
+    Figures,
+    Fleet,
+    Last,
+    Neighbours,
+    Run,
+)
 from navsim_agents.scoring.traffic.fast.plans import poses_at, simulate_plans
 from navsim_agents.scoring.traffic.fast.ways import are_tame, ways_of
 from navsim_agents.scoring.traffic.reactive import Traffic, with_replayed
@@ -29,7 +41,8 @@ MOST_SHARED = 8  # kept with a scene
 class PlansRun:
     """What N plans change of R vehicles that react and Q that stand."""
 
-    progress: Float64[np.ndarray, "N S R"]  # m
+    where: Int64[np.ndarray, "M 3"]  # plan, row and step of each place that is another than without an ego
+    progress: Float64[np.ndarray, " M"]  # m
     until: Int64[np.ndarray, "N R"]  # the step at which a vehicle is dropped; S: never
     is_own: Bool[np.ndarray, "N R"]  # whether it is anywhere else than without an ego while it is there
     stands: Bool[np.ndarray, "N S Q"]
@@ -74,8 +87,13 @@ class PreparedTraffic:
 
         In practice it is one group: all plans of a scene begin where the ego is.
         """
-        ego = poses_to_global(states[:, 0, POSE], self.turn)[:, None, XY]
+        starts = states[:, 0, POSE]
+        if (starts == starts[0]).all():
+            starts = starts[:1]
+        ego = poses_to_global(starts, self.turn)[:, None, XY]
         is_gone = np.hypot(*np.moveaxis(self.start - ego, -1, 0)) > self.config.radius_m
+        if len(starts) < len(states):
+            return [(is_gone[0], np.arange(len(states)))]
         kinds, kind = np.unique(is_gone, axis=0, return_inverse=True)
         groups = [(kinds[number], np.flatnonzero(kind.reshape(-1) == number)) for number in range(len(kinds))]
         return sorted(groups, key=lambda group: -len(group[1]))
@@ -96,28 +114,23 @@ class PreparedTraffic:
         speed = np.hypot(states[..., State.VELOCITY_X], states[..., State.VELOCITY_Y])
         ego = np.concatenate((_places(poses), speed[..., None]), axis=-1)
         work = Run.room_for(self.fleet)
-        found = PlansRun(
-            progress=np.tile(base.state[:, :, PROGRESS], (count, 1, 1)),
-            until=np.full((count, len(self.reacting)), base.state.shape[0]),
-            is_own=np.zeros((count, len(self.reacting)), dtype=bool),
-            stands=np.tile(base.stands, (count, 1, 1)),
-            is_sure=np.ones(count, dtype=bool),
-            effort=work.effort,
-        )
-        out = (found.progress, found.until, found.is_own, found.stands, found.is_sure)
-        simulate_plans(self.fleet, Figures.of(self.config), base, work, ego, *out)
-        return found
+        room = count * base.state.shape[0] * len(self.reacting)
+        where, progress = np.empty((room, 3), dtype=np.int64), np.empty(room)  # takes no memory before it is filled
+        until = np.full((count, len(self.reacting)), base.state.shape[0])
+        is_own, is_sure = np.zeros((count, len(self.reacting)), dtype=bool), np.ones(count, dtype=bool)
+        stands = np.tile(base.stands, (count, 1, 1))
+        out = (until, is_own, where, progress, stands, is_sure)
+        filled = simulate_plans(self.fleet, Figures.of(self.config), base, work, ego, *out)
+        return PlansRun(where[:filled], progress[:filled], until, is_own, stands, is_sure, work.effort)
 
     def poses_of(
-        self, rows: Int64[np.ndarray, " O"], progress: Float64[np.ndarray, "O S"]
-    ) -> Float64[np.ndarray, "O S 3"]:
-        """Poses of reacting vehicles at progresses, frame of the scene; t0 is the logged one."""
-        poses = np.zeros((*progress.shape, 3))
+        self, rows: Int64[np.ndarray, " M"], progress: Float64[np.ndarray, " M"]
+    ) -> Float64[np.ndarray, "M 3"]:
+        """Poses of reacting vehicles at progresses, frame of the scene."""
+        poses = np.zeros((len(rows), 3))
         poses_at(self.fleet, Run.room_for(self.fleet), rows, progress, poses)
-        poses[..., HEADING] = wrap_angle(poses[..., HEADING])
-        poses = poses_to_local(poses, self.turn)
-        poses[:, T0] = self.logged[self.reacting[rows]]
-        return poses
+        poses[:, HEADING] = wrap_angle(poses[:, HEADING])
+        return poses_to_local(poses, self.turn)
 
 
 def _prepare(scene: SceneFields, config: TrafficConfig) -> PreparedTraffic:
@@ -125,9 +138,12 @@ def _prepare(scene: SceneFields, config: TrafficConfig) -> PreparedTraffic:
     role = _array(scene.traffic_role)
     reacting, standing = np.flatnonzero(role == Role.REACTS), np.flatnonzero(role == Role.STANDS)
     fleet = _fleet_of(scene, turn, reacting, standing)
-    work, start = Run.room_for(fleet), np.zeros((len(reacting), 1, 3))
+    work, start = Run.room_for(fleet), np.zeros((len(reacting), 3))
     find_common(fleet, work, fleet.common)
-    poses_at(fleet, work, np.arange(len(reacting)), fleet.start[:, [PROGRESS]], start)
+    is_near = fleet.common[..., BEGIN] < fleet.common[..., END]
+    np.fill_diagonal(is_near, False)
+    fleet = fleet._replace(around=Neighbours.of(is_near), beside=Neighbours.of(is_near.T))
+    poses_at(fleet, work, np.arange(len(reacting)), fleet.start[:, PROGRESS].copy(), start)
     return PreparedTraffic(
         config=config,
         turn=turn,
@@ -135,7 +151,7 @@ def _prepare(scene: SceneFields, config: TrafficConfig) -> PreparedTraffic:
         standing=standing,
         fleet=fleet,
         logged=poses_to_local(poses_to_global(_array(scene.traffic_pose), turn), turn),
-        start=start[:, 0, XY],
+        start=start[:, XY],
         is_tame=are_tame(fleet.ways, fleet.body[:-1, [HALF_LENGTH, HALF_WIDTH]]),
         shared={},
     )
@@ -146,8 +162,8 @@ def _simulate_shared(scene: SceneFields, prepared: PreparedTraffic, gone: Bool[n
     base, is_sure = base_of(prepared.fleet, Figures.of(prepared.config), num_states, gone)
     vehicles = np.full((len(prepared.logged), num_states, 3), np.nan)
     vehicles[:, T0] = prepared.logged
-    progress = np.ascontiguousarray(base.state[:, :, PROGRESS].T)
-    vehicles[reacting] = prepared.poses_of(np.arange(len(reacting)), progress)
+    rows, progress = np.repeat(np.arange(len(reacting)), num_states), base.state[:, :, PROGRESS].T.flatten()
+    vehicles[reacting, 1:] = prepared.poses_of(rows, progress).reshape(-1, num_states, 3)[:, 1:]
     vehicles[reacting[gone], 1:] = np.nan
     vehicles[standing, 1:] = np.where(base.stands.T[:, 1:, None], prepared.logged[standing, None], np.nan)
     return SharedTraffic(base, with_replayed(scene, vehicles, num_states), is_sure)
@@ -169,14 +185,20 @@ def _fleet_of(
         )
     )
     logged, half_widths = poses_to_global(_array(scene.traffic_pose)[standing], turn), body[:-1, HALF_WIDTH].copy()
+    ways = ways_of([paths[piece] for piece in pieces], [along[piece] for piece in pieces], half_widths)
+    nobody = Neighbours.of(np.zeros((len(reacting), len(reacting)), dtype=np.bool_))
     return Fleet(
-        ways=ways_of([paths[piece] for piece in pieces], [along[piece] for piece in pieces], half_widths),
+        ways=ways,
         body=body,
         start=np.column_stack((_array(scene.traffic_progress)[reacting], _array(scene.traffic_speed)[reacting])),
         snapped=_places(poses_to_global(_array(scene.traffic_snapped_pose)[reacting], turn)),
         standing=np.column_stack((_places(logged), half_size[standing])),
         nearby=np.zeros((len(standing), len(reacting)), dtype=np.bool_),
+        is_beside=np.zeros(len(reacting), dtype=np.bool_),
         common=np.zeros((len(reacting), len(reacting), 2), dtype=np.int64),
+        around=nobody,
+        beside=nobody,
+        last=Last(*(np.full((len(reacting), len(ways.vertex)), UNKNOWN, dtype=np.int32) for _ in Last._fields)),
     )
 
 
