@@ -18,7 +18,7 @@ WORD_BITS = 64
 
 def compile_kernel(function: Callable[..., None], arguments: tuple[object, ...]) -> Code:
     """Machine code of a function for arguments of these kinds, and of all that it calls."""
-    kernel = _compiled(function, {})
+    kernel = with_parts(function, {})
     entry = _entry_of(kernel, tuple(numba.typeof(one) for one in arguments))
     entry.compile((types.CPointer(types.int64),))
     (made,) = entry.overloads.values()
@@ -35,12 +35,12 @@ def register_helpers() -> None:
     cpu_target.target_context  # noqa: B018  made at first use, which registers them
 
 
-def _compiled(function: Callable[..., Any], made: dict[Callable[..., Any], Any]) -> Any:
+def with_parts(function: Callable[..., Any], made: dict[Callable[..., Any], Any]) -> Any:
     """The function for Numba, and in it its parts; ``made`` holds those that are there already."""
     plain: Any = inspect.unwrap(function)
     if plain not in made:
         names = {name: plain.__globals__[name] for name in plain.__code__.co_names if name in plain.__globals__}
-        parts = {name: _compiled(value, made) for name, value in names.items() if hasattr(value, OPTIONS)}
+        parts = {name: with_parts(value, made) for name, value in names.items() if hasattr(value, OPTIONS)}
         own = FunctionType(plain.__code__, {**plain.__globals__, **parts}, plain.__name__, plain.__defaults__)
         own.__module__, own.__qualname__ = plain.__module__, plain.__qualname__
         made[plain] = _jit(own, **getattr(function, OPTIONS, {}))

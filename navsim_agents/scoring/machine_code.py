@@ -180,6 +180,12 @@ def part(function: Function) -> Function:
     return function
 
 
+def inlined(function: Function) -> Function:
+    """The same, without calls: what is handed over, whole tables of arrays, costs more than most parts do."""
+    setattr(function, OPTIONS, {"forceinline": True})
+    return function
+
+
 def pasted(function: Function) -> Function:
     """The same, put into each place that calls it, so that a loop around it can serve several lanes at once."""
     setattr(function, OPTIONS, {"inline": "always"})

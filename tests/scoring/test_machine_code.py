@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -183,3 +184,31 @@ def test_the_scorer_does_without_numba_once_it_was_compiled() -> None:
     ]
     first, second = (done.stdout.split() for done in scored)
     assert second == [first[0], "False"], scored[1].stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "some"),
+    [
+        ("traffic.fast.jit", {"ways.py", "touching.py", "following.py", "poses.py", "plane.py"}),
+        ("compiled.jit", {"meetings.py", "axes.py", "collisions.py", "conventions.py", "plane.py"}),
+    ],
+)
+def test_rooms_know_what_they_are_made_of(module: str, some: set[str]) -> None:
+    assert some <= {path.name for path in import_module(f"navsim_agents.scoring.{module}").ROOM.sources}
+
+
+def test_it_is_kept_where_told_or_beside_the_sources_or_with_the_user_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in a folder's place refuses root, too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    (tmp_path / "read_only").write_text("")
+    places = {
+        (str(tmp_path / "told"), tmp_path / "room"): tmp_path / "told",
+        ("", tmp_path / "room"): tmp_path / "room" / "__pycache__",
+        ("", tmp_path / "read_only"): tmp_path / "user" / "navsim-drive-jepa",
+    }
+    for (told, folder), wanted in places.items():
+        assert machine_code.folder_to_keep_in(told, folder, "abc") == wanted / "abc"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "read_only"))
+    assert machine_code.folder_to_keep_in("", tmp_path / "read_only", "abc") is None

@@ -148,7 +148,8 @@ def _own_of_reacting(prepared: PreparedTraffic, shared: SharedTraffic, run: Plan
     track, own = prepared.reacting[row], np.full(is_own.shape, -1)
     own[plan, row] = np.arange(len(plan))
     poses = shared.traffic.poses[track]
-    which, rows, step = own[run.where[:, 0], run.where[:, 1]], run.where[:, 1], run.where[:, 2]
+    changing, rows, step = run.where.T
+    which = own[changing, rows]
     is_sure = which >= 0
     poses[which[is_sure], step[is_sure]] = prepared.poses_of(rows[is_sure], run.progress[is_sure])
     valid = np.arange(poses.shape[1]) < run.until[plan, row][:, None]

@@ -41,11 +41,12 @@ def base_of(fleet: Fleet, figures: Figures, num_states: int, gone: Bool[np.ndarr
         span=np.zeros((rows, 4)),
     )
     run = Run.room_for(fleet)
-    is_sure = bool(_simulate(fleet, figures, base, run))
+    is_sure = np.ones(1, dtype=bool)
+    _simulate(fleet, figures, base, run, is_sure)
     filled = base.met_first[-1]
     places = base.state[:, :, PLACE : PLACE + 2]
     base.span[:] = np.concatenate((places.min(axis=0), places.max(axis=0)), axis=1)
-    return base._replace(met=base.met[:filled].copy(), gap=base.gap[:filled].copy()), is_sure
+    return base._replace(met=base.met[:filled].copy(), gap=base.gap[:filled].copy()), bool(is_sure[0])
 
 
 @part
@@ -70,10 +71,10 @@ def _start(fleet: Fleet, figures: Figures, base: Base, run: Run) -> None:
 
 
 @kernel
-def _simulate(fleet: Fleet, figures: Figures, base: Base, run: Run) -> bool:
-    """Fill in the base; says whether no tie hangs on rounding."""
+def _simulate(fleet: Fleet, figures: Figures, base: Base, run: Run, is_sure: FloatArray) -> None:
+    """Fill in the base; ``is_sure`` [1] bool, True at first: False where a tie hangs on rounding."""
     ways, body, headway_s = fleet.ways, fleet.body, figures.headway_s
-    rows, filled, is_sure = len(fleet.start), 0, True
+    rows, filled = len(fleet.start), 0
     _start(fleet, figures, base, run)
     for step in range(1, len(base.state)):
         for row in range(rows):
@@ -82,7 +83,7 @@ def _simulate(fleet: Fleet, figures: Figures, base: Base, run: Run) -> bool:
                 continue
             count = look_ahead(fleet, base, run, row, step, 0, False, True, headway_s)
             lead = lead_of(fleet, figures, run, row, count, True)
-            is_sure = is_sure and lead != UNSURE
+            is_sure[0] = is_sure[0] and lead != UNSURE
             for index in range(count):
                 base.met[filled], base.gap[filled] = run.met[index], run.gap[index]
                 filled += 1
@@ -92,4 +93,3 @@ def _simulate(fleet: Fleet, figures: Figures, base: Base, run: Run) -> bool:
             _keep(run, row, base.state[step, row])
         who_stands(fleet, run, base.stands[step])
     base.met_first[len(base.state) * rows] = filled
-    return is_sure

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from navsim_agents.scoring import plane
-from navsim_agents.scoring.kernels import Room, inlined, pasted
+from navsim_agents.scoring.machine_code import CodeRoom, inlined
 
 HERE = Path(__file__).resolve().parent
 TRAFFIC, COMMON = HERE.parent, HERE.parents[2] / "common"
-ROOM = Room(
-    __name__,
+ROOM = CodeRoom(
     "reactive traffic",
     HERE,
     *(TRAFFIC / name for name in ("following.py", "roles.py")),
@@ -19,4 +17,3 @@ ROOM = Room(
 )
 kernel = ROOM.kernel
 part = inlined
-boxes_intersect, squared_distance = pasted(plane.boxes_intersect), pasted(plane.squared_distance)

@@ -55,8 +55,9 @@ def simulate_plans(
     progress: FloatArray,
     stands: FloatArray,
     is_sure: FloatArray,
-) -> int:
-    """Fill in what N plans meet; returns at how many places a vehicle differs from the base.
+    num_places: IntArray,
+) -> None:
+    """Fill in what N plans meet.
 
     Args:
         ego: [N, S, 5] x, y, cos, sin, speed of each step's ego (m, m/s), frame turned as the map.
@@ -66,8 +67,9 @@ def simulate_plans(
         progress: [N * S * R] out: how far along the path it is [m].
         stands: [N, S, Q] bool, that of the base at first; out: which standing vehicles are kept.
         is_sure: [N] bool, True at first; out: False where a tie hangs on rounding; then the rest says nothing.
+        num_places: [1] out: at how many places a vehicle differs from the base.
     """
-    filled = 0
+    num_places[0] = 0
     for plan in range(len(ego)):
         num_watched, num_changed, num_dropped = _begin(fleet, figures, base, run, ego[plan], until[plan]), 0, 0
         for step in range(1, len(base.state)):
@@ -81,17 +83,32 @@ def simulate_plans(
             if num_changed == UNSURE:
                 is_sure[plan] = False
                 break
-            for index in range(num_changed):
-                row = run.changed[index]
-                where[filled, 0], where[filled, 1], where[filled, 2] = plan, row, step
-                progress[filled], is_own[plan, row] = run.now[row, PROGRESS], True
-                filled += 1
+            _note(run, plan, step, num_changed, is_own[plan], where, progress, num_places)
             if _may_stand_otherwise(fleet, run, num_changed, num_dropped):
                 for row in range(len(fleet.start)):
                     if fleet.is_beside[row] and run.mark[row, THERE]:
                         bring(base, run, row, step)
                 who_stands(fleet, run, stands[plan, step])
-    return filled
+
+
+@part
+def _note(
+    run: Run,
+    plan: int,
+    step: int,
+    num_changed: int,
+    is_own: IntArray,
+    where: IntArray,
+    progress: FloatArray,
+    num_places: IntArray,
+) -> None:
+    """Put down where those are who differ from the base."""
+    for index in range(num_changed):
+        row, place = run.changed[index], num_places[0]
+        for column, number in enumerate((plan, row, step)):
+            where[place, column] = number
+        progress[place], is_own[row] = run.now[row, PROGRESS], True
+        num_places[0] += 1
 
 
 @part

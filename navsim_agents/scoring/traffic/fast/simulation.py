@@ -120,7 +120,9 @@ class PreparedTraffic:
         is_own, is_sure = np.zeros((count, len(self.reacting)), dtype=bool), np.ones(count, dtype=bool)
         stands = np.tile(base.stands, (count, 1, 1))
         out = (until, is_own, where, progress, stands, is_sure)
-        filled = simulate_plans(self.fleet, Figures.of(self.config), base, work, ego, *out)
+        num_places = np.zeros(1, dtype=np.int64)
+        simulate_plans(self.fleet, Figures.of(self.config), base, work, ego, *out, num_places)
+        filled = int(num_places[0])
         return PlansRun(where[:filled], progress[:filled], until, is_own, stands, is_sure, work.effort)
 
     def poses_of(

@@ -10,8 +10,9 @@ from math import sqrt
 import numpy as np
 
 from navsim_agents.common.poses import FloatArray, X, Y
+from navsim_agents.scoring.plane import boxes_intersect, squared_distance
 from navsim_agents.scoring.traffic.fast.columns import HIGH_X, HIGH_Y, LOW_Y
-from navsim_agents.scoring.traffic.fast.jit import boxes_intersect, part, squared_distance
+from navsim_agents.scoring.traffic.fast.jit import part
 from navsim_agents.scoring.traffic.fast.outlines import first_point, last_point
 
 SAME = 1e-9  # m: as near as that is touching

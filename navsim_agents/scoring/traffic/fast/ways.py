@@ -93,10 +93,11 @@ def _corners_of(
     room = 2 * len(xy) + MOST_CORNERS
     while True:
         corner = np.zeros((2, room, 2))
-        needed = _fill_corners(first, xy, normal, half_width, corner_first, corner, np.zeros((MOST_CORNERS, 2)))
-        if needed <= room:
+        needed = np.zeros(1, dtype=np.int64)
+        _fill_corners(first, xy, normal, half_width, corner_first, corner, np.zeros((MOST_CORNERS, 2)), needed)
+        if needed[0] <= room:
             return corner_first, corner
-        room = needed + MOST_CORNERS
+        room = int(needed[0]) + MOST_CORNERS
 
 
 @kernel
@@ -108,8 +109,9 @@ def _fill_corners(
     corner_first: IntArray,
     corner: FloatArray,
     found: FloatArray,
-) -> int:
-    """Fill in the corners of both sides as far as there is room; returns the largest number on a side."""
+    needed: IntArray,
+) -> None:
+    """Fill in the corners of both sides as far as there is room; ``needed`` [1]: the largest number on a side."""
     most = 0
     for side in range(2):
         filled = 0
@@ -126,7 +128,7 @@ def _fill_corners(
                     filled += 1
         corner_first[side, len(xy)] = filled
         most = max(most, filled)
-    return most
+    needed[0] = most
 
 
 @part

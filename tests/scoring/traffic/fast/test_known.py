@@ -7,17 +7,17 @@ import pytest
 import shapely
 
 from navsim_agents.scoring.traffic.fast.fleet import AHEAD, HALF_LENGTH, NUM_COLUMNS, PROGRESS, SPEED
-from navsim_agents.scoring.traffic.fast.jit import kernel
 from navsim_agents.scoring.traffic.fast.known import MAYBE, NO, YES, touches_way
 from navsim_agents.scoring.traffic.fast.outlines import vertex_after
 from navsim_agents.scoring.traffic.fast.simulation import PreparedTraffic
 from navsim_agents.scoring.traffic.rails import Rail, strip
 from navsim_agents.scoring.traffic.roles import TRAFFIC
 from tests.scoring.traffic.busy import busy_scene
+from tests.scoring.traffic.fast.parts import compiled
 from tests.scoring.traffic.roads import scene_of, vehicle, way
 
 HEADWAY_S = 1.5
-says, after = kernel(touches_way.py_func), kernel(vertex_after.py_func)
+says, after = compiled(touches_way), compiled(vertex_after)
 
 
 def rails_of(fleet):

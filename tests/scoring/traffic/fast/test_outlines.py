@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import shapely
 
-from navsim_agents.scoring.traffic.fast.jit import kernel
 from navsim_agents.scoring.traffic.fast.outlines import BOX_POINTS, box_outline, chunk_boxes, stretch_outline
 from navsim_agents.scoring.traffic.fast.touching import outline_gap, outlines_touch, places_touch
 from navsim_agents.scoring.traffic.fast.ways import are_tame, ways_of
 from navsim_agents.scoring.traffic.rails import Rail, box_polygon, strip
+from tests.scoring.traffic.fast.parts import compiled
 
 stretch, box, bounds, gap, touch, boxes_touch = (
-    kernel(part.py_func)
-    for part in (stretch_outline, box_outline, chunk_boxes, outline_gap, outlines_touch, places_touch)
+    compiled(part) for part in (stretch_outline, box_outline, chunk_boxes, outline_gap, outlines_touch, places_touch)
 )
 
 

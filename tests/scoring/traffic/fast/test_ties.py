@@ -7,10 +7,10 @@ import pytest
 import shapely
 from shapely import STRtree
 
-from navsim_agents.scoring.traffic.fast.jit import kernel
 from navsim_agents.scoring.traffic.fast.ties import UNKNOWN, Tree, first_of_nearest
+from tests.scoring.traffic.fast.parts import compiled
 
-first = kernel(first_of_nearest.py_func)
+first = compiled(first_of_nearest)
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 11), (11, 21), (21, 91)])
