@@ -99,7 +99,9 @@ def test_the_largest_chunk_is_bounded(busy, found, monkeypatch):
     made, plans = busy
     seen = []
     slow = scored.plans_traffic
-    monkeypatch.setattr(scored, "plans_traffic", lambda scene, states: seen.append(len(states)) or slow(scene, states))
+    monkeypatch.setattr(
+        scored, "plans_traffic", lambda scene, states, *rest: seen.append(len(states)) or slow(scene, states, *rest)
+    )
     parts = score_scenes([made], plans[None], human_penalty_filter=True, traffic="reactive")
     assert seen == [8, 4]  # the human is with the first
     torch.testing.assert_close(vars(parts), vars(found), rtol=0, atol=1e-12)
@@ -123,7 +125,7 @@ def test_shared_tracks_end_and_own_ones_take_their_place_at_any_step(monkeypatch
     until[plan_of, track_of] = 0
     own = met.poses[track_of] + draw.normal(0.0, 2.0, (len(plan_of), 1, 3)) * (1.0, 1.0, 0.1)
     traffic = PlansTraffic(met, until, plan_of, track_of, own, np.isfinite(own).all(axis=-1))
-    monkeypatch.setattr(scored, "plans_traffic", lambda scene, states: traffic)
+    monkeypatch.setattr(scored, "plans_traffic", lambda scene, states, threads: traffic)
     found = score_scenes([made], plans[None], traffic="reactive")
     for row, poses in enumerate(plans):
         alone = score_scenes([scene_in_traffic(made, traffic.of_plan(row))], poses[None, None])
