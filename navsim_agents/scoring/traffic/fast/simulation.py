@@ -163,11 +163,11 @@ def _simulate_shared(scene: SceneFields, prepared: PreparedTraffic, gone: Bool[n
     num_states, reacting, standing = prepared.config.num_states, prepared.reacting, prepared.standing
     base, is_sure = base_of(prepared.fleet, Figures.of(prepared.config), num_states, gone)
     vehicles = np.full((len(prepared.logged), num_states, 3), np.nan)
-    vehicles[:, T0] = prepared.logged
     rows, progress = np.repeat(np.arange(len(reacting)), num_states), base.state[:, :, PROGRESS].T.flatten()
-    vehicles[reacting, 1:] = prepared.poses_of(rows, progress).reshape(-1, num_states, 3)[:, 1:]
+    vehicles[reacting] = prepared.poses_of(rows, progress).reshape(-1, num_states, 3)
     vehicles[reacting[gone], 1:] = np.nan
     vehicles[standing, 1:] = np.where(base.stands.T[:, 1:, None], prepared.logged[standing, None], np.nan)
+    vehicles[:, T0] = prepared.logged
     return SharedTraffic(base, with_replayed(scene, vehicles, num_states), is_sure)
 
 
