@@ -46,7 +46,9 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.at_start: dict[str, float] = {name: mb or float("nan") for name, mb in self._answer().items()}
+        self.at_start: dict[str, float] = {
+            name: float("nan") if mb is None else mb for name, mb in self._answer().items()
+        }
 
     def __enter__(self) -> Worker:
         return self
