@@ -93,6 +93,11 @@ def averages(columns: Mapping[str, FloatArray]) -> dict[str, float]:
     return {name: float(np.nanmean(values)) for name, values in columns.items() if not np.isnan(values).all()}
 
 
+def best_fixed(true: Float64[np.ndarray, "B N"]) -> float:
+    """The mean true score if one and the same place of N were always chosen, the best such: what no scorer gives."""
+    return float(true.mean(axis=0).max())
+
+
 def lost_to(chosen: Mapping[str, FloatArray], best: Mapping[str, FloatArray]) -> dict[str, float]:
     """By sub-score [B]: by how much the best trajectory's is above the chosen one's, in the mean."""
     return {name: float((best[name] - chosen[name]).mean()) for name in chosen}

@@ -22,6 +22,7 @@ from navsim_agents.drive_jepa.label_source import LabelSource, open_vocabulary
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.choice import (
     averages,
+    best_fixed,
     calibration,
     calibration_table,
     choose_in_sequence,
@@ -75,8 +76,9 @@ def write_choice(
 
     Returns:
         By agent and kind (``proposals``; ``teachers`` and ``vocabulary`` of agents that score given trajectories, where
-        there are labels): means over scenes and ``calibration``; ``lost`` by sub-score, and ``selection``: EPDMS and
-        extended comfort of choices by foreseen and by true scores, with momentum and without.
+        there are labels): means over scenes and ``calibration``; ``best_fixed``: of choosing one and the same proposal
+        always; ``lost`` by sub-score; and ``selection``: EPDMS and extended comfort of choices by foreseen and by true
+        scores, with momentum and without.
 
     Raises:
         InputError: no agent proposes.
@@ -112,6 +114,7 @@ def _of_agent(
     write_text(output / f"{name}.choice.csv", pd.concat(tables).to_csv(index=False))
     return {
         **found,
+        "best_fixed": best_fixed(true.score),
         "lost": _lost(foreseen, true),
         "selection": _selection(agent, np.stack(result.proposals[name]), foreseen, true, result, source),
     }

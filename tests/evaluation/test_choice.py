@@ -12,6 +12,7 @@ from scipy import stats
 
 from navsim_agents.evaluation.choice import (
     averages,
+    best_fixed,
     calibration,
     calibration_table,
     choose_in_sequence,
@@ -102,6 +103,10 @@ def test_columns_and_their_means_leave_out_what_is_no_number() -> None:
     assert found["bias"] == pytest.approx((0.3 - 0.7 - 0.2 - 0.2) / 4)
     assert (found["chosen"], found["best"], found["regret"]) == pytest.approx((0.4, 0.8, 0.4))
     assert "never" not in found
+
+
+def test_the_best_place_that_is_always_chosen() -> None:
+    assert best_fixed(TRUE) == pytest.approx((1.0 + 0.7) / 2)
 
 
 def test_lost_by_sub_score() -> None:

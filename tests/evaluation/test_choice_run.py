@@ -101,7 +101,7 @@ def test_own_proposals_against_a_loop(source: Source, tmp_path: Path) -> None:
     agent = make_agent()
     result = planned(agent, source)
     found = write_choice({NAME: agent}, result, source, tmp_path)[NAME]
-    assert sorted(found) == ["lost", "proposals", "selection"]
+    assert sorted(found) == ["best_fixed", "lost", "proposals", "selection"]
     table = pd.read_csv(tmp_path / f"{NAME}.choice.csv", dtype={"token": str})
     gates = []
     for row, scene in enumerate(result.scenes):

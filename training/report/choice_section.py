@@ -32,11 +32,24 @@ def choice(results: Results) -> Iterator[str]:
     yield html.heading("The choice among proposals")
     yield html.paragraph(
         "The planner drives the proposal whose score it foresees to be highest. Regret is what the best of its "
-        "proposals would have scored more (scores of one frame, without the human's excuses); rank correlations are "
-        "means over scenes. Pseudo-teachers and the vocabulary are ranked by agents that score given trajectories."
+        "proposals would have scored more (scores of one frame, without the human's excuses). Always the same: one "
+        "proposal in all scenes, that of the best mean, which a scorer has to beat. Rank correlations are means "
+        "over scenes. Pseudo-teachers and the vocabulary are ranked by agents that score given trajectories."
     )
     rows, colors = _rankings(found)
-    header = ["agent", "of", "scenes", "chosen", "best", "regret", "Spearman", "Kendall", "mean error", "bias"]
+    header = [
+        "agent",
+        "of",
+        "scenes",
+        "chosen",
+        "always the same",
+        "best",
+        "regret",
+        "Spearman",
+        "Kendall",
+        "mean error",
+        "bias",
+    ]
     yield html.table(header, rows, colors)
     yield html.captioned(
         html.image(as_data_url(choice_chart(found)), "calibration, what regret is lost to, and choices by an oracle"),
@@ -54,6 +67,7 @@ def _rankings(found: Mapping[str, Any]) -> tuple[list[list[str]], list[str]]:
                 values = kinds[kind]
                 names = ("chosen", "best", "regret", "spearman", "kendall", "error", "bias")
                 cells = [f"{values[key]:.3f}" if key in values else "–" for key in names]
+                cells.insert(1, f"{kinds['best_fixed']:.3f}" if kind == "proposals" else "–")
                 rows.append([agent_style(name, index).label, label, str(values["num_scenes"]), *cells])
                 colors.append(agent_style(name, index).color)
     return rows, colors
