@@ -86,7 +86,7 @@ def choice_chart(found: Mapping[str, Any]) -> Figure:
     }
     _draw_bars(selected, epdms)
     selected.set(title="EPDMS by whose scores choose", ylim=(0, 1.1))
-    figure.subplots_adjust(left=0.04, right=0.99, top=0.9, bottom=0.2, wspace=0.16)
+    figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.2, wspace=0.16)
     return figure
 
 
