@@ -96,8 +96,12 @@ class EvaluateConfig:
     tokens: Optional[str] = field(default=None, metadata=READS)  # of two_stage: the split's YAML, which has the mapping
     synthetic_scenes_path: Optional[str] = field(default=None, metadata=READS)  # null: navhard_two_stage/ of data_root
     synthetic_sensor_path: Optional[str] = field(default=None, metadata=READS)  # null: likewise
+    choice: bool = False  # of agents that propose: how their foreseen scores rank and choose, beside the simulator's
+    labels: Optional[str] = field(default=None, metadata=READS)  # of these scenes, to rank the vocabulary as well
+    vocabulary: Optional[str] = field(default=None, metadata=READS)  # that of the labels
 
     def __post_init__(self) -> None:
+        self._check_choice()
         if self.protocol not in PROTOCOLS:
             raise InputError(f"protocol={self.protocol!r}, but must be {' or '.join(PROTOCOLS)}")
         if self.protocol == TWO_STAGE:
@@ -105,6 +109,17 @@ class EvaluateConfig:
         for name in ("tokens", "synthetic_scenes_path", "synthetic_sensor_path"):
             if self.protocol == ONE_STAGE and (value := getattr(self, name)) is not None:
                 raise InputError(f"{name}={value}, but only protocol={TWO_STAGE} reads it; add that, or leave it out")
+
+    def _check_choice(self) -> None:
+        """Raises InputError where a setting of the choice has no meaning."""
+        given = {name: getattr(self, name) for name in ("labels", "vocabulary") if getattr(self, name) is not None}
+        if len(given) == 1 or (given and not self.choice):
+            raise InputError(
+                f"{', '.join(f'{name}={value}' for name, value in given.items())}, but choice=true reads labels "
+                "together with their vocabulary, and nothing else does; set all three or none"
+            )
+        if self.choice and self.protocol == TWO_STAGE:
+            raise InputError(f"choice=true with protocol={TWO_STAGE}, but it compares frames of one log; leave one out")
 
     def _check_two_stage(self) -> None:
         """Raises InputError where a setting has no meaning with two stages."""

@@ -16,6 +16,7 @@ from navsim_agents.data.logs import sensors_of
 from navsim_agents.data.split_mapping import TwoStageMapping, read_two_stage_mapping
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.agents import load_agents
+from navsim_agents.evaluation.choice_run import ChoiceLabels, choice_table, write_choice
 from navsim_agents.evaluation.files import SUMMARY_FILE, write_evaluation
 from navsim_agents.evaluation.planning import choose_scenes, plan_scenes
 from navsim_agents.evaluation.seeds import spread_table
@@ -25,6 +26,7 @@ from navsim_agents.sources import LoggedScenes, SceneSource, TwoStageScenes
 from training.config import TWO_STAGE, EvaluateConfig
 
 NUM_SHOWN = 5
+CHOICE = "choice"
 
 
 @command(EvaluateConfig, "training.conf.evaluate")
@@ -35,6 +37,8 @@ def main(config: EvaluateConfig) -> None:
     print(summary_table(summary))
     if TWO_STAGE in summary:
         print("\n".join(["", *groups_in_words(summary[TWO_STAGE])]))
+    if CHOICE in summary:
+        print("\n" + choice_table(summary[CHOICE]))
     if summary["seeds"]:
         print("\n" + spread_table("over seeds", summary["seeds"], {}))
 
@@ -78,6 +82,9 @@ def evaluate(config: EvaluateConfig, source: Optional[SceneSource] = None) -> di
         averages, summary[TWO_STAGE] = write_two_stage(result, source, asked_for, output, config.traffic_in_use)
         for name, values in averages.items():
             summary["agents"][name] = {**values, **summary["agents"][name]}
+    if config.choice:
+        labels = ChoiceLabels(config.labels, config.vocabulary) if config.labels and config.vocabulary else None
+        summary[CHOICE] = write_choice(agents, result, source, output, labels)
     summary["meta"] = {"config": asdict(config), "seconds": round(time.monotonic() - start, 1)}
     write_json(output / SUMMARY_FILE, summary)
     return summary

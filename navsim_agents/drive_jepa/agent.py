@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from navsim_agents.common.conventions import POSE_INTERVAL_S
 from navsim_agents.devkit.bases import AgentBase, make_trajectory
+from navsim_agents.drive_jepa.averaging import AveragedWeights
 from navsim_agents.drive_jepa.callbacks import LossTermLogger, TrainingLength, TrainingRecorder, checkpoint_callbacks
 from navsim_agents.drive_jepa.checkpoints import load_agent_weights
 from navsim_agents.drive_jepa.config import OptimiserConfig
@@ -84,11 +85,11 @@ class DriveJepaAgent(AgentBase):
         return self
 
     @abstractmethod
-    def plan(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+    def plan(self, features: dict[str, Tensor]) -> dict[str, Any]:
         """Predictions of a batch, ``trajectory`` [B, T, 3] among them."""
 
     @abstractmethod
-    def loss(self, targets: dict[str, Any], predictions: dict[str, Tensor]) -> tuple[Tensor, StepRecord]:
+    def loss(self, targets: dict[str, Any], predictions: dict[str, Any]) -> tuple[Tensor, StepRecord]:
         """The scalar to minimise, and the record of the step."""
 
     def initialize(self) -> None:
@@ -120,7 +121,7 @@ class DriveJepaAgent(AgentBase):
         """
         load_pretrained(cast(AnyEncoder, self.encoder), path)
 
-    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Any]:
         """Predictions of a batch, ``trajectory`` [B, T, 3] in the ego frame of now among them."""
         self.initialize()
         return self.plan(features)
@@ -150,9 +151,7 @@ class DriveJepaAgent(AgentBase):
             features.update(builder.compute_features(agent_input))
         return features
 
-    def compute_loss(
-        self, features: dict[str, Tensor], targets: dict[str, Any], predictions: dict[str, Tensor]
-    ) -> Tensor:
+    def compute_loss(self, features: dict[str, Tensor], targets: dict[str, Any], predictions: dict[str, Any]) -> Tensor:
         """One scalar to minimise; what there is to log of it stays in ``progress.step`` for the callbacks."""
         total, self.progress.step = self.loss(targets, predictions)
         *name, number = self.progress.key
@@ -169,7 +168,12 @@ class DriveJepaAgent(AgentBase):
         return [*self.logging_callbacks(), *checkpoint_callbacks()]
 
     def logging_callbacks(self) -> list[Any]:
-        """Log every loss term, record the settings, and measure the training where the schedule ends with it."""
+        """Log every loss term, record the settings, and what the optimiser's settings ask for.
+
+        That is to measure the training where the schedule ends with it, and to average the weights.
+        """
         self.initialize()
-        measure = [TrainingLength()] if self._optimiser.schedule == "cosine" else []
-        return [*measure, LossTermLogger(), TrainingRecorder()]
+        asked: list[Any] = [TrainingLength()] if self._optimiser.schedule == "cosine" else []
+        if self._optimiser.ema_decay:
+            asked.append(AveragedWeights(self._optimiser.ema_decay))
+        return [*asked, LossTermLogger(), TrainingRecorder()]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 from navsim_agents.common.conventions import FRAME_INTERVAL_S, NUM_FUTURE_FRAMES
 from navsim_agents.common.former_names import near_match
-from navsim_agents.common.settings import at_least, read_group
+from navsim_agents.common.settings import at_least, read_group, within
 from navsim_agents.errors import InputError
 from navsim_agents.models.config import TIMM_PREFIX, TRAJECTORY_LOSS_NAMES, PlannerConfig
 
@@ -123,6 +123,7 @@ class OptimiserConfig:
     schedule: str = "constant"  # or cosine: down to final_lr_factor at the end of training
     warmup_steps: int = field(default=0, metadata=at_least(0))  # optimiser steps of linear growth from 0
     final_lr_factor: float = 0.0
+    ema_decay: float = field(default=0.0, metadata=within(0, 0.99999))  # of a moving average of the weights; 0: none
 
     def __post_init__(self) -> None:
         require(self.lr > 0, f"lr={self.lr}", "must be positive")

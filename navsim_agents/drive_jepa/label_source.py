@@ -6,7 +6,9 @@ import hashlib
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Callable, TypeVar
 
+import torch
 from torch import Tensor
 
 from navsim_agents.distillation.label_store import LabelStore
@@ -15,6 +17,8 @@ from navsim_agents.distillation.vocabulary import Vocabulary, load_vocabulary
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.errors import InputError
 from navsim_agents.scenes import DIGEST_LENGTH
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -48,17 +52,29 @@ class LabelSource:
             InputError: the store has no labels of this scene.
             LabelError: the labels are damaged, or belong to another vocabulary or metric.
         """
-        store = open_label_store(self.label_store, self.vocabulary, self.metric)
+        scores = self._read(token, LabelStore.scores)
+        rows = teacher_rows(scores, self.threshold, self.cap, generator=scene_generator(token, self.seed))
+        return pad_rows(rows, self.cap)
+
+    def labels(self, token: str) -> tuple[Tensor, dict[str, Tensor]]:
+        """Score [V] of every trajectory of the vocabulary, and its sub-scores by the devkit's names, float32.
+
+        Raises:
+            InputError, LabelError: as :meth:`rows`.
+        """
+        sub_scores = self._read(token, LabelStore.sub_scores)
+        parts = {name: torch.from_numpy(value) for name, value in sub_scores.items()}
+        return torch.from_numpy(self._read(token, LabelStore.scores)), parts
+
+    def _read(self, token: str, read: Callable[[LabelStore, str], Answer]) -> Answer:
         try:
-            scores = store.scores(token)
+            return read(open_label_store(self.label_store, self.vocabulary, self.metric), token)
         except KeyError as error:
             raise InputError(
                 f"label_store={self.label_store} has no labels of scene {token}: {error.args[0]}; label it "
                 "(drive-jepa score-vocabulary …), or leave it out by "
                 "train_test_split.scene_filter.tokens=[…]"
             ) from error
-        rows = teacher_rows(scores, self.threshold, self.cap, generator=scene_generator(token, self.seed))
-        return pad_rows(rows, self.cap)
 
     def digest(self) -> str:
         """Changes with the labels and with every setting but the paths, so that stores may be moved."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.devkit.bases import make_trajectory, sensor_config
 from navsim_agents.drive_jepa.agent import DriveJepaAgent, OptionalPath, resolve_device
+from navsim_agents.drive_jepa.given import Judge, metric_form
 from navsim_agents.drive_jepa.memory import ContentMemory, content_key
 from navsim_agents.drive_jepa.picture_inputs import picture_input
 from navsim_agents.drive_jepa.proposal_callbacks import training_callbacks
@@ -23,6 +25,7 @@ from navsim_agents.drive_jepa.selection import Choice, Proposals, choose
 from navsim_agents.drive_jepa.targets import TRAJECTORY
 from navsim_agents.drive_jepa.training_step import ProposalLoss, key_generator
 from navsim_agents.errors import InputError
+from navsim_agents.models.config import OF_TRAJECTORIES
 from navsim_agents.models.proposals import ProposalOutput, ProposalPlanner
 
 
@@ -58,7 +61,8 @@ class ProposalAgent(DriveJepaAgent):
         if config is None or isinstance(config, Mapping):
             config = ProposalAgentConfig.from_mapping(config or {})
         pictures = picture_input(config)
-        planner = ProposalPlanner(pictures.backbone(), config.planner, config.quirks.of(config.pictures.source))
+        quirks, form = config.quirks.of(config.pictures.source), metric_form(config.scored_metric)
+        planner = ProposalPlanner(pictures.backbone(), config.planner, quirks, score_form=form)
         super().__init__(planner, config.optimiser, NUM_POSES, checkpoint_path, encoder_checkpoint_path, device)
         self.config = config
         self.pictures = pictures
@@ -86,7 +90,7 @@ class ProposalAgent(DriveJepaAgent):
         """
         return target_builders(self.config)
 
-    def plan(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+    def plan(self, features: dict[str, Tensor]) -> dict[str, Any]:
         """``trajectory`` [B, T, 3] of the best foreseen score, and the network's whole output by name."""
         output = self._output(features)
         best = output.final[torch.arange(len(output.final), device=output.final.device), output.best]
@@ -97,10 +101,32 @@ class ProposalAgent(DriveJepaAgent):
         generator = key_generator("mask", self.progress.key, self.config.seed) if self.training else None
         return self.planner(features[self.pictures.feature], features[EGO], features[PROJECTION], generator)
 
-    def loss(self, targets: dict[str, Any], predictions: dict[str, Tensor]) -> tuple[Tensor, StepRecord]:
+    def loss(self, targets: dict[str, Any], predictions: dict[str, Any]) -> tuple[Tensor, StepRecord]:
         """The weighted terms of the paper's section 3.4; beside them what the simulator says of the proposals."""
         output = ProposalOutput(**{name: predictions.get(name) for name in ProposalOutput._fields})  # type: ignore[arg-type]
-        return self.proposal_loss(output, targets, self.progress.key)
+        return self.proposal_loss(output, targets, self.progress.key, self._judge(output))
+
+    def _judge(self, output: ProposalOutput) -> Optional[Judge]:
+        """Scores other trajectories in the scenes of a step, where the planner can."""
+        return None if output.scene is None else partial(self.planner.score_given, scene=output.scene)
+
+    def foresee(self, agent_input: Any, trajectories: Tensor) -> Tensor:
+        """Foreseen scores [G] of any trajectories [G, 8, 3] (m, m, rad; ego frame of now) in one scene, on the CPU.
+
+        Raises:
+            InputError: the planner scores its own proposals alone, or as :meth:`compute_trajectory`.
+        """
+        features, device = self._ready(agent_input)
+        with torch.inference_mode():
+            scene = self._output({name: value.unsqueeze(0).to(device) for name, value in features.items()}).scene
+            if scene is None:
+                raise InputError(
+                    f"agent.config.planner.scorer={self.config.planner.scorer} scores the planner's own proposals "
+                    f"alone; train with agent.config.planner.scorer={OF_TRAJECTORIES}"
+                )
+            logits = self.planner.score_given(trajectories[None].to(scene.ego), scene)
+            foreseen: Tensor = logits[0, :, -1].sigmoid().float().cpu()
+            return foreseen
 
     def compute_trajectory(self, agent_input: Any) -> Any:
         """Plan one scene on the configured device, whatever was planned before.
@@ -141,11 +167,15 @@ class ProposalAgent(DriveJepaAgent):
         Raises:
             InputError: the scene lacks a camera, or its values break a rule.
         """
+        features, device = self._ready(agent_input)
+        return self._memory.recall(content_key(features, self), lambda: self._propose(features, device))
+
+    def _ready(self, agent_input: Any) -> tuple[dict[str, Tensor], torch.device]:
+        """Features of a scene without batch axis, and the device on which the agent now stands ready to plan."""
         self.initialize()
         device = resolve_device(self._device)
         self.to(device).eval()
-        features = self.build_features(agent_input)
-        return self._memory.recall(content_key(features, self), lambda: self._propose(features, device))
+        return self.build_features(agent_input), device
 
     def _propose(self, features: dict[str, Tensor], device: torch.device) -> Proposals:
         with torch.inference_mode():

@@ -31,6 +31,8 @@ from navsim_agents.drive_jepa.config import (
     require_choice,
 )
 from navsim_agents.models.config import (
+    OF_TRAJECTORIES,
+    PARTS,
     QUIRKS_OF_RELEASED_RESNET34,
     QUIRKS_OF_RELEASED_VIT_L,
     TIMM_PREFIX,
@@ -105,6 +107,7 @@ class TeachersConfig:
     cap: int = field(default=TEACHER_CAP, metadata=at_least(1))  # released code: teachers kept of a scene
     number: int = field(default=4, metadata=at_least(1))  # drawn of them each time; released code: 4 for ViT-L
     draw: str = PER_STAGE  # released code: anew for every stage; or per_step, the same for all stages
+    scored: int = field(default=0, metadata=at_least(0))  # of the vocabulary, scored beside the proposals each step
 
     def __post_init__(self) -> None:
         require(0.0 < self.threshold <= 1.0, f"threshold={self.threshold}", "must be in (0, 1]")
@@ -113,6 +116,12 @@ class TeachersConfig:
             self.label_store is None or self.vocabulary is not None,
             f"vocabulary={self.vocabulary}",
             "must be the vocabulary that label_store was made with; set agent.config.teachers.vocabulary=….npy",
+        )
+        require(
+            self.scored == 0 or self.label_store is not None,
+            f"scored={self.scored}",
+            "needs labels of the vocabulary; set agent.config.teachers.label_store=… (with losses.teacher_weight=0 "
+            "nothing is distilled from them), or scored=0",
         )
 
     @property
@@ -195,6 +204,11 @@ class ProposalAgentConfig(AgentConfig):
             self._check_scene_bytes()
         if self.pictures.source == FOUR_CAMERAS_SOURCE:
             self._check_image_network()
+        require(
+            self.teachers.scored == 0 or self.planner.scorer == OF_TRAJECTORIES,
+            f"teachers.scored={self.teachers.scored} with planner.scorer={self.planner.scorer}",
+            f"must be 0: queries belong to the planner's own proposals; set planner.scorer={OF_TRAJECTORIES}",
+        )
         most = NUM_HISTORY_FRAMES - FRAMES_OF_SOURCE[self.pictures.source]
         require(
             self.momentum.depth <= most,
@@ -236,9 +250,11 @@ class ProposalAgentConfig(AgentConfig):
     def seen_by_weights(self) -> dict[str, Any]:
         """Settings that weights were trained with and that leave no trace in their shapes, by dotted name."""
         quirks = asdict(self.quirks.of(self.pictures.source))
-        decoding = ("num_heads", "metres_per_unit", "radians_per_unit", "decodes_steps")
+        decoding = ("num_heads", "metres_per_unit", "radians_per_unit", "decodes_steps", "scorer", "foresees")
+        metric = {"metric": self.scored_metric} if self.planner.foresees == PARTS else {}
         return {
             "pictures.source": self.pictures.source,
+            **metric,
             **{f"planner.{name}": getattr(self.planner, name) for name in decoding},
             **{f"quirks.{name}": value for name, value in quirks.items()},
         }

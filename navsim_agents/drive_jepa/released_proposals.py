@@ -14,6 +14,7 @@ from torch import Tensor
 
 from navsim_agents.drive_jepa.proposal_config import RELEASED_QUIRKS, ProposalAgentConfig
 from navsim_agents.errors import CheckpointError
+from navsim_agents.models.config import OF_QUERIES, WHOLE
 
 RELEASED_PERCEPTION_BASED: Mapping[str, str] = {
     "agent._pad_model._backbone.img_backbone.": "planner.backbone.encoder.",
@@ -88,7 +89,13 @@ def _require_equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor], which
         )
 
 
-SEEN_BY_ALL: Mapping[str, Any] = {"metres_per_unit": 1.0, "radians_per_unit": 1.0, "decodes_steps": False}
+SEEN_BY_ALL: Mapping[str, Any] = {
+    "metres_per_unit": 1.0,
+    "radians_per_unit": 1.0,
+    "decodes_steps": False,
+    "scorer": OF_QUERIES,
+    "foresees": WHOLE,
+}
 """Settings of the planner that leave no trace in the released weights, but that these were trained with."""
 
 

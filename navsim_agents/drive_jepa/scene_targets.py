@@ -13,6 +13,7 @@ from torch import Tensor
 
 from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.devkit.bases import AbstractTargetBuilder
+from navsim_agents.drive_jepa.given import GivenBuilder
 from navsim_agents.drive_jepa.label_source import LabelSource
 from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.drive_jepa.targets import HumanTrajectoryBuilder
@@ -96,7 +97,7 @@ class TeachersBuilder(AbstractTargetBuilder):
 
 
 def target_builders(config: ProposalAgentConfig) -> list[Any]:
-    """The human's trajectory, the scoring scene, and with distillation the pseudo-teachers.
+    """The human's trajectory, the scoring scene, with distillation the pseudo-teachers, and what is scored beside.
 
     Raises:
         InputError: ``config`` names no source of scoring scenes.
@@ -107,5 +108,9 @@ def target_builders(config: ProposalAgentConfig) -> list[Any]:
             f"agent.config.scenes=… to {KINDS}"
         )
     scenes = ScoringSceneBuilder(config.scenes, config.scene_bytes, config.scored_metric)
-    builders = [HumanTrajectoryBuilder(NUM_POSES), scenes]
-    return [*builders, TeachersBuilder(LabelSource.of(config))] if config.teachers.distils else builders
+    builders: list[Any] = [HumanTrajectoryBuilder(NUM_POSES), scenes]
+    if config.teachers.distils:
+        builders.append(TeachersBuilder(LabelSource.of(config)))
+    if config.teachers.scored:
+        builders.append(GivenBuilder(LabelSource.of(config)))
+    return builders

@@ -22,21 +22,25 @@ from navsim_agents.distillation.teachers import (
     scenes_without_teachers,
     teacher_poses,
 )
+from navsim_agents.drive_jepa.given import GivenDraw, GivenScores, Judge, metric_form
 from navsim_agents.drive_jepa.label_source import open_vocabulary
 from navsim_agents.drive_jepa.proposal_config import PER_STAGE, ProposalAgentConfig
 from navsim_agents.drive_jepa.record import Key, StepRecord
 from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE, TEACHERS
 from navsim_agents.drive_jepa.targets import TRAJECTORY
-from navsim_agents.models.config import ProposalLossConfig
+from navsim_agents.models.config import NO_RANKING, PARTS, ProposalLossConfig
 from navsim_agents.models.losses import (
+    RANKING_LOSSES,
     area_loss,
     collision_loss,
     displacement,
     score_loss,
+    sub_score_loss,
     trajectory_and_distillation_loss,
     weighted_total,
 )
 from navsim_agents.models.proposals import ProposalOutput
+from navsim_agents.models.score_form import ScoreForm
 from navsim_agents.scoring.aggregate import SCORE, SUB_SCORES
 from navsim_agents.scoring.axes import POSITION, EgoArea, State
 from navsim_agents.scoring.packed import unpack_scenes
@@ -60,6 +64,10 @@ class ProposalLabels:
     corners: Tensor  # [B, N, A, S', 4, 2] corners of the agent's box [m], ego frame of now
     is_valid: Tensor  # [B, N, A, S'] bool: the agent is there, and its collision is not over
 
+    def stacked(self, form: Optional[ScoreForm]) -> Optional[Tensor]:
+        """Sub-scores [B, N, K] in the order of ``form``; None without one."""
+        return None if form is None else form.stacked(self.sub_scores).float()
+
 
 class ProposalLoss:
     """The full planner's loss, and the record of the step that it was computed in."""
@@ -68,19 +76,27 @@ class ProposalLoss:
         """Take what a step needs of ``config``."""
         self.metric, self.weights, self.seed = config.scored_metric, config.losses, config.seed
         self.teachers = TeacherDraw.of(config) if config.teachers.distils else None
+        self.given = GivenDraw.of(config)
+        self.form = metric_form(config.scored_metric) if config.planner.foresees == PARTS else None
 
-    def __call__(self, output: ProposalOutput, targets: Mapping[str, Any], key: Key) -> tuple[Tensor, StepRecord]:
+    def __call__(
+        self, output: ProposalOutput, targets: Mapping[str, Any], key: Key, judge: Optional[Judge] = None
+    ) -> tuple[Tensor, StepRecord]:
         """The weighted terms of the paper's section 3.4; beside them what the simulator says of the proposals.
 
         Args:
             output: of the planner.
             targets: of the agent's builders, collated.
             key: names the step, and decides what is drawn in it.
+            judge: scores other trajectories of these scenes; without it none are scored beside the proposals.
         """
         human, device = targets[TRAJECTORY], output.final.device
         labels = label_proposals(packed_batch(targets[SCORING_SCENE], device), output.final, self.metric)
         drawn = None if self.teachers is None else self.teachers(targets[TEACHERS], key)
-        total, terms = step_loss(output, human, labels, drawn, self.weights)
+        scored = score_terms(output.score_logits, labels.score, labels.stacked(self.form), self.weights)
+        if self.given is not None and judge is not None:
+            scored["given"] = self._given_loss(self.given(targets, key), judge)
+        total, terms = step_loss(output, human, labels, drawn, self.weights, scored)
         terms = {**terms, **step_metrics(output, human, labels)}
         record = StepRecord(
             terms={name: value.detach() for name, value in terms.items()},
@@ -88,6 +104,11 @@ class ProposalLoss:
             scenes_without_teachers=0 if drawn is None else scenes_without_teachers(targets[TEACHERS]),
         )
         return total, record
+
+    def _given_loss(self, given: GivenScores, judge: Judge) -> Tensor:
+        """The proposals' terms of the score, weighted, for trajectories of the vocabulary."""
+        parts = None if self.form is None else given.sub_scores
+        return weighted_total(score_terms(judge(given.trajectories), given.score, parts, self.weights), self.weights)
 
 
 @dataclass(frozen=True)
@@ -139,6 +160,7 @@ def step_loss(
     labels: ProposalLabels,
     teachers: Optional[tuple[Tensor, Tensor]],
     weights: ProposalLossConfig,
+    scored: Optional[Terms] = None,
 ) -> tuple[Tensor, Terms]:
     """The scalar to minimise, and its terms before their weights.
 
@@ -148,10 +170,12 @@ def step_loss(
         labels: of the last stage's proposals.
         teachers: poses and validity of the pseudo-teachers, where there is distillation.
         weights: of the terms.
+        scored: terms of the scores; None: the released code's.
     """
     poses, is_real = teachers if teachers is not None else _nobody(human)
     trajectory = trajectory_and_distillation_loss(output.proposals, human, poses, is_real, weights)
-    weighted = {"trajectory": trajectory.total, "score": score_loss(output.score_logits, labels.score)}
+    scored = score_terms(output.score_logits, labels.score, None, weights) if scored is None else scored
+    weighted = {"trajectory": trajectory.total, **scored}
     if output.area_logits is not None:
         weighted["area"] = area_loss(output.area_logits, labels.areas)
     if output.collision_corners is not None and output.collision_validity_logits is not None:
@@ -165,6 +189,23 @@ def step_loss(
     for name, values in stages.items():
         terms.update({f"{name}_loss_stage{stage}": value for stage, value in enumerate(values)})
     return weighted_total(weighted, weights), terms
+
+
+def score_terms(logits: Tensor, score: Tensor, sub_scores: Optional[Tensor], weights: ProposalLossConfig) -> Terms:
+    """The terms that teach scores [B, N], before their weights.
+
+    Args:
+        logits: [B, N, K], the whole score's last.
+        score: the simulator's.
+        sub_scores: [B, N, K - 1] where they are foreseen.
+        weights: which order is taught beside, and how.
+    """
+    terms = {"score": score_loss(logits, score)}
+    if sub_scores is not None:
+        terms["sub_score"] = sub_score_loss(logits, sub_scores)
+    if weights.ranking != NO_RANKING:
+        terms["ranking"] = RANKING_LOSSES[weights.ranking](logits[..., -1], score, weights.ranking_temperature)
+    return terms
 
 
 @torch.no_grad()

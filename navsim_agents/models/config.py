@@ -11,6 +11,19 @@ TIMM_PREFIX = "timm:"
 """Before timm's name of a network, in the name of an encoder."""
 TRAJECTORY_LOSS_NAMES = ("length_normalised_l1", "mse")
 TEACHER_REDUCTIONS = ("mean", "sum")
+OF_QUERIES, OF_TRAJECTORIES = SCORERS = ("queries", "trajectories")
+WHOLE, PARTS = FORESEEN = ("score", "sub_scores")
+NO_RANKING, LIST_WISE, PAIR_WISE = RANKINGS = ("none", "list_wise", "pair_wise")
+
+
+def require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a ``value`` that is not one of ``choices``.
+
+    Raises:
+        InputError: it is not.
+    """
+    if value not in choices:
+        raise InputError(f"{name}={value!r} must be one of {', '.join(choices)}")
 
 
 def require_positive(**sizes: int) -> None:
@@ -64,10 +77,16 @@ class ProposalConfig(TransformerConfig):
     metres_per_unit: float = 1.0  # of the decoder's answer; more lets short trainings reach far poses, released: 1
     radians_per_unit: float = 1.0  # as metres_per_unit, of headings
     decodes_steps: bool = False  # the decoder answers with steps from pose to pose; released: with poses
+    scorer: str = OF_QUERIES  # what a score is read of: refined queries (released), or trajectories, whosever they are
+    scorer_layers: int = 2  # of scorer=trajectories
+    scorer_is_detached: bool = False  # scores teach the scorer alone, neither queries nor the pictures' features
+    foresees: str = WHOLE  # the score (released), or sub_scores, put together as the metric does
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(num_proposals=self.num_proposals, num_stages=self.num_stages)
+        require_positive(num_proposals=self.num_proposals, num_stages=self.num_stages, scorer_layers=self.scorer_layers)
+        require_one_of("scorer", self.scorer, SCORERS)
+        require_one_of("foresees", self.foresees, FORESEEN)
         if self.model_dim % 2:
             raise InputError(f"model_dim={self.model_dim} must be even: one half codes proposals, one waypoints")
         for name in ("metres_per_unit", "radians_per_unit"):
@@ -123,16 +142,21 @@ class ProposalLossConfig:
     stage_decay: float = 0.1  # the weight of a stage beside that of the next one
     teacher_weight: float = 0.5  # of a scene's pseudo-teachers beside its human
     teacher_reduction: str = "mean"  # over a scene's drawn teachers; the paper has their sum
+    sub_score_weight: float = 1.0  # of planner.foresees=sub_scores: each sub-score's own cross-entropy
+    given_weight: float = 1.0  # of the same terms for teachers.scored, beside those of the proposals
+    ranking: str = NO_RANKING  # the order of a scene's scores too: list_wise or pair_wise
+    ranking_weight: float = 1.0
+    ranking_temperature: float = 0.1  # in units of the score
 
     def __post_init__(self) -> None:
-        weights = [name for name in self.__dataclass_fields__ if name not in ("stage_decay", "teacher_reduction")]
+        weights = [name for name in self.__dataclass_fields__ if name.endswith("_weight")]
         for name in (*weights, "stage_decay"):
             if not getattr(self, name) >= 0.0:
                 raise InputError(f"{name}={getattr(self, name)} must not be negative; 0 switches its term off")
-        if self.teacher_reduction not in TEACHER_REDUCTIONS:
-            raise InputError(
-                f"teacher_reduction={self.teacher_reduction!r} must be one of {', '.join(TEACHER_REDUCTIONS)}"
-            )
+        require_one_of("teacher_reduction", self.teacher_reduction, TEACHER_REDUCTIONS)
+        require_one_of("ranking", self.ranking, RANKINGS)
+        if not self.ranking_temperature > 0.0:
+            raise InputError(f"ranking_temperature={self.ranking_temperature} must be positive")
 
 
 PAPER_LOSSES = ProposalLossConfig(

@@ -12,11 +12,11 @@ from typing import Callable, NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from navsim_agents.common.poses import XY
 from navsim_agents.errors import InputError
-from navsim_agents.models.config import TRAJECTORY_LOSS_NAMES, ProposalLossConfig
+from navsim_agents.models.config import LIST_WISE, PAIR_WISE, TRAJECTORY_LOSS_NAMES, ProposalLossConfig
 
 ARC_OFFSET_M = 5.0
 """Released Drive-JEPA code: keeps the weight of a scene in which the ego stands still finite."""
@@ -114,9 +114,43 @@ def _over_stages(per_stage: Float[Tensor, " L"], decay: float) -> Float[Tensor, 
     return (per_stage * decay**ages).sum()
 
 
-def score_loss(score_logits: Float[Tensor, "B N 6"], scores: Float[Tensor, "B N"]) -> Float[Tensor, ""]:
+def score_loss(score_logits: Float[Tensor, "B N K"], scores: Float[Tensor, "B N"]) -> Float[Tensor, ""]:
     """Cross-entropy between the last logit and the simulator's score in [0, 1]; the other logits are not trained."""
     return binary_cross_entropy_with_logits(score_logits[..., -1], scores.to(score_logits.dtype))
+
+
+def sub_score_loss(score_logits: Float[Tensor, "B N K"], sub_scores: Float[Tensor, "B N parts"]) -> Float[Tensor, ""]:
+    """Cross-entropy between the logits before the last and the simulator's sub-scores in [0, 1], in that order."""
+    return binary_cross_entropy_with_logits(score_logits[..., :-1], sub_scores.to(score_logits.dtype))
+
+
+def list_wise_loss(logits: Float[Tensor, "B N"], scores: Float[Tensor, "B N"], temperature: float) -> Float[Tensor, ""]:
+    """Divergence [nats] of softmax(foreseen / temperature) from softmax(true / temperature), over a scene's N.
+
+    ``logits`` are of foreseen scores, which are compared in the unit of scores.
+    """
+    wanted = (scores.to(logits.dtype) / temperature).log_softmax(dim=-1)
+    found = (logits.sigmoid() / temperature).log_softmax(dim=-1)
+    return (wanted.exp() * (wanted - found)).sum(-1).mean()
+
+
+def pair_wise_loss(logits: Float[Tensor, "B N"], scores: Float[Tensor, "B N"], temperature: float) -> Float[Tensor, ""]:
+    """Each pair of a scene in the true order: -log sigmoid(foreseen difference / temperature), by true difference.
+
+    A pair counts by how much its true scores differ, so that ties count nothing; 0 where all are tied.
+    """
+    wanted = scores.unsqueeze(-1) - scores.unsqueeze(-2)  # [B, N, N]
+    found = logits.sigmoid()
+    margins = (found.unsqueeze(-1) - found.unsqueeze(-2)) / temperature
+    weights = wanted.clamp(min=0.0).to(logits.dtype)
+    return (weights * softplus(-margins)).sum() / weights.sum().clamp(min=WEIGHT_EPS)
+
+
+RANKING_LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+    LIST_WISE: list_wise_loss,
+    PAIR_WISE: pair_wise_loss,
+}
+"""Name in the agent's config → loss."""
 
 
 def area_loss(area_logits: Float[Tensor, "B N S 2"], ego_areas: Bool[Tensor, "B N S 2"]) -> Float[Tensor, ""]:

@@ -10,13 +10,13 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.config import PlanSampling, ProposalConfig, Quirks
+from navsim_agents.models.config import OF_TRAJECTORIES, PARTS, PlanSampling, ProposalConfig, Quirks
 from navsim_agents.models.deformable import NUM_CORNERS
 from navsim_agents.models.picture_backbone import PictureBackbone
 from navsim_agents.models.refiner import Refiner, normalised_mlp
+from navsim_agents.models.score_form import ScoreForm
+from navsim_agents.models.trajectory_scorer import EGO_DIM, SceneView, TrajectoryScorer
 
-EGO_DIM = 11
-"""Pose 3 (x, y, heading; 0 now), velocity 2 [m/s], acceleration 2 [m/s^2], one-hot driving command 4."""
 EGO_MOTION = slice(3, 7)
 """Velocity and acceleration among them."""
 NUM_SCORES = 6
@@ -33,10 +33,11 @@ class ProposalOutput(NamedTuple):
     """What the planner says of a batch; frame ``ego``, metres and radians. Auxiliary logits in training only."""
 
     proposals: Float[Tensor, "B L N T 3"]  # of every stage; headings are not wrapped
-    score_logits: Float[Tensor, "B N 6"]
+    score_logits: Float[Tensor, "B N K"]  # the last one is the whole score's
     area_logits: Optional[Float[Tensor, "B N S 2"]]  # S counts the states after the present one
     collision_corners: Optional[Float[Tensor, "B N 2 S 4 2"]]  # of the key agents' boxes
     collision_validity_logits: Optional[Float[Tensor, "B N 2 S"]]  # whether there is a key agent
+    scene: Optional[SceneView] = None  # what other trajectories can be scored in; of planner.scorer=trajectories alone
 
     @property
     def final(self) -> Float[Tensor, "B N T 3"]:
@@ -65,20 +66,32 @@ def initial_queries(config: ProposalConfig, num_poses: int) -> Float[Tensor, "NT
 class ProposalHeads(nn.Module):
     """Scores, and in training the auxiliary answers, read off the refined queries."""
 
-    def __init__(self, config: ProposalConfig, sampling: PlanSampling) -> None:
+    def __init__(self, config: ProposalConfig, sampling: PlanSampling, num_logits: int = NUM_SCORES) -> None:
         super().__init__()
         sizes = (config.model_dim, config.ffn_dim)
         self.num_steps = sampling.num_steps
-        self.score = normalised_mlp(*sizes, NUM_SCORES)
+        self.score_is_detached = config.scorer_is_detached
+        self.score = None if config.scorer == OF_TRAJECTORIES else normalised_mlp(*sizes, num_logits)
         self.area = normalised_mlp(*sizes, sampling.steps_per_pose * NUM_AREAS)
         self.collision = normalised_mlp(*sizes, NUM_KEY_AGENTS * sampling.num_steps * (2 * NUM_CORNERS + 1))
 
-    def forward(self, proposals: Float[Tensor, "B L N T 3"], queries: Float[Tensor, "B N T D"]) -> ProposalOutput:
-        """Put the answers beside ``proposals``."""
-        pooled = queries.amax(dim=2)  # [B, N, D]
-        score_logits = self.score(pooled)
+    def score_logits(self, queries: Float[Tensor, "B N T D"]) -> Float[Tensor, "B N logits"]:
+        """What the queries say of their proposals' scores; not where another network scores."""
+        if self.score is None:
+            raise InputError("planner.scorer=trajectories: queries are not scored; score the trajectories")
+        return self.score((queries.detach() if self.score_is_detached else queries).amax(dim=2))
+
+    def forward(
+        self,
+        proposals: Float[Tensor, "B L N T 3"],
+        queries: Float[Tensor, "B N T D"],
+        score_logits: Optional[Float[Tensor, "B N K"]] = None,
+    ) -> ProposalOutput:
+        """Put the answers beside ``proposals`` and their scores, which are those of the queries by default."""
+        score_logits = self.score_logits(queries) if score_logits is None else score_logits
         if not self.training:
             return ProposalOutput(proposals, score_logits, None, None, None)
+        pooled = queries.amax(dim=2)  # [B, N, D]
         area_logits = self.area(queries).flatten(2).unflatten(2, (self.num_steps, NUM_AREAS))
         # The released layout has the steps first: [B, N, S, agents, 9].
         agents = self.collision(pooled).unflatten(2, (self.num_steps, NUM_KEY_AGENTS, -1)).transpose(2, 3)
@@ -95,6 +108,7 @@ class ProposalPlanner(nn.Module):
         config: ProposalConfig,
         quirks: Quirks = NO_QUIRKS,
         sampling: PlanSampling = NAVSIM_SAMPLING,
+        score_form: Optional[ScoreForm] = None,
     ) -> None:
         """Put a planner behind ``backbone``, whose features have ``config.model_dim`` channels.
 
@@ -103,15 +117,28 @@ class ProposalPlanner(nn.Module):
             config: sizes and options.
             quirks: of released weights; none by default.
             sampling: poses of a proposal, and what is foreseen of each.
+            score_form: what the metric's score consists of; needed where ``config`` foresees sub-scores.
+
+        Raises:
+            InputError: sub-scores are to be foreseen, but nobody says which.
         """
         super().__init__()
+        if config.foresees == PARTS and score_form is None:
+            raise InputError(f"planner.foresees={PARTS} needs the metric's score_form; give it, as the agents do")
         self.config = config
         self.sampling = sampling
         self.backbone = backbone
         self.ego_projector = nn.Linear(EGO_DIM, config.model_dim)
         self.query_embedding = nn.Parameter(initial_queries(config, sampling.num_poses))
         self.refiner = Refiner(config, backbone.region, quirks, sampling.num_poses)
-        self.heads = ProposalHeads(config, sampling)
+        self.score_form = score_form if config.foresees == PARTS else None
+        num_logits = NUM_SCORES if self.score_form is None else len(self.score_form.names)
+        self.heads = ProposalHeads(config, sampling, num_logits)
+        self.scorer = (
+            TrajectoryScorer(config, backbone.region, quirks, sampling.num_poses, num_logits)
+            if config.scorer == OF_TRAJECTORIES
+            else None
+        )
 
     @property
     def encoder(self) -> nn.Module:
@@ -160,7 +187,32 @@ class ProposalPlanner(nn.Module):
         for _ in range(self.config.num_stages):
             proposals, queries = self.refiner(queries, features, camera_from_ego)
             stages.append(proposals)
-        return self.heads(torch.stack(stages, dim=1), queries)
+        scene = SceneView(features, ego, camera_from_ego)
+        if self.scorer is None:
+            return self.heads(torch.stack(stages, dim=1), queries, self._with_whole(self.heads.score_logits(queries)))
+        output: ProposalOutput = self.heads(torch.stack(stages, dim=1), queries, self.score_given(proposals, scene))
+        return output._replace(scene=scene)
+
+    def score_given(self, trajectories: Float[Tensor, "B G T 3"], scene: SceneView) -> Float[Tensor, "B G K"]:
+        """Score logits of any trajectories [m, m, rad; ``ego``], the whole score's last; each is judged by itself.
+
+        Raises:
+            InputError: this planner reads scores off its queries.
+        """
+        if self.scorer is None:
+            raise InputError(
+                f"planner.scorer={self.config.scorer} scores its own proposals alone; train with "
+                f"agent.config.planner.scorer={OF_TRAJECTORIES}"
+            )
+        seen = scene.detached() if self.config.scorer_is_detached else scene
+        with torch.autocast(scene.features.device.type, enabled=False):
+            return self._with_whole(self.scorer(trajectories, seen))
+
+    def _with_whole(self, logits: Float[Tensor, "B N logits"]) -> Float[Tensor, "B N K"]:
+        """The last logit is the whole score's: of sub-scores it is put together as the metric does."""
+        if self.score_form is None:
+            return logits
+        return torch.cat((logits, self.score_form.whole_logit(logits).unsqueeze(-1)), dim=-1)
 
     def _check(self, num_pictures: int, num_projections: int) -> None:
         wanted = self.backbone.num_pictures, self.backbone.num_cameras

@@ -14,6 +14,7 @@ from navsim_agents.errors import InputError
 from navsim_agents.sources import LoggedScenes
 from training.config import ReportConfig
 from training.report import html
+from training.report.choice_section import choice
 from training.report.curves_section import pretraining, trainings
 from training.report.provenance import git_revision, machine, versions
 from training.report.results import Results, read_results
@@ -49,6 +50,7 @@ def view_reader(config: ReportConfig) -> ReadView:
 def _sections(config: ReportConfig, results: Results, read_view: ReadView) -> Iterator[str]:
     yield from headline(config, results)
     yield from results_table(results)
+    yield from choice(results)
     yield from pretraining(results)
     yield from trainings(results)
     yield from gallery(config, results, read_view)
