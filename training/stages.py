@@ -108,3 +108,14 @@ def _record_path(output: Path, stage: Stage) -> Path:
 def _read_record(output: Path, stage: Stage) -> dict[str, Any]:
     path = _record_path(output, stage)
     return dict(read_json(path)) if path.exists() else {}
+
+
+def in_hydra(value: Any) -> str:
+    """``value`` as Hydra's command line reads it: words bare or in double quotes, no space outside of them."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{in_hydra(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(in_hydra, value)) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value).lower()
