@@ -108,6 +108,18 @@ def test_seconds_of_all_calls_of_a_stage_add_up(monkeypatch: pytest.MonkeyPatch,
     assert run_stages(tmp_path, stages, "1.0")[0].seconds == 20.0
 
 
+def test_processor_time_of_all_calls_of_a_stage_adds_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = iter([1.0, 5.0, 5.0, 8.0])
+    monkeypatch.setattr("training.stages._processor_seconds", lambda: next(clock))
+    stages = chain(tmp_path)[:1]
+    monkeypatch.setattr(stages_module, "run_program", Shell(stages, lambda module: 1))
+    with pytest.raises(StageError):
+        run_stages(tmp_path, stages, "1.0")
+    monkeypatch.setattr(stages_module, "run_program", Shell(stages))
+    assert run_stages(tmp_path, stages, "1.0")[0].processor_seconds == 7.0
+    assert run_stages(tmp_path, stages, "1.0")[0].processor_seconds == 7.0  # done before
+
+
 def test_another_version_of_the_package_starts_afresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run(monkeypatch, tmp_path, chain(tmp_path))
     shell = Shell(chain(tmp_path))

@@ -15,6 +15,7 @@ from navsim_agents.evaluation.seeds import SEED
 from training.demo_config import Pretraining, WorldSize
 from training.world_stages import WorldStages
 
+ABLATION_FILE = "ablation.json"
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 

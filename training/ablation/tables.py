@@ -40,17 +40,26 @@ def in_words(results: AblationResults, metric: str) -> str:
         return f"No two rows have {label(metric)}."
     trained = {row.name for row in results.rows if row.seeds}
     among = [comparison for comparison in comparisons if {comparison.row, comparison.other} <= trained]
-    noise = [f"{its.other} and {its.row}" for its in comparisons if its.is_noise]
     lines = [
         f"{label(metric)}, each row against the one above it, and the last one against all (difference ± standard "
         f"error, paired over scenes and {_seeds(len(results.seeds))}):",
         *(f"- {sentence(its)}" for its in told(among, results.rows)),
         "",
-        f"Less than the noise ({NOISE:g} standard errors) apart: {'; '.join(noise) or 'no two rows'}.",
+        f"Less than the noise ({NOISE:g} standard errors) apart:",
+        *(noise_in_words(comparisons) or ["- no two rows"]),
     ]
     if len(results.seeds) < 2:
         lines.append("One seed does not show what another training of the same row would do: the noise is larger.")
     return "\n".join(lines)
+
+
+def noise_in_words(comparisons: Sequence[Comparison]) -> list[str]:
+    """Of each row, those after it that chance may set apart from it."""
+    alike: dict[str, list[str]] = {}
+    for its in comparisons:
+        if its.is_noise:
+            alike.setdefault(its.other, []).append(its.row)
+    return [f"- {row} and {', '.join(others)}" for row, others in alike.items()]
 
 
 def told(comparisons: Sequence[Comparison], rows: Sequence[RowResults]) -> list[Comparison]:

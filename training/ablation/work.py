@@ -8,13 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from navsim_agents.common.files import read_json, write_json, write_text
 from navsim_agents.drive_jepa.runs import load_agent
 from navsim_agents.errors import InputError, NavsimDriveJepaError
 from navsim_agents.evaluation.files import SUMMARY_FILE
 from navsim_agents.sources import LoggedScenes
 from training.ablation.chart import write_chart
-from training.ablation.config import AblateConfig
+from training.ablation.config import ABLATION_FILE, AblateConfig
 from training.ablation.inputs import Inputs, prepare_inputs
 from training.ablation.results import AblationResults, read_rows
 from training.ablation.tables import failures_in_words, in_words, markdown_table
@@ -23,7 +25,7 @@ from training.config import EvaluateConfig
 from training.evaluate import evaluate
 from training.report.provenance import git_revision, machine, versions
 
-TABLE_FILE, CHART_FILE, ABLATION_FILE = "ablation.md", "ablation.png", "ablation.json"
+TABLE_FILE, CHART_FILE = "ablation.md", "ablation.png"
 BY_SEED_FILE, BY_ROW_FILE, COMPARISONS_FILE = "seeds.csv", "rows.csv", "comparisons.csv"
 STAMP_FILE = "ablation_stamp.json"
 
@@ -92,8 +94,6 @@ def write_results(
     config: AblateConfig, results: AblationResults, trainings: Trainings, summary: Mapping[str, Any]
 ) -> str:
     """All files in ``config.output``; the words that the command prints."""
-    import pandas as pd
-
     output = Path(config.output)
     comparisons = [its for metric in results.metrics for its in results.comparisons(metric)]
     lines = [{**asdict(its), "is_noise": its.is_noise} for its in comparisons]
@@ -101,7 +101,7 @@ def write_results(
     write_text(output / BY_ROW_FILE, results.by_row().to_csv(index=False))
     write_text(output / COMPARISONS_FILE, pd.DataFrame(lines).to_csv(index=False))
     write_chart(results, output / CHART_FILE)
-    scenes = summary["scenes"]
+    scenes, differences = summary["scenes"], in_words(results, config.judged_by)
     words = "\n".join(
         [
             f"{scenes['num_scenes']} scenes of {scenes['num_logs']} drives that no training saw; mean ± standard "
@@ -109,7 +109,7 @@ def write_results(
             "",
             markdown_table(results),
             "",
-            in_words(results, config.judged_by),
+            differences,
             *failures_in_words(trainings.failures),
         ]
     )
@@ -118,6 +118,7 @@ def write_results(
         output / ABLATION_FILE,
         {
             "rows": {row.name: row.spread for row in results.rows},
+            "differences": differences,
             "failures": trainings.failures,
             "scenes": scenes,
             "trainings": costs(trainings.distinct),
