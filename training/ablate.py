@@ -1,4 +1,4 @@
-"""Makes a table of the planner's parts: each row trained with several seeds, evaluated together, and compared.
+"""Trains rows of a table, such as the paper's ablation, with several seeds, and compares them.
 
 By default the paper's rows on the built-in world, which is made first. An interrupted run goes on where it stopped; a
 training that two rows share is made once.

@@ -11,11 +11,20 @@ from typing import Any, Optional
 import pytest
 
 from navsim_agents.common.files import read_json, write_json
-from tests.training.fakes import FakeSource
+from navsim_agents.errors import InputError
+from tests.training.fakes import LOGS, FakeSource, GreyFeatures, TinyAgent
 from training.ablation import trainings as module
 from training.ablation.config import AblateConfig, Given, Row
 from training.ablation.inputs import Inputs, train_settings
-from training.ablation.trainings import RUN_FILE, Trainings, costs, plan_trainings, run_trainings, tidy
+from training.ablation.trainings import (
+    RUN_FILE,
+    Trainings,
+    costs,
+    plan_trainings,
+    prepare_caches,
+    run_trainings,
+    tidy,
+)
 from training.config import TrainConfig
 from training.demo_config import WorldSize
 
@@ -201,3 +210,37 @@ def test_costs_of_all_calls_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     found = module.run_training(training)
     assert (found.seconds, found.processor_seconds) == (13.0, 5.0)
     assert costs([training])["plain-seed0"] == {"row": "plain", "seed": 0, "seconds": 13.0, "processor_seconds": 5.0}
+
+
+class Sized(TinyAgent):
+    """Its features depend on the number of proposals, and 7 is one too many."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.number = settings["config"]["planner"]["num_proposals"]
+        if self.number == 7:
+            raise InputError("num_proposals=7 is too many; name fewer")
+
+    def get_feature_builders(self) -> list[GreyFeatures]:
+        return [GreyFeatures(float(self.number))]
+
+
+def test_rows_with_the_same_features_and_targets_share_their_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = FakeSource()
+    monkeypatch.setattr(module, "LoggedScenes", lambda *rest: source)
+    monkeypatch.setattr(module, "build_agent", Sized)
+    more = {
+        f"with_{number}": Row(is_pretrained=False, overrides=[f"agent.config.planner.num_proposals={number}"])
+        for number in (5, 7)
+    }
+    settings = config(tmp_path, rows={**ROWS, **more})
+    found = planned(settings)
+    prepare_caches(settings, INPUTS, found)
+    paths = {key: its.settings.cache.path for key, its in found.of_row.items()}
+    assert len({paths[row, seed] for row in ROWS for seed in (0, 1)}) == 1
+    assert paths["with_5", 0] == paths["with_5", 1] != paths["plain", 0]
+    assert Path(paths["plain", 0]).parent == tmp_path / "cache"
+    assert len(source.opened) == 2 * len(LOGS)
+    assert found.failures == {"with_7": "InputError: num_proposals=7 is too many; name fewer"}
