@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -16,18 +14,16 @@ from navsim_agents.common.files import read_json, write_json
 from navsim_agents.common.processes import try_jobs
 from navsim_agents.data.logs import sensors_of
 from navsim_agents.drive_jepa.runs import RESULT_FILE, build_agent
-from navsim_agents.errors import NavsimDriveJepaError
-from navsim_agents.evaluation.encoder_weights import RANDOM, weights_stamp
 from navsim_agents.evaluation.seeds import seeded
-from navsim_agents.sources import LoggedScenes, SceneSource, split_logs
+from navsim_agents.sources import LoggedScenes, split_logs
 from training.ablation.config import AblateConfig
-from training.ablation.inputs import Inputs, train_settings, version
+from training.ablation.identity import Digests, content_hash
+from training.ablation.inputs import Inputs, train_settings
 from training.cache import Builders, build_cache
 from training.config import CacheConfig, TrainConfig
 from training.fitting import train
 
 RUN_FILE = "ablation_run.json"
-SAYS_NOTHING = ("output", "cache", "threads", "resume")  # of a training's settings: about what is learnt
 
 
 @dataclass(frozen=True)
@@ -82,20 +78,22 @@ class Trainings:
             self.drop(row, f"training with seed {failed.seed}: {reason}")
 
 
-def plan_trainings(config: AblateConfig, inputs: Inputs, source: SceneSource) -> Trainings:
+def plan_trainings(config: AblateConfig, inputs: Inputs) -> Trainings:
     """Which trainings the rows need, each in its folder, kept ones among them; a bad row costs one row."""
-    found = Trainings()
-    data, made = _data_digest(source), dict[str, Training]()
+    found, made = Trainings(), dict[str, Training]()
+    digests = Digests()
     for name, row in config.all_rows.items():
-        for seed in config.seeds:
-            try:
-                settings = train_settings(config, inputs, row, seed)
-                identity = identity_of(settings, data)
-            except NavsimDriveJepaError as error:
-                found.drop(name, _reason(error))
-                break
+        try:
+            settings = {seed: train_settings(config, inputs, row, seed) for seed in config.seeds}
+            identities = {seed: digests.identity(its) for seed, its in settings.items()}
+        except Exception as error:  # of an agent that is no class of ours, anything
+            if is_machines_fault(error):
+                raise
+            found.drop(name, _reason(error))
+            continue
+        for seed, identity in identities.items():
             folder = config.folder("trainings") / folder_name(config, name, seed)
-            training = Training(name, seed, replace(settings, output=str(folder)), identity)
+            training = Training(name, seed, replace(settings[seed], output=str(folder)), identity)
             found.of_row[name, seed] = made.setdefault(identity, training)
     tidy(config.folder("trainings"), {its.folder.name: its.identity for its in found.distinct})
     return found
@@ -133,42 +131,25 @@ def _free(folder: Path, name: str) -> Path:
     return next(folder / its for its in names if not (folder / its).exists())
 
 
-def identity_of(settings: TrainConfig, data: str) -> str:
-    """What decides a training's weights, as a short hash.
-
-    Raises:
-        InputError: the encoder's checkpoint is no file.
-    """
-    content = {key: value for key, value in asdict(settings).items() if key not in SAYS_NOTHING}
-    encoder = settings.agent.get("encoder_checkpoint_path") or RANDOM
-    text = json.dumps([version(), data, weights_stamp(encoder), content], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _data_digest(source: SceneSource) -> str:
-    prints = [source.fingerprint(name) for name in source.log_names()]
-    return hashlib.sha256("".join(prints).encode()).hexdigest()[:16]
-
-
-def prepare_caches(config: AblateConfig, inputs: Inputs, trainings: Trainings) -> None:
+def prepare_caches(config: AblateConfig, trainings: Trainings) -> None:
     """Compute features and targets, once for all trainings that need the same; a bad row costs one row."""
     for row in dict.fromkeys(row for row, _ in list(trainings.of_row)):
         try:
-            _prepare_cache(config, inputs, trainings, row)
+            _prepare_cache(config, trainings, row)
         except Exception as error:
             if is_machines_fault(error):
                 raise
             trainings.drop(row, _reason(error))
 
 
-def _prepare_cache(config: AblateConfig, inputs: Inputs, trainings: Trainings, row: str) -> None:
+def _prepare_cache(config: AblateConfig, trainings: Trainings, row: str) -> None:
     keys = [key for key in trainings.of_row if key[0] == row]
     settings = trainings.of_row[keys[0]].settings
     data, agent = settings.data, build_agent(settings.agent)
     source = LoggedScenes(data.root, data.split, sensors_of([agent]), data.frame_interval)
     builders = Builders.of(agent)
-    stamp = json.dumps([builders.stamp(), data.frame_interval], sort_keys=True)
-    folder = config.folder("cache") / hashlib.sha256(stamp.encode()).hexdigest()[:12]
+    stamp = [builders.stamp(), data.frame_interval]
+    folder = config.folder("cache") / content_hash(stamp)
     logs = split_logs(source.log_names(), data.train_logs, data.val_logs, data.val_fraction)
     build_cache(folder, source, builders, [*logs[0], *logs[1]], workers=config.workers)
     cache = CacheConfig(path=str(folder), workers=0)

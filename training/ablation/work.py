@@ -14,7 +14,6 @@ from navsim_agents.common.files import read_json, write_json, write_text
 from navsim_agents.drive_jepa.runs import load_agent
 from navsim_agents.errors import InputError, NavsimDriveJepaError
 from navsim_agents.evaluation.files import SUMMARY_FILE
-from navsim_agents.sources import LoggedScenes
 from training.ablation.chart import write_chart
 from training.ablation.config import ABLATION_FILE, AblateConfig
 from training.ablation.inputs import Inputs, prepare_inputs
@@ -38,8 +37,8 @@ def ablate(config: AblateConfig) -> str:
         StageError: a stage that makes the world failed.
     """
     inputs = prepare_inputs(config)
-    trainings = plan_trainings(config, inputs, LoggedScenes(inputs.root, inputs.split))
-    prepare_caches(config, inputs, trainings)
+    trainings = plan_trainings(config, inputs)
+    prepare_caches(config, trainings)
     run_trainings(config, trainings)
     drop_unfit(config, trainings)
     if not trainings.of_row:

@@ -13,6 +13,7 @@ import pytest
 from navsim_agents.common.files import read_json, write_json
 from navsim_agents.errors import InputError
 from tests.training.fakes import LOGS, FakeSource, GreyFeatures, TinyAgent
+from training.ablation import identity
 from training.ablation import trainings as module
 from training.ablation.config import AblateConfig, Given, Row
 from training.ablation.inputs import Inputs, train_settings
@@ -62,8 +63,31 @@ class Trainer:
         write_json(folder / "result.json", {})
 
 
+class Sized(TinyAgent):
+    """Its features depend on the number of proposals, and 7 is one too many."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.number = settings["config"]["planner"].get("num_proposals")
+        if self.number == 7:
+            raise InputError("num_proposals=7 is too many; name fewer")
+
+    def get_feature_builders(self) -> list[GreyFeatures]:
+        return [GreyFeatures(float(self.number or 0))]
+
+
+@pytest.fixture(autouse=True)
+def no_files(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
+    """Logs and agents of the fakes in the place of those on a disk."""
+    source = FakeSource()
+    for its in (module, identity):
+        monkeypatch.setattr(its, "LoggedScenes", lambda *rest: source)
+        monkeypatch.setattr(its, "build_agent", Sized)
+    return source
+
+
 def planned(settings: AblateConfig) -> Trainings:
-    return plan_trainings(settings, INPUTS, FakeSource())
+    return plan_trainings(settings, INPUTS)
 
 
 def test_rows_that_learn_the_same_share_one_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +104,7 @@ def test_numbers_of_teachers_are_rows_that_share_what_is_there_already(tmp_path:
     inputs = replace(INPUTS, encoder=str(tmp_path / "encoder.pt"))
     given = replace(config(tmp_path).given, encoder=inputs.encoder)
     settings = config(tmp_path, rows=rows, given=given, numbers_of_teachers=[0, 1, 4], seeds=[0])
-    found = plan_trainings(settings, inputs, FakeSource())
+    found = plan_trainings(settings, inputs)
     assert found.of_row["teachers_0", 0].name == "plain"
     assert found.of_row["teachers_1", 0].name == "teachers_1"
     assert found.of_row["teachers_1", 0].settings.agent["config"]["teachers"]["number"] == 1
@@ -130,6 +154,7 @@ def test_a_full_disk_is_nobodys_fault(tmp_path: Path, monkeypatch: pytest.Monkey
         (Row(agent="nobody", is_pretrained=False), "nobody"),
         (Row(is_pretrained=False, overrides=["data.spilt=x"]), "data.spilt"),
         (Row(is_pretrained=False, overrides=["trainer"]), "trainer"),
+        (Row(is_pretrained=False, overrides=["agent.config.planner.num_proposals=7"]), "7 is too many; name fewer"),
         (Row(is_pretrained=True), "encoder checkpoint None is no file|encoder checkpoint .*None"),
     ],
 )
@@ -143,18 +168,25 @@ def test_a_bad_row_is_named_and_left_out(tmp_path: Path, bad: Row, message: str)
     assert "\n" not in found.failures["bad"]
 
 
-def test_what_a_training_learns_from_is_part_of_it(tmp_path: Path) -> None:
-    """Another log, seed, setting or encoder is another training; folders, threads and resumption are not."""
+def test_what_a_training_learns_from_is_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other logs, labels, another seed or setting are another training."""
     first = planned(config(tmp_path)).of_row
-    again = planned(config(tmp_path / "elsewhere", threads=2)).of_row
+    longer = planned(config(tmp_path, training=["trainer.params.max_epochs=3"])).of_row["plain", 0]
+    with monkeypatch.context() as patch:
+        patch.setattr(identity, "LoggedScenes", lambda *rest: FakeSource(version="2"))
+        other_logs = planned(config(tmp_path)).of_row["plain", 0]
+    with monkeypatch.context() as patch:
+        patch.setattr(GreyFeatures, "get_unique_name", lambda self: "of other labels")
+        other_labels = planned(config(tmp_path)).of_row["plain", 0]
+    others = [longer, other_logs, other_labels, first["plain", 1], first["taught", 0]]
+    assert len({its.identity for its in [*others, first["plain", 0]]}) == 6
+
+
+def test_places_and_ways_of_running_are_not_part_of_it(tmp_path: Path) -> None:
+    first = planned(config(tmp_path)).of_row
+    moved = replace(INPUTS, root="moved", scenes="moved/scenes", labels="moved/labels", vocabulary="moved.npy")
+    again = plan_trainings(config(tmp_path / "elsewhere", threads=2), moved).of_row
     assert {key: its.identity for key, its in again.items()} == {key: its.identity for key, its in first.items()}
-    others = [
-        plan_trainings(config(tmp_path), INPUTS, FakeSource(version="2")).of_row["plain", 0],
-        planned(config(tmp_path, training=["trainer.params.max_epochs=3"])).of_row["plain", 0],
-        first["plain", 1],
-        first["taught", 0],
-    ]
-    assert len({its.identity for its in [*others, first["plain", 0]]}) == 5
 
 
 def test_settings_of_a_row_are_those_of_the_train_command(tmp_path: Path) -> None:
@@ -212,35 +244,17 @@ def test_costs_of_all_calls_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert costs([training])["plain-seed0"] == {"row": "plain", "seed": 0, "seconds": 13.0, "processor_seconds": 5.0}
 
 
-class Sized(TinyAgent):
-    """Its features depend on the number of proposals, and 7 is one too many."""
-
-    def __init__(self, settings: dict[str, Any]) -> None:
-        super().__init__()
-        self.number = settings["config"]["planner"]["num_proposals"]
-        if self.number == 7:
-            raise InputError("num_proposals=7 is too many; name fewer")
-
-    def get_feature_builders(self) -> list[GreyFeatures]:
-        return [GreyFeatures(float(self.number))]
-
-
-def test_rows_with_the_same_features_and_targets_share_their_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = FakeSource()
-    monkeypatch.setattr(module, "LoggedScenes", lambda *rest: source)
-    monkeypatch.setattr(module, "build_agent", Sized)
+def test_rows_with_the_same_features_and_targets_share_their_cache(tmp_path: Path, no_files: FakeSource) -> None:
     more = {
         f"with_{number}": Row(is_pretrained=False, overrides=[f"agent.config.planner.num_proposals={number}"])
         for number in (5, 7)
     }
     settings = config(tmp_path, rows={**ROWS, **more})
     found = planned(settings)
-    prepare_caches(settings, INPUTS, found)
+    prepare_caches(settings, found)
     paths = {key: its.settings.cache.path for key, its in found.of_row.items()}
     assert len({paths[row, seed] for row in ROWS for seed in (0, 1)}) == 1
     assert paths["with_5", 0] == paths["with_5", 1] != paths["plain", 0]
     assert Path(paths["plain", 0]).parent == tmp_path / "cache"
-    assert len(source.opened) == 2 * len(LOGS)
+    assert len(no_files.opened) == 2 * len(LOGS)
     assert found.failures == {"with_7": "InputError: num_proposals=7 is too many; name fewer"}
