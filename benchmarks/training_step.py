@@ -1,11 +1,11 @@
-"""Share of a full planner's training step that goes into scoring its proposals online.
+"""A full planner's training step by its parts, and the share that goes into scoring its proposals online.
 
     python -m benchmarks.training_step                                           # small preset on the CPU
     python -m benchmarks.training_step --agent drive_jepa --device cuda --batch 32
     … --metric-cache PATH --processes 16      # beside a process pool of the devkit's own scorer, in the same run
 
-CUDA runs bfloat16 autocast, CPU runs float32. Medians of wall time, the device waited for around each part; on the CPU
-of processor time besides, which counts where others work on the machine (with ``--threads 1``).
+CUDA runs bfloat16 autocast, CPU runs float32. Medians of wall time, and of this process's processor time; the device is
+waited for around each part.
 """
 
 from __future__ import annotations
@@ -38,21 +38,29 @@ from navsim_agents.world.camera.calibration import FOCAL_LENGTH_PX, PRINCIPAL_PO
 
 
 class Timed:
-    """A function whose every call is timed, by the clock and by what the processors did."""
+    """A function whose every call is timed."""
 
     def __init__(self, function: Callable[..., Any], device: str) -> None:
         self.function, self.device = function, device
         self.seconds: list[float] = []
-        self.busy_s: list[float] = []
+        self.processor_seconds: list[float] = []
 
     def __call__(self, *arguments: Any) -> Any:
         synchronize(self.device)
-        start, busy = time.perf_counter(), time.process_time()
+        start, processor = time.perf_counter(), time.process_time()
         answer = self.function(*arguments)
         synchronize(self.device)
         self.seconds.append(time.perf_counter() - start)
-        self.busy_s.append(time.process_time() - busy)
+        self.processor_seconds.append(time.process_time() - processor)
         return answer
+
+    def forget(self) -> None:
+        self.seconds.clear()
+        self.processor_seconds.clear()
+
+    def __str__(self) -> str:
+        wall, processor = (1e3 * statistics.median(its) for its in (self.seconds, self.processor_seconds))
+        return f"{wall:.0f} ms ({processor:.0f} ms of processor)"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -106,28 +114,34 @@ def moved(tensors: dict[str, Tensor], device: str) -> dict[str, Tensor]:
     return {name: value.to(device) for name, value in tensors.items()}
 
 
-def measure(options: argparse.Namespace, agent: ProposalAgent, batch: Any) -> tuple[Timed, Timed]:
-    """What a whole step takes, and the scoring in it."""
-    scoring = Timed(training_step.label_proposals, options.device)
-    training_step.label_proposals = scoring  # type: ignore[assignment]
+def measure(options: argparse.Namespace, agent: ProposalAgent, batch: Any) -> dict[str, Timed]:
+    """A whole step and its parts, each timed; the scoring is a part of the loss."""
     optimiser: Any = agent.get_optimizers()
+    timed = {
+        "forward": Timed(agent.forward, options.device),
+        "loss": Timed(agent.compute_loss, options.device),
+        "scoring": Timed(training_step.label_proposals, options.device),
+        "backward": Timed(torch.Tensor.backward, options.device),
+        "optimiser": Timed(optimiser.step, options.device),
+    }
 
     def step() -> None:
         features, targets = (moved(part, options.device) for part in batch)
         with torch.autocast(options.device, dtype=torch.bfloat16, enabled=options.device == "cuda"):
-            loss = agent.compute_loss(features, targets, agent.forward(features))
+            loss = timed["loss"](features, targets, timed["forward"](features))
         optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+        timed["backward"](loss)
+        timed["optimiser"]()
 
+    training_step.label_proposals = timed["scoring"]  # type: ignore[assignment]
     step()
-    scoring.seconds.clear()
-    scoring.busy_s.clear()
+    for part in timed.values():
+        part.forget()
     whole = Timed(step, options.device)
     for _ in tqdm(range(options.repeats), desc="steps", leave=False):
         whole()
-    training_step.label_proposals = scoring.function
-    return whole, scoring
+    training_step.label_proposals = timed["scoring"].function
+    return {"step": whole, **timed}
 
 
 def score_in_pool(job: tuple[Path, Any]) -> int:
@@ -163,16 +177,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     agent = build_agent(options)
     scenes = scenes_of(options.scenes, options.batch)
-    of_steps, of_scoring = measure(options, agent, make_batch(agent, scenes))
-    whole, scoring = statistics.median(of_steps.seconds), statistics.median(of_scoring.seconds)
+    timed = measure(options, agent, make_batch(agent, scenes))
+    whole, scoring = (statistics.median(timed[name].seconds) for name in ("step", "scoring"))
     name = torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{name} of {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, torch {torch.__version__}")
     count = agent.config.planner.num_proposals
     print(f"agent={options.agent}, batch {options.batch} scenes x {count} proposals: step {whole:.3f} s")
     print(f"online scoring {scoring:.3f} s: {scoring / whole:.1%} of the step, {scoring / options.batch:.4f} s a scene")
-    if options.device == "cpu":
-        busy, in_scoring = statistics.median(of_steps.busy_s), statistics.median(of_scoring.busy_s)
-        print(f"processor time: step {busy:.3f} s, online scoring {in_scoring:.4f} s: {in_scoring / busy:.1%} of it")
+    for name, part in timed.items():
+        print(f"{name:10}{part}")
     if options.metric_cache is not None:
         pooled = pool_seconds(options, count)
         waiting = whole - scoring + pooled

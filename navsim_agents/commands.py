@@ -38,6 +38,7 @@ COMMANDS = {
     "validate-submission": "cache_tools.validate_submission",
     "score-submission": "cache_tools.score_submission",
     "doctor": "navsim_agents.devkit",
+    "ablate": "training.ablate",
     "demo": "training.demo",
 }
 """Command → what follows ``python -m``."""

@@ -61,9 +61,9 @@ class DemoConfig:
     seed: int = field(
         default=0, metadata=at_least(0)
     )  # of the training's world; the test's has the next one, so it has other towns and other drives
-    workers: int = field(default=2, metadata=at_least(1))  # processes that render, cache and label
-    threads: int = field(default=2, metadata=at_least(1))  # of torch
-    evaluate: list[str] = field(default_factory=list)  # further settings of drive-jepa evaluate
+    workers: int = field(default=2, metadata=at_least(1))  # processes that render, cache, label and train
+    threads: int = field(default=2, metadata=at_least(1))  # of torch, in all trainings together
+    evaluate: list[str] = field(default_factory=list)  # columns, baselines, weights, … as drive-jepa ablate takes them
 
     def __post_init__(self) -> None:
         strange = sorted({variant.training for variant in self.variants.values()} - set(self.trainings))

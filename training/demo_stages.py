@@ -1,25 +1,25 @@
-"""The demo's chain of commands: worlds, pretraining, labels, trainings, evaluation, report."""
+"""The demo's chain of commands: worlds, pretraining, labels, one table of all trainings, report."""
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from navsim_agents.common.conventions import EPDMS_NAME, FRONT_CAMERA
-from training.demo_config import DemoConfig, TrainingRun, WorldSize
-from training.pretraining.checkpoints import checkpoint_path
-from training.pretraining.loop import CHECKPOINT_FOLDER
-from training.stages import Stage
+from training.demo_config import DemoConfig, TrainingRun
+from training.stages import Stage, in_hydra
+from training.world_stages import (
+    LABELS,
+    PRETRAINING,
+    TEST_FOLDER,
+    TEST_LABELS,
+    TEST_WORLD,
+    TRAIN_FOLDER,
+    TRAIN_WORLD,
+    WorldStages,
+)
 
-TRAIN_WORLD, TEST_WORLD = "world", "unseen_world"
-TRAIN_FOLDER, TEST_FOLDER = "trainval", "test"  # of a world's logs and scoring scenes
-MANIFEST, PRETRAINING = "clips", "pretraining"
-VOCABULARY, LABELS, TEST_LABELS = "vocabulary", "labels", "unseen_labels"
-TRAININGS, EVALUATION, REPORT = "trainings", "evaluation", "report"
-LABELLED_METRIC = EPDMS_NAME
+TRAININGS, EVALUATION, CACHE, ABLATION, REPORT = "trainings", "evaluation", "cache", "ablation", "report"
 NOTE = (
     "Neither the drives nor the towns are those of the training: the built-in world was made twice, with two seeds. "
     "Style, traffic rules and the driver who is imitated are the same."
@@ -28,21 +28,24 @@ NOTE = (
 
 def demo_stages(config: DemoConfig) -> list[Stage]:
     """All stages: a world to train on, a world of other towns for the test, and everything from there to the report."""
-    stages = [
-        _world_stage(config, TRAIN_WORLD, config.train_world, config.seed, "train"),
-        _world_stage(config, TEST_WORLD, config.test_world, config.seed + 1, "test"),
-    ]
-    if config.pretraining.steps:
-        stages += [_manifest_stage(config), _pretraining_stage(config)]
-    if config.needs_labels:
-        stages += [
-            _vocabulary_stage(config),
-            _labels_stage(config, LABELS, TRAIN_WORLD, TRAIN_FOLDER),
-            _labels_stage(config, TEST_LABELS, TEST_WORLD, TEST_FOLDER),
-        ]
-    stages += [_training_stage(config, name, run) for name, run in config.trainings.items()]
-    stages.append(_evaluation_stage(config))
-    return [*stages, _report_stage(config, stages)]
+    world = world_stages(config)
+    stages = [*world.stages(), _ablation_stage(config, world)]
+    return [*stages, _report_stage(config, world, stages)]
+
+
+def world_stages(config: DemoConfig) -> WorldStages:
+    """What makes the worlds, the encoder and the labels."""
+    return WorldStages(
+        output=Path(config.output),
+        train_world=config.train_world,
+        test_world=config.test_world,
+        pretraining=config.pretraining,
+        vocabulary_size=config.vocabulary_size,
+        seed=config.seed,
+        workers=config.workers,
+        threads=config.threads,
+        needs_labels=config.needs_labels,
+    )
 
 
 def training_folder(config: DemoConfig, name: str) -> Path:
@@ -50,123 +53,52 @@ def training_folder(config: DemoConfig, name: str) -> Path:
     return Path(config.output) / TRAININGS / name
 
 
-def _world_stage(config: DemoConfig, name: str, size: WorldSize, seed: int, split: str) -> Stage:
-    folder = Path(config.output) / name
-    shares = {share: int(share == split) for share in ("train", "val", "test")}
-    arguments = (
-        f"output={folder}",
-        f"logs={size.logs}",
-        f"seed={seed}",
-        f"duration_s={size.duration_s:g}",
-        f"splits={in_hydra(shares)}",
-        f"cameras=[{FRONT_CAMERA}]",
-        "skip_unseen_frames=true",
-    )
-    purpose = f"drive {size.logs} times {size.duration_s:g} s through towns of seed {seed}, rendering the front camera"
-    return Stage(name, purpose, "navsim_agents.world", arguments, folder, (f"workers={config.workers}",))
-
-
-def _manifest_stage(config: DemoConfig) -> Stage:
+def _ablation_stage(config: DemoConfig, world: WorldStages) -> Stage:
     output = Path(config.output)
-    arguments = (
-        "layout=navsim",
-        "data_set=world",
-        f"root={output / TRAIN_WORLD}",
-        f"split={TRAIN_FOLDER}",
-        f"output={output / MANIFEST / 'manifest.jsonl'}",
-    )
-    purpose = "list the drives' pictures as videos"
-    running = (f"workers={config.workers}",)
-    return Stage(MANIFEST, purpose, "cache_tools.index_videos", arguments, output / MANIFEST, running)
-
-
-def _pretraining_stage(config: DemoConfig) -> Stage:
-    output = Path(config.output)
-    arguments = (
-        f"output={output / PRETRAINING}",
-        "data=world",
-        f"data.data_sets.world.manifest={output / MANIFEST / 'manifest.jsonl'}",
-        f"data.data_sets.world.root={output / TRAIN_WORLD}",
-        f"seed={config.seed}",
-        "schedule.epochs=1",
-        f"schedule.iterations_per_epoch={config.pretraining.steps}",
-        *config.pretraining.settings,
-    )
-    purpose = "teach the video encoder on the drives' pictures, without labels (V-JEPA)"
-    running = (f"processes.threads={config.threads}",)
-    return Stage(PRETRAINING, purpose, "training.pretrain", arguments, output / PRETRAINING, running)
-
-
-def _vocabulary_stage(config: DemoConfig) -> Stage:
-    output = Path(config.output)
-    arguments = (
-        "source=logs",
-        f"root={output / TRAIN_WORLD}",
-        f"split={TRAIN_FOLDER}",
-        f"k={config.vocabulary_size}",
-        f"seed={config.seed}",
-        f"output={_vocabulary(config)}",
-    )
-    purpose = f"cluster the driven trajectories into {config.vocabulary_size}"
-    return Stage(VOCABULARY, purpose, "cache_tools.build_vocabulary", arguments, output / VOCABULARY)
-
-
-def _vocabulary(config: DemoConfig) -> Path:
-    return Path(config.output) / VOCABULARY / "vocabulary.npy"
-
-
-def _labels_stage(config: DemoConfig, name: str, world: str, folder: str) -> Stage:
-    output = Path(config.output)
-    arguments = (
-        f"scenes={output / world / 'scoring_scenes' / folder}",
-        f"vocabulary={_vocabulary(config)}",
-        f"metric={LABELLED_METRIC}",
-        f"output={output / name}",
-    )
-    purpose = f"score the vocabulary in every scene of {world}: trajectories that score well are pseudo-teachers"
-    running = (f"workers={config.workers}",)
-    return Stage(name, purpose, "cache_tools.score_vocabulary", arguments, output / name, running)
-
-
-def _training_stage(config: DemoConfig, name: str, run: TrainingRun) -> Stage:
-    output, folder = Path(config.output), training_folder(config, name)
     arguments = [
-        f"agent={run.agent}",
-        f"data.root={output / TRAIN_WORLD}",
-        f"output={folder}",
-        f"seed={config.seed}",
-        f"dataloader.params.batch_size={run.batch_size}",
-        f"trainer.params.max_epochs={run.epochs}",
+        f"output={output / ABLATION}",
+        *(f"{name}={output / name}" for name in (TRAININGS, EVALUATION, CACHE)),
+        f"given.root={output / TRAIN_WORLD}",
+        f"given.split={TRAIN_FOLDER}",
+        f"given.test_root={output / TEST_WORLD}",
+        f"given.test_split={TEST_FOLDER}",
+        f"seeds=[{config.seed}]",
+        "training=[]",
     ]
-    if config.pretraining.steps:
-        weights = checkpoint_path(output / PRETRAINING / CHECKPOINT_FOLDER, config.pretraining.steps)
-        arguments.append(f"agent.encoder_checkpoint_path={weights}")
-    if run.needs_labels:
-        first = next(other for other, its in config.trainings.items() if its.needs_labels and its.agent == run.agent)
+    if config.needs_labels:
         arguments += [
-            f"agent.config.scenes={output / TRAIN_WORLD / 'scoring_scenes'}",
-            f"agent.config.teachers.label_store={output / LABELS}",
-            f"agent.config.teachers.vocabulary={_vocabulary(config)}",
-            f"cache.path={training_folder(config, first) / 'cache'}",  # the same features and targets
+            f"given.scenes={world.scenes}",
+            f"given.labels={output / LABELS}",
+            f"given.vocabulary={world.vocabulary}",
         ]
-    running = (f"cache.workers={config.workers}", f"threads={config.threads}")
-    purpose = f"train {run.agent} for {run.epochs} epochs"
-    return Stage(name, purpose, "training.train", (*arguments, *run.settings), folder, running)
+    if world.encoder is not None:
+        arguments.append(f"given.encoder={world.encoder}")
+    arguments += ["~rows", f"+rows={in_hydra(_rows(config))}"]  # a mapping would be merged with the rows that are there
+    running = (f"workers={config.workers}", f"threads={max(1, config.threads // config.workers)}")
+    purpose = f"train {', '.join(config.trainings)}; plan and score every scene of the towns that were kept back"
+    return Stage(ABLATION, purpose, "training.ablate", (*arguments, *config.evaluate), output / ABLATION, running)
 
 
-def _evaluation_stage(config: DemoConfig) -> Stage:
-    output = Path(config.output)
-    runs = {name: (name, run.when_planning) for name, run in config.trainings.items()}
-    runs.update({name: (variant.training, variant.when_planning) for name, variant in config.variants.items()})
-    arguments = [f"data_root={output / TEST_WORLD}", f"split={TEST_FOLDER}", f"output={output / EVALUATION}"]
-    arguments += [f"+runs.{name}={training_folder(config, training)}" for name, (training, _) in runs.items()]
-    arguments += [f"+run_settings.{name}={in_hydra(settings)}" for name, (_, settings) in runs.items() if settings]
-    purpose = "plan and score every scene of the towns that were kept back"
-    folder, running = output / EVALUATION, (f"threads={config.threads}",)
-    return Stage(EVALUATION, purpose, "training.evaluate", (*arguments, *config.evaluate), folder, running)
+def _rows(config: DemoConfig) -> dict[str, dict[str, Any]]:
+    """The trainings, and what else is done with their weights, as the ablation's rows."""
+    rows = {name: _row(config, run, run.when_planning) for name, run in config.trainings.items()}
+    for name, variant in config.variants.items():
+        rows[name] = _row(config, config.trainings[variant.training], variant.when_planning)
+    return rows
 
 
-def _report_stage(config: DemoConfig, stages: list[Stage]) -> Stage:
+def _row(config: DemoConfig, run: TrainingRun, when_planning: dict[str, Any]) -> dict[str, Any]:
+    budget = [f"dataloader.params.batch_size={run.batch_size}", f"trainer.params.max_epochs={run.epochs}"]
+    return {
+        "agent": run.agent,
+        "overrides": [*budget, *run.settings],
+        "needs_labels": run.needs_labels,
+        "is_pretrained": config.pretraining.steps > 0,
+        "when_planning": when_planning,
+    }
+
+
+def _report_stage(config: DemoConfig, world: WorldStages, stages: list[Stage]) -> Stage:
     output = Path(config.output)
     arguments = [
         f"evaluation={output / EVALUATION}",
@@ -180,16 +112,5 @@ def _report_stage(config: DemoConfig, stages: list[Stage]) -> Stage:
     if config.pretraining.steps:
         arguments.append(f"pretraining={output / PRETRAINING}")
     if config.needs_labels:
-        arguments += [f"labels={output / TEST_LABELS}", f"vocabulary={_vocabulary(config)}"]
+        arguments += [f"labels={output / TEST_LABELS}", f"vocabulary={world.vocabulary}"]
     return Stage(REPORT, "draw curves and scenes", "training.report", tuple(arguments), output / REPORT)
-
-
-def in_hydra(value: Any) -> str:
-    """``value`` as Hydra's command line reads it: words bare or in double quotes, no space outside of them."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{in_hydra(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(in_hydra, value)) + "]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value).lower()

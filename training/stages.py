@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import shutil
 import time
@@ -49,6 +50,7 @@ class StageResult:
     name: str
     seconds: float
     is_new: bool
+    processor_seconds: float = 0.0  # of all its processes; 0 where the system does not tell (Windows)
 
 
 class StageError(NavsimDriveJepaError):
@@ -70,12 +72,12 @@ def run_stages(
         record = _read_record(output, stage)
         if record.get("stamp") == stamp and record.get("is_finished"):
             print(f"{title}\n      done before, in {record['seconds']:.0f} s", flush=True)
-            results.append(StageResult(stage.name, record["seconds"], is_new=False))
+            results.append(_result(stage, record, is_new=False))
             continue
         print(f"{title}\n      {shlex.join(stage.command)}", flush=True)
         if record.get("stamp") != stamp:
             shutil.rmtree(stage.folder, ignore_errors=True)
-            record = {"stamp": stamp, "seconds": 0.0, "is_finished": False}
+            record = {"stamp": stamp, "seconds": 0.0, "processor_seconds": 0.0, "is_finished": False}
         results.append(_run_stage(output, stage, record, environment))
     return results
 
@@ -84,16 +86,28 @@ def _run_stage(
     output: Path, stage: Stage, record: dict[str, Any], environment: Optional[Mapping[str, str]]
 ) -> StageResult:
     write_json(_record_path(output, stage), record)
-    start = time.monotonic()
+    start, processor = time.monotonic(), _processor_seconds()
     try:
         code = run_program(stage.executable, environment or {})
     finally:
-        seconds = round(record["seconds"] + time.monotonic() - start, 1)
-        write_json(_record_path(output, stage), {**record, "seconds": seconds})
+        seconds = record["seconds"] + time.monotonic() - start
+        spent = record.get("processor_seconds", 0.0) + _processor_seconds() - processor
+        record = {**record, "seconds": round(seconds, 1), "processor_seconds": round(spent, 1)}
+        write_json(_record_path(output, stage), record)
     if code:
         raise StageError(f"stage {stage.name} ended with exit code {code}; run the same command to go on from here")
-    write_json(_record_path(output, stage), {**record, "seconds": seconds, "is_finished": True})
-    return StageResult(stage.name, seconds, is_new=True)
+    write_json(_record_path(output, stage), {**record, "is_finished": True})
+    return _result(stage, record, is_new=True)
+
+
+def _result(stage: Stage, record: Mapping[str, Any], is_new: bool) -> StageResult:
+    return StageResult(stage.name, record["seconds"], is_new, record.get("processor_seconds", 0.0))
+
+
+def _processor_seconds() -> float:
+    """Of the programs that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _stamp(previous: str, stage: Stage) -> str:
@@ -108,3 +122,14 @@ def _record_path(output: Path, stage: Stage) -> Path:
 def _read_record(output: Path, stage: Stage) -> dict[str, Any]:
     path = _record_path(output, stage)
     return dict(read_json(path)) if path.exists() else {}
+
+
+def in_hydra(value: Any) -> str:
+    """``value`` as Hydra's command line reads it: words bare or in double quotes, no space outside of them."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{in_hydra(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(in_hydra, value)) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value).lower()

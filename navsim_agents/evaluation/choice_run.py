@@ -29,8 +29,9 @@ from navsim_agents.evaluation.choice import (
     lost_to,
     scene_columns,
 )
-from navsim_agents.evaluation.plan_scores import SCENES_AT_ONCE, PlanScorer
+from navsim_agents.evaluation.plan_scores import PlanScorer
 from navsim_agents.evaluation.planning import Evaluation
+from navsim_agents.evaluation.two_stage_scores import scenes_at_once
 from navsim_agents.models.config import OF_TRAJECTORIES
 from navsim_agents.poses import FloatArray
 from navsim_agents.scoring import score_scenes
@@ -129,9 +130,9 @@ def true_scores(proposals: FloatArray, tokens: Sequence[str], source: SceneSourc
     rows = [row for row, poses in enumerate(proposals) if np.isfinite(poses).all()]
     if not rows:
         raise InputError("no scene was planned, so there is no choice to measure; see the failures above")
-    parts, times = [], []
-    for start in range(0, len(rows), SCENES_AT_ONCE):
-        some = rows[start : start + SCENES_AT_ONCE]
+    parts, times, size = [], [], scenes_at_once(proposals.shape[1])
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
         scenes = [source.scoring_scene(tokens[row]) for row in some]
         parts.append(score_scenes(scenes, torch.from_numpy(proposals[some]), POSE_INTERVAL_S, metric))
         times += [scene.timestamp_us for scene in scenes]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from navsim_agents.common.conventions import METRIC_NAMES
 from navsim_agents.common.files import whole_file, write_text
-from navsim_agents.evaluation.metrics import PlannedScenes, compute_columns
+from navsim_agents.evaluation.metrics import BEST_OF_N, PlannedScenes, compute_columns
 from navsim_agents.evaluation.plan_scores import PlanScorer
 from navsim_agents.evaluation.planning import Evaluation
 from navsim_agents.evaluation.seeds import spreads
@@ -52,7 +52,9 @@ def _plan_scorer(source: SceneSource, columns: Sequence[str], result: Evaluation
     frame = pd.DataFrame(result.scenes)
     plans = {name: np.stack(poses) for name, poses in result.plans.items()}
     metrics = [name for name in METRIC_NAMES if name in columns]
-    return PlanScorer(source, metrics, list(frame["token"]), list(frame["log_name"]), plans, traffic)
+    asked_for = result.proposals if BEST_OF_N in columns else {}
+    proposals = {name: np.stack(poses) for name, poses in asked_for.items()}
+    return PlanScorer(source, metrics, list(frame["token"]), list(frame["log_name"]), plans, traffic, proposals)
 
 
 def _measure(

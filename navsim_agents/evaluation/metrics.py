@@ -24,6 +24,7 @@ from navsim_agents.scoring.diversity import diversity
 from navsim_agents.sources import SceneSource
 
 FloatArray = npt.NDArray[np.float64]
+BEST_OF_N = "best_of_n"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,30 @@ def proposal_diversity(scenes: PlannedScenes) -> Columns:
             spread = diversity(torch.from_numpy(proposals))
             union[row], pairwise[row] = float(spread.union), float(spread.pairwise)
     return {"diversity": union, "diversity.pairwise": pairwise}
+
+
+@columns(BEST_OF_N)
+def best_of_n(scenes: PlannedScenes) -> Columns:
+    """What the best of an agent's proposals scores, and how far the chosen one is behind it; of agents that propose.
+
+    EPDMS where it is among the columns, else PDMS; each trajectory by itself, so without extended comfort.
+
+    Raises:
+        InputError: neither metric is among the columns.
+    """
+    if scenes.proposals is None:
+        return {}
+    scorer = scenes.scorer
+    metric = next((name for name in (EPDMS_NAME, PDMS_NAME) if scorer and name in scorer.metrics), None)
+    if scorer is None or metric is None:
+        raise InputError(f"{BEST_OF_N} asks for the scores of proposals; add {EPDMS_NAME} or {PDMS_NAME} to columns")
+    scores = scorer.proposal_scores(scenes.agent, metric)
+    is_chosen = (scenes.proposals == scenes.planned[:, None]).all((2, 3))  # [B, N]
+    rows = np.flatnonzero(np.isfinite(scores).all(1) & is_chosen.any(1))
+    best, gap = np.full((2, len(scores)), np.nan)
+    best[rows] = scores[rows].max(1)
+    gap[rows] = best[rows] - scores[rows, is_chosen[rows].argmax(1)]
+    return {BEST_OF_N: best, "choice_gap": gap}
 
 
 def _scored(scenes: PlannedScenes, metric: str) -> Columns:

@@ -7,7 +7,7 @@ Pairs, weights and averages are those of NAVSIM's own scripts: v1.1's ``run_pdm_
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Optional
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from navsim_agents.common.conventions import POSE_INTERVAL_S, STEP_S
+from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S, STEP_S
 from navsim_agents.errors import DevkitError, InputError, SceneError
 from navsim_agents.evaluation.two_stage_scores import scenes_at_once
 from navsim_agents.poses import FloatArray
@@ -50,6 +50,7 @@ class PlanScorer:
     log_names: Sequence[str]
     plans: Mapping[str, FloatArray]  # agent -> [B, 8, 3] in the ego frame, m and rad
     traffic: str = LOG_REPLAY  # of EPDMS, for plans and human alike; PDMS knows the log's alone
+    proposals: Mapping[str, FloatArray] = field(default_factory=dict)  # agent -> [B, N, 8, 3] to score beside its plans
 
     def __post_init__(self) -> None:
         """Raises TrajectoryError where there is no such traffic."""
@@ -62,6 +63,25 @@ class PlanScorer:
         row = list(self.plans).index(agent)
         return {name: values[:, row] for name, values in self._scored.columns[metric].items()}
 
+    def proposal_scores(self, agent: str, metric: str) -> FloatArray:
+        """Scores [B, N] of an agent's proposals, each by itself, so that extended comfort is not in EPDMS.
+
+        NaN where a scene has no scores, or where the agent failed to propose.
+
+        Raises:
+            InputError: the agent's proposals, or the metric, were not asked for.
+        """
+        if metric not in self.metrics or agent not in self.proposals:
+            raise InputError(
+                f"{metric} of the proposals of {agent} was not asked for, only {list(self.metrics)} of those of "
+                f"{list(self.proposals)}; name both"
+            )
+        return self._scored.proposals[metric][:, self._distinct_proposals.columns_of(agent)]
+
+    @cached_property
+    def _distinct_proposals(self) -> _DistinctProposals:
+        return _DistinctProposals.of(self.proposals, len(self.tokens))
+
     @property
     def failures(self) -> list[dict[str, str]]:
         """Scenes in which no plan could be scored, with the reason; none if no metric was asked for."""
@@ -73,8 +93,11 @@ class PlanScorer:
         stacked = np.stack([self.plans[agent] for agent in self.plans], axis=1)  # [B, N, T, 3]
         is_planned = np.asarray(np.isfinite(stacked).all(axis=(2, 3)))  # [B, N]
         plans = torch.from_numpy(np.where(is_planned[..., None, None], stacked, 0.0))
-        scored = _Scored(self.metrics, self.traffic)
-        size = scenes_at_once(len(self.plans))
+        extra = self._distinct_proposals.poses  # [B, M, T, 3]
+        is_proposed = np.asarray(np.isfinite(extra).all(axis=(2, 3)))  # [B, M]
+        plans = torch.cat((plans, torch.from_numpy(np.where(is_proposed[..., None, None], extra, 0.0))), dim=1)
+        scored = _Scored(self.metrics, self.traffic, stacked.shape[1])
+        size = scenes_at_once(plans.shape[1])
         for start in tqdm(range(0, len(self.tokens), size), desc="scoring", unit=f"{size} scenes"):
             rows = range(start, min(start + size, len(self.tokens)))
             scenes = {row: scene for row in rows if (scene := self._scene(row, scored.failures)) is not None}
@@ -82,7 +105,7 @@ class PlanScorer:
                 scored.add(scenes, plans[list(scenes)])
         if not scored.rows:
             raise InputError(f"none of {len(self.tokens)} scenes can be scored: {scored.failures[0]['reason']}")
-        scored.finish(self.log_names, is_planned)
+        scored.finish(self.log_names, is_planned, is_proposed)
         return scored
 
     def _scene(self, row: int, failures: list[dict[str, str]]) -> Optional[ScoringScene]:
@@ -97,11 +120,42 @@ class PlanScorer:
             return None
 
 
+@dataclass(frozen=True)
+class _DistinctProposals:
+    """The proposals of all agents, once where several have the same: those whose weights choose in different ways."""
+
+    poses: FloatArray  # [B, M, 8, 3]
+    place: Mapping[str, tuple[int, int]]  # agent -> its columns of M
+
+    @classmethod
+    def of(cls, proposals: Mapping[str, FloatArray], num_scenes: int) -> _DistinctProposals:
+        """Join them."""
+        kept: list[FloatArray] = []
+        place: dict[str, tuple[int, int]] = {}
+        for agent, poses in proposals.items():
+            same = next((name for name in place if np.array_equal(proposals[name], poses, equal_nan=True)), None)
+            if same is not None:
+                place[agent] = place[same]
+                continue
+            start = sum(its.shape[1] for its in kept)
+            place[agent] = (start, start + poses.shape[1])
+            kept.append(poses)
+        empty = np.zeros((num_scenes, 0, NUM_POSES, 3))
+        return cls(np.concatenate([empty, *kept], axis=1), place)
+
+    def columns_of(self, agent: str) -> slice:
+        """Where an agent's proposals are among M."""
+        return slice(*self.place[agent])
+
+
 class _Scored:
     """Columns of the scenes that could be scored, gathered part by part."""
 
-    def __init__(self, metrics: Sequence[str], traffic: str) -> None:
+    def __init__(self, metrics: Sequence[str], traffic: str, num_plans: int) -> None:
         self.rows: list[int] = []
+        self.proposals: dict[str, FloatArray] = {}  # metric -> [B, M], NaN where there is no score
+        self._num_plans = num_plans
+        self._proposal_parts: dict[str, list[Tensor]] = {metric: [] for metric in metrics}
         self.failures: list[dict[str, str]] = []
         self.columns: dict[str, dict[str, FloatArray]] = {}  # metric -> name -> [B, N], NaN where there is no score
         self._parts: dict[str, list[dict[str, Tensor]]] = {metric: [] for metric in metrics}
@@ -110,16 +164,17 @@ class _Scored:
         self._times_us: list[int] = []
 
     def add(self, scenes: Mapping[int, ScoringScene], plans: Tensor) -> None:
-        """Score ``plans`` [b, N, 8, 3] in the scenes of these rows."""
+        """Score ``plans`` [b, N + M, 8, 3], M proposals after N plans, in the scenes of these rows."""
         self.rows += list(scenes)
         self._times_us += [scene.timestamp_us for scene in scenes.values()]
         for metric, parts in self._parts.items():
             columns, simulated = _score(list(scenes.values()), plans, metric, self._traffic)
-            parts.append(columns)
+            self._proposal_parts[metric].append(_alone(columns, metric)[:, self._num_plans :])
+            parts.append({name: value[:, : self._num_plans] for name, value in columns.items()})
             if metric == EPDMS.name:
-                self._states.append(simulated)
+                self._states.append(simulated[:, : self._num_plans])
 
-    def finish(self, log_names: Sequence[str], is_planned: BoolArray) -> None:
+    def finish(self, log_names: Sequence[str], is_planned: BoolArray, is_proposed: BoolArray) -> None:
         """Join the parts, and compare the plans of consecutive frames."""
         planned = is_planned[self.rows]
         for metric, parts in self._parts.items():
@@ -129,9 +184,19 @@ class _Scored:
                 columns = _finish_epdms(columns, two_frame_comfort(torch.cat(self._states), times, logs, planned))
             self.columns[metric] = {}
             for name, value in columns.items():
-                full = np.full(is_planned.shape, np.nan)
-                full[self.rows] = np.where(planned, value.numpy(), np.nan)
-                self.columns[metric][name] = full
+                self.columns[metric][name] = self._in_place(value, is_planned)
+            self.proposals[metric] = self._in_place(torch.cat(self._proposal_parts[metric]), is_proposed)
+
+    def _in_place(self, values: Tensor, is_there: BoolArray) -> FloatArray:
+        """``values`` of the scored rows among all rows; NaN elsewhere."""
+        full = np.full(is_there.shape, np.nan)
+        full[self.rows] = np.where(is_there[self.rows], values.numpy(), np.nan)
+        return full
+
+
+def _alone(columns: Mapping[str, Tensor], metric: str) -> Tensor:
+    """The score [b, N] of each trajectory by itself."""
+    return epdms(dict(columns)) if metric == EPDMS.name else columns[SCORE[metric]]
 
 
 def _score(scenes: list[ScoringScene], plans: Tensor, metric: str, traffic: str) -> tuple[dict[str, Tensor], Tensor]:

@@ -24,7 +24,7 @@ from navsim_agents.scoring.aggregate import SUB_SCORES
 from navsim_agents.scoring.config import EPDMS, LOG_REPLAY, REACTIVE, MetricConfig, refuse_traffic
 from navsim_agents.scoring.scene_fields import ORIGINAL
 
-TRAJECTORIES_AT_ONCE = 512
+TRAJECTORIES_AT_ONCE = 256
 """About so many are scored together: enough for compiled code, in little memory."""
 
 SceneOf = Callable[[str], ScoringScene]

@@ -198,6 +198,19 @@ COMMANDS = {
                 "width": "64",
             },
         ),
+        Command(
+            "training.ablate",
+            "training.ablation.config:AblateConfig",
+            {
+                "output": "{out}",
+                "given.root": "{world}",
+                "given.test_root": "{unseen}",
+                "given.scenes": "{store}",
+                "given.labels": "{labels}",
+                "given.vocabulary": "{vocabulary}",
+                "given.encoder": "{pretraining}",
+            },
+        ),
         Command("training.demo", "training.demo_config:DemoConfig", {"output": "{out}"}),
     )
 }

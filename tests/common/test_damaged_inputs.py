@@ -15,7 +15,7 @@ from tests.common.commands import COMMANDS, Command, assert_one_line, fields_of
 
 FINE = ("navsim_agents.world.__main__", "training.demo")  # they read nothing
 NEED_DEVKIT = ("cache_tools.export_scenes", "cache_tools.compare_with_devkit")
-NUMBER_OF_RUNS_IS_SMALL = ("training.probe", "training.train")  # their logs are read as training.evaluate's
+NUMBER_OF_RUNS_IS_SMALL = ("training.probe", "training.train", "training.ablate")  # read as training.evaluate does
 
 
 def make_missing(path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.demo import PLANNER, PRETRAINING, SIZE
+from tests.demo import PLANNER, PRETRAINING, SIZE, listed
 
 # Documented word: what is run. ``{…}`` are the places of `tests.docs.inputs`.
 WORDS = {
@@ -54,6 +54,12 @@ WORDS = {
     "submission=….pkl": "submission={places}/submission.pkl",
     "submission=submission.pkl": "submission={places}/submission.pkl",
     "tokens=….yaml": "tokens={places}/navtest.yaml",
+    "given.root=W": "given.root={world}",
+    "given.scenes=W/scoring_scenes": "given.scenes={world}/scoring_scenes",
+    "given.labels=LABELS": "given.labels={demo}/labels",
+    "given.vocabulary=….npy": "given.vocabulary={vocabulary}",
+    "given.encoder=….pt": "given.encoder={checkpoint}",
+    "given.test_root=OTHER_WORLD": "given.test_root={unseen}",
     "+encoders.<name>=…": "+encoders.mine={checkpoint}",
     "+encoders.ours=RUN/checkpoints/step_00000200.pt": "+encoders.ours={checkpoint}",
     "+encoders.ours=….pt": "+encoders.ours={checkpoint}",
@@ -98,6 +104,11 @@ TRAINING = [
     "cache.workers=0",
 ]
 
+ROWS_OF_FULL_PLANNER = ("base", "without_distillation", "without_distillation_momentum", "momentum")
+ABLATED = [f"~rows.drive_jepa_{name}" for name in ROWS_OF_FULL_PLANNER] + [
+    f"rows.drive_jepa.overrides={listed(*PLANNER)}"
+]
+
 # Program: further words that make it small.
 SMALLEST = {
     "navsim_agents.world": ["logs=1", "duration_s=6", "cameras=[]"],
@@ -108,6 +119,7 @@ SMALLEST = {
     "training.pretrain": [*PRETRAINING, "precision=float32", "schedule.epochs=1", "schedule.iterations_per_epoch=2"],
     "training.probe": [*SIZE, *TRAINING, "seeds=[0]"],
     "training.train": [*SIZE, *PLANNER, *TRAINING],
+    "training.ablate": [f"training={listed(*SIZE, *TRAINING)}", "seeds=[0]", "max_scenes=2", "workers=0", *ABLATED],
     "training.evaluate": ["max_scenes=2"],
     "training.report": ["num_failures=1"],
     "training.feature_pca": ["encoder=tiny", "num_frames=4", "height=32", "width=64"],
@@ -137,6 +149,7 @@ NOT_RUN = {
     "benchmarks.training_step --metric-cache": "needs a devkit's metric cache; measured by hand",
     "--scene-filter navtrain": "needs a devkit's split; tests/devkit/test_doctor.py names one",
     "--follow-ups": "needs a devkit's split; tests/devkit_alone/test_follow_up_health.py runs it",
+    "drive-jepa ablate output=": "makes worlds, for more than an hour; with worlds that are there it is run",
     "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.

@@ -13,6 +13,7 @@ from hydra.errors import ConfigCompositionException
 
 from navsim_agents.common.settings import read_settings
 from tests.demo import DemoRun
+from training.ablation.config import AblateConfig, Row
 from training.config import TrainConfig
 from training.demo_config import DemoConfig
 
@@ -43,12 +44,18 @@ def test_interrupted_demo_goes_on_and_ends_with_its_contract(demo: DemoRun) -> N
     report = (tmp_path / "report.html").read_text()
     assert "http://" not in report
     assert report.count('class="scene"') >= 1
+    ablation = (tmp_path / "ablation" / "ablation.md").read_text()
+    assert [line.split(" | ")[0] for line in ablation.splitlines() if line.startswith("| drive")] == [
+        f"| {name}" for name in AGENTS
+    ]
+    assert "left out" not in ablation
+    assert (tmp_path / "ablation" / "ablation.png").exists()
     for piece in ("Pretraining of the video encoder", "pseudo-teachers", "Drive-JEPA with momentum"):
         assert piece in report
     assert any(line.startswith("constant_velocity ") for line in output.splitlines())
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "report", "demo"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "report", "ablate", "demo"])
 def test_misspelt_setting_is_refused_by_every_command(command: str) -> None:
     composing = initialize_config_module("training.conf", version_base="1.2")
     with composing, pytest.raises(ConfigCompositionException, match="Could not override 'sed'"):
@@ -60,8 +67,11 @@ def test_configuration_files_hold_every_setting_and_its_default() -> None:
     with initialize_config_module("training.conf", version_base="1.2"):
         train = read_settings(TrainConfig, compose("train", overrides=required))
         demo = read_settings(DemoConfig, compose("demo"))
+        ablation = read_settings(AblateConfig, compose("ablate", overrides=["output=out"]))
     assert train.cache.path == "out/cache"
     assert train.agent["_target_"] == "navsim_agents.drive_jepa.PerceptionFreeAgent"
+    assert list(ablation.rows)[-2:] == ["drive_jepa", "drive_jepa_momentum"]
+    assert ablation.rows["drive_jepa"] == Row()
     assert demo.trainings["drive_jepa"].agent == "drive_jepa_small"
     assert demo.variants["drive_jepa_momentum"].when_planning == {"momentum": {"mode": "on"}}
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
+from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from navsim_agents.commands import COMMANDS
+from navsim_agents.common.settings import read_settings
 from navsim_agents.errors import InputError
 from training import stages as stages_module
+from training.ablation.config import AblateConfig, Row
 from training.demo_config import DemoConfig, Pretraining, TrainingRun, Variant, WorldSize
-from training.demo_stages import demo_stages, in_hydra
-from training.stages import Stage, StageError, run_stages
+from training.demo_stages import demo_stages, training_folder
+from training.stages import Stage, StageError, in_hydra, run_stages
 
 
 class Shell:
@@ -104,6 +108,18 @@ def test_seconds_of_all_calls_of_a_stage_add_up(monkeypatch: pytest.MonkeyPatch,
     assert run_stages(tmp_path, stages, "1.0")[0].seconds == 20.0
 
 
+def test_processor_time_of_all_calls_of_a_stage_adds_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = iter([1.0, 5.0, 5.0, 8.0])
+    monkeypatch.setattr("training.stages._processor_seconds", lambda: next(clock))
+    stages = chain(tmp_path)[:1]
+    monkeypatch.setattr(stages_module, "run_program", Shell(stages, lambda module: 1))
+    with pytest.raises(StageError):
+        run_stages(tmp_path, stages, "1.0")
+    monkeypatch.setattr(stages_module, "run_program", Shell(stages))
+    assert run_stages(tmp_path, stages, "1.0")[0].processor_seconds == 7.0
+    assert run_stages(tmp_path, stages, "1.0")[0].processor_seconds == 7.0  # done before
+
+
 def test_another_version_of_the_package_starts_afresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run(monkeypatch, tmp_path, chain(tmp_path))
     shell = Shell(chain(tmp_path))
@@ -127,34 +143,52 @@ def demo_config(output: Path, **changes: Any) -> DemoConfig:
 def test_demo_is_tested_in_a_world_that_it_does_not_train_on(tmp_path: Path) -> None:
     stages = {stage.name: stage for stage in demo_stages(demo_config(tmp_path))}
     labels = ["vocabulary", "labels", "unseen_labels"]
-    assert list(stages) == ["world", "unseen_world", *labels, "plain", "taught", "untaught", "evaluation", "report"]
-    for name in ("plain", "taught"):
-        assert f"data.root={tmp_path / 'world'}" in stages[name].arguments
-    assert f"data_root={tmp_path / 'unseen_world'}" in stages["evaluation"].arguments
+    assert list(stages) == ["world", "unseen_world", *labels, "ablation", "report"]
+    assert f"given.root={tmp_path / 'world'}" in stages["ablation"].arguments
+    assert f"given.test_root={tmp_path / 'unseen_world'}" in stages["ablation"].arguments
+    assert f"data_root={tmp_path / 'unseen_world'}" in stages["report"].arguments
     assert "seed=6" in stages["world"].arguments
     assert "seed=7" in stages["unseen_world"].arguments
+    assert "seeds=[6]" in stages["ablation"].arguments
+
+
+def ablation(config: DemoConfig) -> AblateConfig:
+    """The settings of the demo's ablation, as the command reads its line."""
+    (stage,) = (stage for stage in demo_stages(config) if stage.name == "ablation")
+    with initialize_config_module("training.conf", version_base="1.2"):
+        return read_settings(AblateConfig, compose("ablate", overrides=[*stage.arguments, *stage.running]))
+
+
+def test_trainings_and_variants_are_the_rows_of_the_demos_table(tmp_path: Path) -> None:
+    rows = ablation(demo_config(tmp_path)).rows
+    assert list(rows) == ["plain", "taught", "untaught", "steady"]
+    budget = ["dataloader.params.batch_size=16", "trainer.params.max_epochs=3"]
+    assert rows["taught"] == Row("other", [*budget, "agent.config.a=1"], is_pretrained=False)
+    assert rows["plain"].needs_labels is False
 
 
 def test_variants_plan_with_the_weights_of_their_training(tmp_path: Path) -> None:
-    arguments = next(stage for stage in demo_stages(demo_config(tmp_path)) if stage.name == "evaluation").arguments
-    assert f"+runs.steady={tmp_path / 'trainings' / 'taught'}" in arguments
-    assert '+run_settings.steady={momentum:{mode:"on"}}' in arguments
+    rows = ablation(demo_config(tmp_path)).rows
+    assert rows["steady"] == replace(rows["taught"], when_planning={"momentum": {"mode": "on"}})
 
 
-def test_trainings_with_the_same_targets_share_their_cache(tmp_path: Path) -> None:
-    stages = {stage.name: stage for stage in demo_stages(demo_config(tmp_path))}
-    shared = f"cache.path={tmp_path / 'trainings' / 'taught' / 'cache'}"
-    assert shared in stages["taught"].arguments
-    assert shared in stages["untaught"].arguments
-    assert not any(argument.startswith("cache.path") for argument in stages["plain"].arguments)
+def test_trainings_side_by_side_share_the_threads(tmp_path: Path) -> None:
+    found = ablation(demo_config(tmp_path, workers=2, threads=4))
+    assert (found.workers, found.threads) == (2, 2)
+
+
+def test_the_demos_trainings_lie_where_they_always_lay(tmp_path: Path) -> None:
+    found = ablation(demo_config(tmp_path))
+    assert found.folder("trainings") / "plain" == training_folder(demo_config(tmp_path), "plain")
+    assert found.folder("evaluation") == tmp_path / "evaluation"
 
 
 def test_pretrained_weights_go_into_every_training(tmp_path: Path) -> None:
-    stages = {stage.name: stage for stage in demo_stages(demo_config(tmp_path, pretraining=Pretraining(steps=7)))}
-    assert list(stages)[2:4] == ["clips", "pretraining"]
-    weights = tmp_path / "pretraining" / "checkpoints" / "step_00000007.pt"
-    for name in ("plain", "taught", "untaught"):
-        assert f"agent.encoder_checkpoint_path={weights}" in stages[name].arguments
+    config = demo_config(tmp_path, pretraining=Pretraining(steps=7))
+    assert [stage.name for stage in demo_stages(config)][2:4] == ["clips", "pretraining"]
+    found = ablation(config)
+    assert found.given.encoder == str(tmp_path / "pretraining" / "checkpoints" / "step_00000007.pt")
+    assert all(row.is_pretrained for row in found.rows.values())
 
 
 @pytest.mark.parametrize(

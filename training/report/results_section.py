@@ -24,6 +24,8 @@ METRIC_LABELS = {
     "epdms_star": "EPDMS*",
     "extended_comfort": "EC",
     "diversity": "diversity",
+    "best_of_n": "best of N",
+    "choice_gap": "best − chosen",
 }
 SUB_SCORE_LABELS = {
     "no_at_fault_collisions": "NC",
