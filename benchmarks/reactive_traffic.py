@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from benchmarks.scoring_tools import fresh, peak_mb
-from navsim_agents.common.poses import wrap_angle
+from navsim_agents.devkit.parity_plans import plans_among_others
+from navsim_agents.devkit.traffic_parity import box_distance
 from navsim_agents.scoring import ScoringScene, score_trajectories
 from navsim_agents.scoring.config import REACTIVE
 from navsim_agents.scoring.traffic.engine import plans_traffic, plans_traffic_with_effort
@@ -33,7 +34,6 @@ from tests.scoring.traffic.busy import busy_scene
 BUSY = (2, 4, 8, 16, 24, 32)  # vehicles of the tests' roads
 REPEATS = 3
 SAME = 1e-6  # m and rad
-KINDS = 7
 MOST = 3.0  # log replays that traffic and scores shall take
 
 
@@ -55,27 +55,6 @@ class Row:
     misses: int = 0  # steps at which other tracks are there
 
 
-def varied_plans(speed: float, count: int, seed: int) -> np.ndarray:
-    """Plans [count, 8, 3]: they keep on, stand, brake, cut in, leave, run into traffic, turn off; by seed."""
-    draw, t, nought, made = np.random.default_rng(seed), 0.5 * np.arange(1, 9), np.zeros(8), []
-    for number in range(count):
-        ways = (
-            ((speed + draw.uniform(-2.0, 2.0)) * t, nought),
-            (nought, nought),
-            (np.maximum.accumulate(speed * t - draw.uniform(0.3, 2.0) * t**2), nought),
-            (
-                speed * t,
-                draw.choice([-1.75, 1.75]) * (1.0 - np.cos(np.pi * np.minimum(t / draw.uniform(2.0, 4.0), 1.0))),
-            ),
-            (speed * t, -draw.uniform(1.0, 4.0) * np.minimum(t / 3.0, 1.0)),
-            ((speed + draw.uniform(0.0, 6.0)) * t + 0.5 * t**2, nought),
-            (draw.uniform(0.1, 1.0) * speed * t, draw.uniform(-2.0, 2.0) * t),
-        )
-        x, y = ways[number % KINDS]
-        made.append(np.column_stack((x, y, np.arctan2(np.gradient(y), np.gradient(x)))))
-    return np.stack(made)
-
-
 def cpu_s(work: Callable[[], object], repeats: int = REPEATS) -> float:
     """Median time [s] of this process after one run to warm up."""
     work()
@@ -89,7 +68,9 @@ def cpu_s(work: Callable[[], object], repeats: int = REPEATS) -> float:
 
 def measure(name: str, scene: ScoringScene, num_plans: int, seed: int, cached: Any = None, num_devkit: int = 0) -> Row:
     """One scene: log replay, preparation, traffic; and the devkit on some of the plans."""
-    plans = torch.from_numpy(varied_plans(max(float(scene.ego_state[3]), 3.0), num_plans, seed))
+    plans = torch.from_numpy(
+        plans_among_others(max(float(scene.ego_state[3]), 3.0), num_plans, np.random.default_rng(seed))
+    )
     states = score_trajectories(scene, plans)["simulated_states"].double().numpy()
     traffic, effort = plans_traffic_with_effort(scene, states)
     both = cpu_s(lambda: plans_traffic(fresh(scene), states[:1])) - cpu_s(lambda: fresh(scene))
@@ -124,7 +105,7 @@ def _beside_devkit(
         start = time.process_time()
         wanted = devkit_boxes(cached, scene, states[plan])
         taken.append(time.process_time() - start)
-        off, missed = distance(of_plan(plan), wanted)
+        off, missed = box_distance(of_plan(plan), wanted)
         if off > SAME or missed:
             print(f"{row.name}, plan {plan}: {off:.1e} m or rad, other tracks at {missed} steps", flush=True)
         worst, misses = max(worst, off), misses + missed
@@ -132,19 +113,6 @@ def _beside_devkit(
     return Row(
         **{**values, "devkit": float(np.median(taken)), "compared": len(chosen), "worst": worst, "misses": misses}
     )
-
-
-def distance(found: Traffic, wanted: list[dict[str, np.ndarray]]) -> tuple[float, int]:
-    """The largest difference [m, rad] of all boxes, and the number of steps at which other tracks are there."""
-    place, worst, misses = {token: index for index, token in enumerate(found.token)}, 0.0, 0
-    for step, boxes in enumerate(wanted):
-        if set(boxes) != {token for token, index in place.items() if found.valid[index, step]}:
-            misses += 1
-            continue
-        for token, pose in boxes.items():
-            off = np.abs(found.poses[place[token], step] - pose)
-            worst = max(worst, float(off[:2].max()), abs(float(wrap_angle(off[2]))))
-    return worst, misses
 
 
 def cached_scenes(folder: Path, count: int, added: list[int]) -> Iterator[tuple[str, ScoringScene, Any]]:

@@ -14,9 +14,9 @@ from navsim_agents.devkit.cache_pickle import read_metric_cache
 from navsim_agents.devkit.export import export_metric_cache
 from navsim_agents.devkit.metric_cache import scoring_scene_of
 from navsim_agents.devkit.scoring import score_with_devkit
+from navsim_agents.devkit.traffic_parity import box_distance
 from navsim_agents.devkit.variant import Variant
 from navsim_agents.errors import DevkitError, SceneError, TrajectoryError
-from navsim_agents.poses import wrap_angle
 from navsim_agents.scoring import SceneStore, ScoringScene, score_scenes, score_trajectories
 from navsim_agents.scoring.traffic.checks import require_traffic
 from navsim_agents.scoring.traffic.engine import plans_traffic
@@ -68,13 +68,8 @@ def states_of(scene: ScoringScene) -> np.ndarray:
 
 def distance(found: Traffic, wanted: list[dict[str, np.ndarray]]) -> float:
     """The largest difference [m, rad] of all boxes; the same tracks are there at each step."""
-    row = {token: index for index, token in enumerate(found.token)}
-    worst = 0.0
-    for step, boxes in enumerate(wanted):
-        assert set(boxes) == {token for token, index in row.items() if found.valid[index, step]}, step
-        for token, pose in boxes.items():
-            off = found.poses[row[token], step] - pose
-            worst = max(worst, *abs(off[:2]), float(abs(wrap_angle(off[2]))))
+    worst, misses = box_distance(found, wanted)
+    assert misses == 0
     return worst
 
 

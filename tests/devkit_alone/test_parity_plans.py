@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from navsim_agents.devkit.parity_plans import arcs, parity_plans
+from navsim_agents.devkit.parity_plans import arcs, parity_plans, plans_among_others
 
 HUMAN = np.stack((np.arange(1.0, 9.0), np.zeros(8), np.zeros(8)), axis=1)
 
@@ -36,3 +36,17 @@ def test_unknown_human_leaves_no_gap() -> None:
     plans = parity_plans(np.full((8, 3), np.nan), 6.0, 20, np.random.default_rng(1), None)
     assert np.isfinite(plans).all()
     assert len(plans) == 20
+
+
+def test_plans_among_others_keep_on_stand_and_brake() -> None:
+    plans = plans_among_others(8.0, 14, np.random.default_rng(3))
+    assert plans.shape == (14, 8, 3)
+    for kind in (0, 7):
+        steady, standing, braking = plans[kind : kind + 3]
+        np.testing.assert_allclose(np.diff(steady[:, 0]), steady[0, 0])
+        assert 3.0 <= steady[0, 0] <= 5.0  # 6 to 10 m/s
+        assert not standing.any()
+        assert (np.diff(braking[:, 0]) >= 0.0).all()
+        assert braking[-1, 0] < 8.0 * 4.0
+    np.testing.assert_allclose(abs(plans[3, -1, 1]), 3.5)  # a lane farther
+    assert not np.array_equal(plans[0], plans[7])
