@@ -21,7 +21,7 @@ from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.drive_jepa.proposal_features import EGO, PROJECTION, EgoBuilder, ProjectionBuilder, previous_input
 from navsim_agents.drive_jepa.record import StepRecord
 from navsim_agents.drive_jepa.scene_targets import target_builders
-from navsim_agents.drive_jepa.selection import Choice, Proposals, choose
+from navsim_agents.drive_jepa.selection import Choice, Proposals, choose, smoothed
 from navsim_agents.drive_jepa.targets import TRAJECTORY
 from navsim_agents.drive_jepa.training_step import ProposalLoss, key_generator
 from navsim_agents.errors import InputError
@@ -93,7 +93,8 @@ class ProposalAgent(DriveJepaAgent):
     def plan(self, features: dict[str, Tensor]) -> dict[str, Any]:
         """``trajectory`` [B, T, 3] of the best foreseen score, and the network's whole output by name."""
         output = self._output(features)
-        best = output.final[torch.arange(len(output.final), device=output.final.device), output.best]
+        chosen = smoothed(output.scores, output.final, self.config.selection.smoothing_m).argmax(dim=1)
+        best = output.final[torch.arange(len(output.final), device=output.final.device), chosen]
         answers = {key: value for key, value in output._asdict().items() if value is not None}
         return {TRAJECTORY: best, **answers}
 
@@ -182,7 +183,7 @@ class ProposalAgent(DriveJepaAgent):
             output = self._output({name: value.unsqueeze(0).to(device) for name, value in features.items()})
             # Copies: a view of the network's output would keep the proposals of all stages alive.
             poses, scores = (value[0].float().cpu().clone() for value in (output.final, output.scores))
-            return Proposals(poses, scores, features[EGO])
+            return Proposals(poses, smoothed(scores, poses, self.config.selection.smoothing_m), features[EGO])
 
     def train(self, mode: bool = True) -> ProposalAgent:
         """As of any module; weights may change from here on, so nothing is remembered."""

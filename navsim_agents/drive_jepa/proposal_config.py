@@ -157,6 +157,13 @@ class MomentumConfig:
 
 
 @dataclass(frozen=True)
+class SelectionConfig:
+    """What a proposal is chosen by, before momentum; of planning alone, so weights do not depend on it."""
+
+    smoothing_m: float = field(default=0.0, metadata=at_least(0))  # scores averaged over near proposals; released: 0
+
+
+@dataclass(frozen=True)
 class ProposalAgentConfig(AgentConfig):
     """Everything that shapes the full planner's agent and its training."""
 
@@ -192,6 +199,7 @@ class ProposalAgentConfig(AgentConfig):
     quirks: QuirksConfig = field(default_factory=QuirksConfig)
     losses: ProposalLossConfig = field(default_factory=ProposalLossConfig)
     teachers: TeachersConfig = field(default_factory=TeachersConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
     momentum: MomentumConfig = field(default_factory=MomentumConfig)
     optimiser: OptimiserConfig = field(  # encoder_lr_factor is of the whole backbone: released code
         default_factory=lambda: OptimiserConfig(encoder_lr_factor=0.1)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from navsim_agents.common.conventions import EGO_MEASURES_M, FRAME_INTERVAL_S, NUM_STATES, POSE_INTERVAL_S, STEP_S
+from navsim_agents.common.poses import XY
 from navsim_agents.models.proposals import EGO_MOTION
 from navsim_agents.scoring.axes import MOTION, State
 from navsim_agents.scoring.config import EPDMS
@@ -60,6 +61,25 @@ def choose(
         is_steady = continues(proposals, previous, gap_s).to(scores)
         scores = (1.0 - comfort_weight) * scores + comfort_weight * is_steady
     return Choice(int(scores.argmax()), proposals, scores)
+
+
+def smoothed(scores: Tensor, poses: Tensor, scale_m: float) -> Tensor:
+    """Each proposal's score as the mean of all, near ones weighing more: ``exp(-distance / scale_m)``.
+
+    The highest of several noisy scores is too high, and the more so the farther apart proposals are; a good plan has
+    good neighbours. Distance [m] is the mean over time between positions.
+
+    Args:
+        scores: [..., N].
+        poses: [..., N, T, 3].
+        scale_m: 0 leaves the scores as they are.
+    """
+    if scale_m == 0.0:
+        return scores
+    places = poses[..., XY]
+    distance = torch.linalg.vector_norm(places.unsqueeze(-3) - places.unsqueeze(-4), dim=-1).mean(-1)  # [..., N, N]
+    weights = (-distance / scale_m).exp()
+    return (weights * scores.unsqueeze(-2)).sum(-1) / weights.sum(-1)
 
 
 def continues(proposals: Proposals, previous: Choice, gap_s: float) -> Tensor:
