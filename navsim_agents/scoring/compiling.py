@@ -14,11 +14,13 @@ from numba.extending import intrinsic
 from navsim_agents.scoring.object_code import OPTIONS, Code
 
 WORD_BITS = 64
+MADE: dict[Callable[..., Any], Any] = {}
+"""Functions for Numba by what they are made of: what several kernels call is compiled once."""
 
 
 def compile_kernel(function: Callable[..., None], arguments: tuple[object, ...]) -> Code:
     """Machine code of a function for arguments of these kinds, and of all that it calls."""
-    kernel = with_parts(function, {})
+    kernel = with_parts(function)
     entry = _entry_of(kernel, tuple(numba.typeof(one) for one in arguments))
     entry.compile((types.CPointer(types.int64),))
     (made,) = entry.overloads.values()
@@ -35,16 +37,33 @@ def register_helpers() -> None:
     cpu_target.target_context  # noqa: B018  made at first use, which registers them
 
 
-def with_parts(function: Callable[..., Any], made: dict[Callable[..., Any], Any]) -> Any:
-    """The function for Numba, and in it its parts; ``made`` holds those that are there already."""
+def with_parts(function: Callable[..., Any]) -> Any:
+    """The function for Numba, and in it its parts."""
     plain: Any = inspect.unwrap(function)
-    if plain not in made:
+    if plain not in MADE:
         names = {name: plain.__globals__[name] for name in plain.__code__.co_names if name in plain.__globals__}
-        parts = {name: with_parts(value, made) for name, value in names.items() if hasattr(value, OPTIONS)}
+        parts = {name: with_parts(value) for name, value in names.items() if hasattr(value, OPTIONS)}
         own = FunctionType(plain.__code__, {**plain.__globals__, **parts}, plain.__name__, plain.__defaults__)
         own.__module__, own.__qualname__ = plain.__module__, plain.__qualname__
-        made[plain] = _jit(own, **getattr(function, OPTIONS, {}))
-    return made[plain]
+        options = getattr(function, OPTIONS, {})
+        MADE[plain] = _jit(own, **options)
+        if options.get("forceinline"):
+            _take_constants_as_others(MADE[plain])
+    return MADE[plain]
+
+
+def _take_constants_as_others(part: Any) -> None:
+    """Compile a part once for all its callers: by itself Numba does so for each constant that it is called with.
+
+    What a constant makes shorter is found where the part is put into its caller.
+    """
+    template_of = part.get_call_template
+
+    def get_call_template(args: Any, kws: Any) -> Any:
+        plain = {name: types.unliteral(kind) for name, kind in kws.items()}
+        return template_of(tuple(map(types.unliteral, args)), plain)
+
+    part.get_call_template = get_call_template
 
 
 def _jit(function: Callable[..., Any], **options: Any) -> Any:

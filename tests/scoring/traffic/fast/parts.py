@@ -11,7 +11,7 @@ from navsim_agents.scoring.compiling import with_parts
 
 def compiled(part: Callable[..., Any]) -> Callable[..., Any]:
     """A part as kernels have it, with a wrapper for Python."""
-    inner = with_parts(part, {})
+    inner = with_parts(part)
 
     def call(*arguments):
         return inner(*arguments)
