@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from navsim_agents.common.extras import has_numba
 from navsim_agents.scoring.aggregate import Judged
 from navsim_agents.scoring.by_tensors import ByTensors
+from navsim_agents.scoring.machine_code import can_compile
 from navsim_agents.scoring.scene_batch import SceneBatch
 
 
@@ -55,7 +55,7 @@ def engine_for(batch: SceneBatch, num_trajectories: int, *, is_repeated: bool = 
         return ByTensors()
     from navsim_agents.scoring.compiled.run import Compiled, is_kept
 
-    if not is_kept() and not has_numba(WITHOUT_NUMBA):
+    if not is_kept() and not can_compile(WITHOUT_NUMBA):
         return ByTensors()
     return Compiled(torch.get_num_threads())
 

@@ -15,7 +15,8 @@ import struct
 import sys
 import tempfile
 import threading
-from functools import cached_property
+import warnings
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 import numpy as np
 
-from navsim_agents.common.extras import DISTRIBUTION
+from navsim_agents.common.extras import DISTRIBUTION, has_numba
 from navsim_agents.scoring.object_code import OPTIONS, Code
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -46,11 +47,18 @@ class CodeRoom:
         """``what`` is said to be compiled; ``others`` are sources elsewhere that the kernels are made of."""
         self.what, self.folder = what, folder
         self.sources = (*sorted(folder.glob("*.py")), *others)
+        self.kernels: list[Kernel] = []
         self._is_announced = False
 
     def kernel(self, function: Callable[..., None]) -> Kernel:
         """What Python calls; neither it nor what it calls may make arrays."""
-        return Kernel(function, self)
+        self.kernels.append(Kernel(function, self))
+        return self.kernels[-1]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all of them can do without Numba."""
+        return all(kernel.is_kept for kernel in self.kernels)
 
     @cached_property
     def kept_in(self) -> Optional[Path]:
@@ -128,6 +136,26 @@ class Kernel:
             if path is not None:
                 code.keep(path)
         return code
+
+
+@cache
+def can_compile(without: str) -> bool:
+    """Whether there is a Numba that makes such code; where not, a warning says once what happens ``without`` it."""
+    if not has_numba(without):
+        return False
+    from navsim_agents.scoring.compiling import compile_kernel
+
+    try:
+        load(compile_kernel(_nothing, (0,)))
+    except Exception as error:  # entries are made of Numba's inner parts, which another release may have changed
+        found = f"{type(error).__name__}: {error}".partition("\n")[0]
+        warnings.warn(f"numba {version('numba')} makes no machine code here ({found}): {without}", stacklevel=3)
+        return False
+    return True
+
+
+def _nothing(number: int) -> None:
+    """What is compiled to see whether anything can be."""
 
 
 def load(code: Code) -> Callable[..., int]:

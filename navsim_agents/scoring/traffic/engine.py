@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
-from navsim_agents.common.extras import has_numba
 from navsim_agents.common.processes import run_on_threads
 from navsim_agents.errors import TrajectoryError
+from navsim_agents.scoring.machine_code import can_compile
 from navsim_agents.scoring.scene_fields import SceneFields
 from navsim_agents.scoring.traffic.checks import require_traffic
 from navsim_agents.scoring.traffic.of_plans import PlansTraffic, traffic_one_by_one
@@ -68,10 +68,11 @@ def plans_traffic_with_effort(
             f"states has shape {states.shape}, but traffic is simulated with {config.num_states} states a plan, 0.1 s "
             "apart; hand over the simulated states of each plan"
         )
-    if not has_numba(WITHOUT_NUMBA):
-        return traffic_one_by_one(scene, states, config), Effort(num_slow=len(states))
+    from navsim_agents.scoring.traffic.fast.jit import ROOM
     from navsim_agents.scoring.traffic.fast.simulation import PreparedTraffic
 
+    if not ROOM.is_kept and not can_compile(WITHOUT_NUMBA):
+        return traffic_one_by_one(scene, states, config), Effort(num_slow=len(states))
     prepared = PreparedTraffic.of(scene, config)
     groups = (
         prepared.groups(states) if len(states) else [(np.zeros(len(prepared.reacting), dtype=bool), np.zeros(0, int))]

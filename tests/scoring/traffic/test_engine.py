@@ -13,11 +13,13 @@ import pytest
 from navsim_agents.common import extras
 from navsim_agents.common.poses import wrap_angle
 from navsim_agents.errors import SceneError, TrajectoryError
+from navsim_agents.scoring.machine_code import CodeRoom
 from navsim_agents.scoring.traffic import engine
 from navsim_agents.scoring.traffic.engine import plans_traffic, plans_traffic_with_effort
 from navsim_agents.scoring.traffic.fast import simulation
 from navsim_agents.scoring.traffic.reactive import reactive_traffic
 from navsim_agents.scoring.traffic.roles import TRAFFIC, Role
+from tests.scoring.numba_state import forget_numba
 from tests.scoring.tiny import scene, straight, track
 from tests.scoring.traffic.busy import busy_scene, plans
 from tests.scoring.traffic.roads import FAR, scene_of, standing, vehicle, way
@@ -188,7 +190,8 @@ def test_without_numba_it_is_slow_and_says_so_once(monkeypatch):
     made, states = busy_scene(0, count=4), plans(0, 2)
     wanted = plans_traffic(made, states)
     monkeypatch.setattr(extras, "import_module", refuse)
-    extras.has_numba.cache_clear()
+    monkeypatch.setattr(CodeRoom, "is_kept", False)
+    forget_numba()
     try:
         with pytest.warns(
             UserWarning,
@@ -199,7 +202,7 @@ def test_without_numba_it_is_slow_and_says_so_once(monkeypatch):
             warnings.simplefilter("error")
             plans_traffic(made, states)
     finally:
-        extras.has_numba.cache_clear()
+        forget_numba()
     assert effort.num_slow == 2
     np.testing.assert_allclose(traffic.of_plan(1).poses, wanted.of_plan(1).poses, atol=1e-9)
 
