@@ -93,7 +93,9 @@ class ProposalAgent(DriveJepaAgent):
     def plan(self, features: dict[str, Tensor]) -> dict[str, Any]:
         """``trajectory`` [B, T, 3] of the best foreseen score, and the network's whole output by name."""
         output = self._output(features)
-        chosen = smoothed(output.scores, output.final, self.config.selection.smoothing_m).argmax(dim=1)
+        scale_m, chosen = self.config.selection.smoothing_m, output.best
+        if scale_m > 0.0:
+            chosen = smoothed(output.scores, output.final, scale_m).argmax(dim=1)
         best = output.final[torch.arange(len(output.final), device=output.final.device), chosen]
         answers = {key: value for key, value in output._asdict().items() if value is not None}
         return {TRAJECTORY: best, **answers}

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
 from navsim_agents.common.files import whole_file
 from training.ablation.results import AblationResults, RowResults
 from training.ablation.tables import label
 from training.report.style import INK, MUTED, OURS, figure_style, new_figure
 
 ROW_PX, PANEL_PX, NAMES_PX, FRAME_PX = 48, 430, 560, 130
-WANTED = ("epdms", "pdms", "extended_comfort", "ade_m", "diversity", "best_of_n")
+WANTED = (EPDMS_NAME, PDMS_NAME, "extended_comfort", "ade_m", "diversity", "best_of_n")
 
 
 def write_chart(results: AblationResults, path: Path) -> None:

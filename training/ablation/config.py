@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
+from navsim_agents.common.conventions import EPDMS_NAME
 from navsim_agents.common.settings import LARGEST_SEED, READS, WRITES_FOLDER, at_least, within
 from navsim_agents.drive_jepa.runs import LAST
 from navsim_agents.errors import InputError
@@ -80,7 +81,7 @@ class AblateConfig:
     baselines: list[str] = field(default_factory=lambda: ["constant_velocity", "reference_driver", "human"])
     columns: list[str] = field(default_factory=lambda: ["displacement"])
     weights: str = LAST  # of the trainings; or best, by validation
-    judged_by: str = "epdms"  # the column whose differences are told first
+    judged_by: str = EPDMS_NAME  # the column whose differences are told first
     max_scenes: int = field(default=0, metadata=at_least(0))  # of the test, evenly spaced; 0 takes all
     traffic: Optional[str] = None  # of the test's EPDMS, as drive-jepa evaluate has it
     workers: int = field(default=2, metadata=at_least(0))  # trainings at a time; 0: one, in this process

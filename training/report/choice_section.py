@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from navsim_agents.common.conventions import EPDMS_NAME
 from training.report import html
 from training.report.results import Results
 from training.report.results_section import SUB_SCORE_LABELS
@@ -81,7 +82,7 @@ def choice_chart(found: Mapping[str, Any]) -> Figure:
     _draw_bars(lost, {name: _short(kinds["lost"]) for name, kinds in found.items()})
     lost.set(title="Sub-scores: best less chosen")
     epdms = {
-        name: {label: kinds["selection"][key]["epdms"] for key, label in SELECTIONS.items()}
+        name: {label: kinds["selection"][key][EPDMS_NAME] for key, label in SELECTIONS.items()}
         for name, kinds in found.items()
     }
     _draw_bars(selected, epdms)
