@@ -78,6 +78,7 @@ class Kernel:
 
     def __init__(self, function: Callable[..., None], room: CodeRoom) -> None:
         self.function, self.room = inspect.unwrap(function), room
+        self._num_arguments = len(inspect.signature(self.function).parameters)
         self._entries: dict[str, Callable[..., int]] = {}
 
     @property
@@ -99,7 +100,7 @@ class Kernel:
         """
         if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
             return lambda *numbers: self.function(*arguments, *numbers)
-        num_open = len(inspect.signature(self.function).parameters) - len(arguments)
+        num_open = self._num_arguments - len(arguments)
         given = (*arguments, *([0] * num_open))
         kinds: list[str] = []
         words: list[int] = [0, 0]  # for what the entry returns and raises
@@ -107,12 +108,11 @@ class Kernel:
         entry, table = self._entry("".join(kinds), given), np.array(words, dtype=np.int64)
         begin, end = table.ctypes.data, len(table)
 
-        def call(*numbers: int) -> None:
+        def call(*numbers: int, kept: object = given) -> None:  # the table holds addresses of its arrays
             table[end - num_open :] = numbers
             status = entry(begin, begin + 8, begin + 16)
             if status not in FINE:
                 raise RuntimeError(f"{self.function.__name__} ended with {status}, but must end with one of {FINE}")
-            assert given  # the table holds addresses of its arrays
 
         return call
 

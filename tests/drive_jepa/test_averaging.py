@@ -15,6 +15,7 @@ from navsim_agents.drive_jepa.averaging import TRAINED, AveragedWeights, copied,
 from navsim_agents.errors import SettingError
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from tests.drive_jepa.lightning import Module
+from tests.drive_jepa.quiet import quiet_trainer
 from tests.drive_jepa.scenes import make_batch
 
 MakeAgent = Callable[..., PerceptionFreeAgent]
@@ -46,16 +47,7 @@ def samples(count: int) -> list[Any]:
 
 def fit(agent: PerceptionFreeAgent, folder: Path, resume: Any = None, **trainer: Any) -> Watch:
     watch = Watch()
-    runner = pl.Trainer(
-        default_root_dir=folder,
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        callbacks=[*agent.get_training_callbacks(), watch],
-        **{"max_epochs": 2, **trainer},
-    )
+    runner = quiet_trainer(folder, [*agent.get_training_callbacks(), watch], **trainer)
     rows = samples(6)
     runner.fit(Module(agent), DataLoader(rows[:4], batch_size=2), DataLoader(rows[4:], batch_size=2), ckpt_path=resume)
     return watch

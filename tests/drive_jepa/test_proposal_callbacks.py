@@ -16,6 +16,7 @@ from navsim_agents.drive_jepa.label_source import LabelSource
 from navsim_agents.scoring.diversity import diversity
 from tests.drive_jepa.lightning import Module
 from tests.drive_jepa.planner_scenes import Drive, merged
+from tests.drive_jepa.quiet import quiet_trainer
 
 MakePlanner = Callable[..., ProposalAgent]
 TRAIN, VAL = ((0, 4), (1, 5), (0, 6), (1, 3)), ((1, 4), (0, 5), (1, 6))
@@ -31,16 +32,7 @@ def samples(agent: ProposalAgent, scenes: tuple[tuple[int, int], ...]) -> list[A
 
 
 def fit(agent: ProposalAgent, folder: Path, resume: Any = None, **trainer: Any) -> pl.Trainer:
-    runner = pl.Trainer(
-        default_root_dir=folder,
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        callbacks=agent.get_training_callbacks(),
-        **{"max_epochs": 2, **trainer},
-    )
+    runner = quiet_trainer(folder, agent.get_training_callbacks(), **trainer)
     loaders = [DataLoader(samples(agent, scenes), batch_size=2) for scenes in (TRAIN, VAL)]
     runner.fit(Module(agent), *loaders, ckpt_path=resume)
     return runner

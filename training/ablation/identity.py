@@ -48,8 +48,7 @@ class Digests:
         data = settings.data
         key = (data.root, data.split, data.frame_interval)
         if key not in self._logs:
-            source = LoggedScenes(data.root, data.split, {}, data.frame_interval)
-            self._logs[key] = content_hash([source.fingerprint(name) for name in source.log_names()])
+            self._logs[key] = logs_hash(*key)
         return self._logs[key]
 
     def _names(self, settings: TrainConfig) -> list[str]:
@@ -60,6 +59,12 @@ class Digests:
             builders = [*agent.get_feature_builders(), *agent.get_target_builders()]
             self._builders[key] = [builder.get_unique_name() for builder in builders]
         return self._builders[key]
+
+
+def logs_hash(root: str, split: str, frame_interval: int) -> str:
+    """Short hash of what the logs of a split hold."""
+    source = LoggedScenes(root, split, {}, frame_interval)
+    return content_hash([source.fingerprint(name) for name in source.log_names()])
 
 
 def content_hash(content: Any) -> str:

@@ -14,9 +14,12 @@ from navsim_agents.common.files import read_json, write_json, write_text
 from navsim_agents.drive_jepa.runs import load_agent
 from navsim_agents.errors import InputError, NavsimDriveJepaError
 from navsim_agents.evaluation.files import SUMMARY_FILE
+from navsim_agents.scenes import open_scenes
+from navsim_agents.sources import STORES
 from training.ablation.chart import write_chart
 from training.ablation.config import ABLATION_FILE, AblateConfig
-from training.ablation.inputs import Inputs, prepare_inputs
+from training.ablation.identity import logs_hash
+from training.ablation.inputs import Inputs, prepare_inputs, version
 from training.ablation.results import AblationResults, read_rows
 from training.ablation.tables import failures_in_words, in_words, markdown_table
 from training.ablation.trainings import Trainings, costs, folder_name, plan_trainings, prepare_caches, run_trainings
@@ -80,13 +83,24 @@ def evaluate_rows(config: AblateConfig, inputs: Inputs, trainings: Trainings) ->
         traffic=config.traffic,
         threads=max(1, config.workers) * config.threads,
     )
-    stamp = {"settings": asdict(settings), "trainings": {name: its.identity for name, (_, its) in agents.items()}}
-    stamp["settings"].pop("threads")
+    stamp = {
+        "settings": {name: value for name, value in asdict(settings).items() if name != "threads"},
+        "trainings": {name: its.identity for name, (_, its) in agents.items()},
+        "version": version(),
+        "test": of_test(settings),
+    }
     if (folder / STAMP_FILE).exists() and read_json(folder / STAMP_FILE) == stamp:
         return dict(read_json(folder / SUMMARY_FILE))
     summary = evaluate(settings)
     write_json(folder / STAMP_FILE, stamp)
     return summary
+
+
+def of_test(settings: EvaluateConfig) -> list[str]:
+    """What is planned and scored, wherever it lies: hashes of the logs and of their scoring scenes."""
+    logs = logs_hash(settings.data_root, settings.split, settings.frame_interval)
+    scenes = Path(settings.scenes or Path(settings.data_root) / STORES / settings.split)
+    return [logs, open_scenes(str(scenes)).digest if scenes.exists() else "none"]
 
 
 def write_results(
