@@ -43,12 +43,23 @@ class StepKey(pl.Callback):
 class TeacherCounter(pl.Callback):
     """Logs how many scenes of an epoch had no teacher, over all processes: ``train/scenes_without_teachers``."""
 
+    def __init__(self) -> None:
+        self._count = 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin anew."""
+        self._count = 0
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Add those of a batch."""
         agent: Any = pl_module.agent
-        count = torch.as_tensor(float(agent.progress.step.scenes_without_teachers), device=pl_module.device)
+        self._count += agent.progress.step.scenes_without_teachers
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log them."""
+        count = torch.as_tensor(float(self._count), device=pl_module.device)
         name = "train/scenes_without_teachers"
         pl_module.log(name, count, on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True)
 

@@ -46,6 +46,22 @@ def test_every_term_is_logged_and_agrees_with_the_loss(make_agent: MakeAgent, tm
     assert metrics["val/trajectory_loss"] == pytest.approx(metrics["val/loss_epoch"].item(), rel=1e-5)
 
 
+def test_terms_are_handed_to_lightning_once_an_epoch(
+    make_agent: MakeAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each number costs it milliseconds, more than a small planner's step."""
+    handed: list[str] = []
+    log = pl.LightningModule.log
+
+    def counted(module: pl.LightningModule, name: str, *args: Any, **settings: Any) -> None:
+        handed.append(name)
+        log(module, name, *args, **settings)
+
+    monkeypatch.setattr(pl.LightningModule, "log", counted)
+    fit(make_agent(), tmp_path, num_sanity_val_steps=0)  # two epochs of three and two batches
+    assert {handed.count(f"{stage}/{term}") for stage in ("train", "val") for term in TERMS} == {2}
+
+
 def test_best_and_last_checkpoint_are_kept_and_load(make_agent: MakeAgent, tmp_path: Path) -> None:
     agent = make_agent()
     fit(agent, tmp_path)
