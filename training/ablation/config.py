@@ -17,6 +17,7 @@ from training.demo_config import Pretraining, WorldSize
 from training.world_stages import WorldStages
 
 ABLATION_FILE = "ablation.json"
+WITH_MOMENTUM = {"momentum": {"mode": "on"}}
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -119,11 +120,11 @@ class AblateConfig:
 
     @property
     def all_rows(self) -> dict[str, Row]:
-        """Rows by name, those with other numbers of pseudo-teachers after the others."""
+        """Rows by name, then those with other numbers of pseudo-teachers: with momentum, as in the paper's table."""
         rows = dict(self.rows)
         for number in self.numbers_of_teachers:
             change = f"agent.config.teachers.number={number}" if number else "agent.config.losses.teacher_weight=0"
-            rows[f"teachers_{number}"] = Row(overrides=[change])
+            rows[f"teachers_{number}"] = Row(overrides=[change], when_planning=WITH_MOMENTUM)
         return rows
 
     @property

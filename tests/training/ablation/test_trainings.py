@@ -108,6 +108,7 @@ def test_numbers_of_teachers_are_rows_that_share_what_is_there_already(tmp_path:
     assert found.of_row["teachers_0", 0].name == "plain"
     assert found.of_row["teachers_1", 0].name == "teachers_1"
     assert found.of_row["teachers_1", 0].settings.agent["config"]["teachers"]["number"] == 1
+    assert settings.all_rows["teachers_1"].when_planning == MOMENTUM
 
 
 def test_a_killed_run_goes_on_with_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
