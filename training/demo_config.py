@@ -43,6 +43,7 @@ class Variant:
 
     training: str
     when_planning: dict[str, Any] = field(default_factory=dict)
+    in_sequence: bool = False  # as rows of drive-jepa ablate have it
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ def _rows(config: DemoConfig) -> dict[str, dict[str, Any]]:
     """The trainings, and what else is done with their weights, as the ablation's rows."""
     rows = {name: _row(config, run, run.when_planning) for name, run in config.trainings.items()}
     for name, variant in config.variants.items():
-        rows[name] = _row(config, config.trainings[variant.training], variant.when_planning)
+        its = _row(config, config.trainings[variant.training], variant.when_planning)
+        rows[name] = {**its, "in_sequence": variant.in_sequence}
     return rows
 
 

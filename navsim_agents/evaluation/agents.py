@@ -57,15 +57,16 @@ def load_agents(wanted: Contestants) -> dict[str, Any]:
         agents[name] = load_agent(run, settings=wanted.run_settings.get(name), weights=wanted.weights)
     if wanted.agent is not None:
         agents[wanted.agent_name] = build_agent(wanted.agent)
-    unfit = [name for name in wanted.sequential if not _has_momentum(agents.get(name))]
+    unfit = [name for name in wanted.sequential if not has_momentum(agents.get(name))]
     if unfit:
         raise InputError(
             f"sequential={unfit}: only agents with proposals and momentum continue from an earlier plan; name some of "
-            f"{[name for name, agent in agents.items() if _has_momentum(agent)]}, or switch it on: "
+            f"{[name for name, agent in agents.items() if has_momentum(agent)]}, or switch it on: "
             "+run_settings.<name>.momentum.mode=on"
         )
     return {name: SequentialAgent(agent) if name in wanted.sequential else agent for name, agent in agents.items()}
 
 
-def _has_momentum(agent: Any) -> bool:
+def has_momentum(agent: Any) -> bool:
+    """Whether it chooses among proposals with the plan before in mind."""
     return hasattr(agent, "propose") and bool(agent.config.momentum.is_on)

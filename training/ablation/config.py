@@ -30,6 +30,7 @@ class Row:
     needs_labels: bool = True  # it scores its proposals and has pseudo-teachers
     is_pretrained: bool = True  # its encoder starts from the pretrained one
     when_planning: dict[str, Any] = field(default_factory=dict)  # keys of the agent's config that differ then
+    in_sequence: bool = False  # momentum goes on from the plan that was really made, as in the released evaluation
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class AblateConfig:
         rows = dict(self.rows)
         for number in self.numbers_of_teachers:
             change = f"agent.config.teachers.number={number}" if number else "agent.config.losses.teacher_weight=0"
-            rows[f"teachers_{number}"] = Row(overrides=[change], when_planning=WITH_MOMENTUM)
+            rows[f"teachers_{number}"] = Row(overrides=[change], when_planning=WITH_MOMENTUM, in_sequence=True)
         return rows
 
     @property

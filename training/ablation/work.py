@@ -13,6 +13,7 @@ import pandas as pd
 from navsim_agents.common.files import read_json, write_json, write_text
 from navsim_agents.drive_jepa.runs import load_agent
 from navsim_agents.errors import InputError, NavsimDriveJepaError
+from navsim_agents.evaluation.agents import has_momentum
 from navsim_agents.evaluation.files import SUMMARY_FILE
 from navsim_agents.scenes import open_scenes
 from navsim_agents.sources import STORES
@@ -59,7 +60,9 @@ def drop_unfit(config: AblateConfig, trainings: Trainings) -> None:
         if training is None:
             continue
         try:
-            load_agent(training.folder, settings=row.when_planning, weights=config.weights)
+            agent = load_agent(training.folder, settings=row.when_planning, weights=config.weights)
+            if row.in_sequence and not has_momentum(agent):
+                raise InputError("in_sequence=true needs momentum; add momentum.mode=on, or leave it out")
         except NavsimDriveJepaError as error:
             trainings.drop(name, f"when_planning: {error}")
 
@@ -77,6 +80,7 @@ def evaluate_rows(config: AblateConfig, inputs: Inputs, trainings: Trainings) ->
         runs={name: str(training.folder) for name, (_, training) in agents.items()},
         run_settings={name: rows[row].when_planning for name, (row, _) in agents.items() if rows[row].when_planning},
         weights=config.weights,
+        sequential=[name for name, (row, _) in agents.items() if rows[row].in_sequence],
         columns=config.columns,
         scenes=inputs.test_scenes,
         max_scenes=config.max_scenes,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
 
 from navsim_agents.common.files import write_json
+from navsim_agents.drive_jepa.proposal_config import MomentumConfig
 from navsim_agents.evaluation.files import SUMMARY_FILE
 from navsim_agents.scoring import SceneStoreWriter
 from tests.scoring.tiny import scene
@@ -83,3 +85,31 @@ def test_it_is_made_anew_when_the_test_is_another(
     change(tmp_path, monkeypatch)
     assert evaluate_rows(config, inputs, trainings) == {"call": calls}
     assert evaluate_rows(replace(config, threads=3), inputs, trainings) == {"call": calls}
+
+
+@pytest.mark.parametrize(("planning", "failures"), [({}, ["row"]), ({"momentum": {"mode": "on"}}, [])])
+def test_a_row_in_sequence_needs_momentum(
+    planning: dict[str, Any], failures: list[str], inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without, that row is left out: the evaluation would refuse all of them."""
+    row = replace(ROW, when_planning=planning, in_sequence=True)
+
+    def load(folder: Path, settings: dict[str, Any], weights: str) -> SimpleNamespace:
+        momentum = MomentumConfig(**{"mode": "off", **settings.get("momentum", {})})
+        return SimpleNamespace(propose=None, config=SimpleNamespace(momentum=momentum))
+
+    def evaluate(settings: EvaluateConfig) -> dict[str, Any]:
+        evaluated.append(settings)
+        write_json(Path(settings.output) / SUMMARY_FILE, {})
+        return {}
+
+    evaluated: list[EvaluateConfig] = []
+    monkeypatch.setattr(work, "load_agent", load)
+    monkeypatch.setattr(work, "evaluate", evaluate)
+    size = WorldSize(1, 7.5)
+    config = AblateConfig(str(tmp_path / "out"), size, size, rows={"row": row}, seeds=[0])
+    trainings = Trainings({("row", 0): Training("row", 0, train_settings(config, inputs, row, 0), "learnt")})
+    work.drop_unfit(config, trainings)
+    assert list(trainings.failures) == failures
+    evaluate_rows(config, inputs, trainings)
+    assert evaluated[0].sequential == ([] if failures else ["row"])
