@@ -37,6 +37,7 @@ SETTINGS = (
     "trainings.drive_jepa_perception_free.batch_size=2",
     f"trainings.drive_jepa_perception_free.settings={listed(*SIZE, 'cache.workers=0')}",
     "~trainings.drive_jepa_without_distillation",
+    "~variants.drive_jepa_without_distillation_momentum",
     "trainings.drive_jepa.epochs=1",
     "trainings.drive_jepa.batch_size=2",
     f"trainings.drive_jepa.settings={listed(*SIZE, *PLANNER, 'cache.workers=0')}",
