@@ -143,9 +143,9 @@ def can_compile(without: str) -> bool:
     """Whether there is a Numba that makes such code; where not, a warning says once what happens ``without`` it."""
     if not has_numba(without):
         return False
-    from navsim_agents.scoring.compiling import compile_kernel
-
     try:
+        from navsim_agents.scoring.compiling import compile_kernel
+
         load(compile_kernel(_nothing, (0,)))
     except Exception as error:  # entries are made of Numba's inner parts, which another release may have changed
         found = f"{type(error).__name__}: {error}".partition("\n")[0]
