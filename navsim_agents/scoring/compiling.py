@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import inspect
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FunctionType
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 import numba
 from numba import types
@@ -15,6 +16,7 @@ from numba.core.compiler import Compiler
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from navsim_agents.scoring.compiled_tables import Table, put_down
 from navsim_agents.scoring.object_code import OPTIONS, Code
 
 WORD_BITS = 64
@@ -142,13 +144,17 @@ def _jit(function: Callable[..., Any], **options: Any) -> Any:
 
 def _entry_of(kernel: Any, kinds: tuple[Any, ...]) -> Any:
     """A function of a table of words that calls the kernel with arguments of these types."""
-    given = types.BaseTuple.from_types(kinds)
+    are_tables = kernel.targetoptions.get("forceinline", False)
+    given = types.BaseTuple.from_types([Table.of(kind) if are_tables else kind for kind in kinds])
 
     def arguments(typing_context: Any, table: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             packer = context.get_arg_packer(kinds)
             flat = [_word(builder, values[0], row, kind) for row, kind in enumerate(packer.argument_types)]
-            return context.make_tuple(builder, given, packer.from_arguments(builder, flat))
+            made = packer.from_arguments(builder, flat)
+            if are_tables:
+                made = [put_down(context, builder, *one) for one in zip(kinds, made)]
+            return context.make_tuple(builder, given, made)
 
         return given(table), generate
 

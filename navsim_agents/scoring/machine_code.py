@@ -209,7 +209,10 @@ def part(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """The same, without calls: what is handed over, whole tables of arrays, costs more than most parts do."""
+    """The same, without calls: what is handed over, whole tables of arrays, costs more than most parts do.
+
+    A kernel that is inlined too, into its entry, hands named tuples on by their address; its parts must all be inlined.
+    """
     setattr(function, OPTIONS, {"forceinline": True})
     return function
 
