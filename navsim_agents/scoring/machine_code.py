@@ -143,9 +143,9 @@ def can_compile(without: str) -> bool:
     """Whether there is a Numba that makes such code; where not, a warning says once what happens ``without`` it."""
     if not has_numba(without):
         return False
-    from navsim_agents.scoring.compiling import compile_kernel
-
     try:
+        from navsim_agents.scoring.compiling import compile_kernel
+
         load(compile_kernel(_nothing, (0,)))
     except Exception as error:  # entries are made of Numba's inner parts, which another release may have changed
         found = f"{type(error).__name__}: {error}".partition("\n")[0]
@@ -209,7 +209,10 @@ def part(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """The same, without calls: what is handed over, whole tables of arrays, costs more than most parts do."""
+    """The same, without calls: what is handed over, whole tables of arrays, costs more than most parts do.
+
+    A kernel that is inlined too, into its entry, hands named tuples on by their address; its parts must all be inlined.
+    """
     setattr(function, OPTIONS, {"forceinline": True})
     return function
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from navsim_agents.scoring import machine_code
-from navsim_agents.scoring.machine_code import CodeRoom, lay_out, part
+from navsim_agents.scoring.machine_code import CodeRoom, inlined, lay_out, part
 from navsim_agents.scoring.object_code import Code
 
 pytest.importorskip("numba", reason="Numba is not installed")
@@ -54,6 +54,27 @@ def mixed(outer: Outer, shift: int, out: np.ndarray, first: int, last: int) -> N
             out[row, column] = halved(value, outer.inner.is_half)
 
 
+@inlined
+def scaled(inner: Inner, row: int, column: int) -> float:
+    return inner.rows[row, column] * (0.5 if inner.is_half else 1.0)
+
+
+@inlined
+def weighed(outer: Outer, row: int, column: int, share: float) -> float:
+    return outer.weight * scaled(outer.inner, row, column) + share * outer.small[column]
+
+
+@inlined
+def by_address(outer: Outer, shift: int, out: np.ndarray, first: int, last: int) -> None:
+    """The same as ``mixed``, with whole tuples handed on, and with constants."""
+    for row in range(first, last):
+        out[row, 0] = weighed(outer, row, 0, 0.5 if outer.inner.is_half else 1.0)
+        out[row, 1] = weighed(outer, row, 1, 0.5) if outer.inner.is_half else weighed(outer, row, 1, 1)
+        out[row, 2] = weighed(outer, row, 2, 0.5 if outer.inner.is_half else 1.0)
+        for column in range(3):
+            out[row, column] += shift * (0.5 if outer.inner.is_half else 1.0)
+
+
 @pytest.fixture
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CodeRoom:
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
@@ -70,15 +91,49 @@ def kept(room: CodeRoom) -> list[Path]:
     return sorted(room.kept_in.iterdir())
 
 
+@pytest.mark.parametrize("function", [mixed, by_address])
 @pytest.mark.parametrize("is_half", [True, False])
-def test_arguments_arrive_in_their_places(room: CodeRoom, is_half: bool) -> None:
+def test_arguments_arrive_in_their_places(room: CodeRoom, is_half: bool, function: Any) -> None:
     outer, out = given(is_half)
-    run = room.kernel(mixed).bound(outer, -3, out)
+    run = room.kernel(function).bound(outer, -3, out)
     run(0, 1)
     run(2, 4)
     wanted = (2.0 * outer.inner.rows + [7, 8, 9] - 3) * (0.5 if is_half else 1.0)
     wanted[1] = -1.0
     assert out.tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("function", [mixed, by_address])
+def test_machine_code_is_made_of_the_entry_alone(
+    room: CodeRoom, monkeypatch: pytest.MonkeyPatch, function: Any
+) -> None:
+    """Of what is linked into it there is none of its own, which would take as long again."""
+    from numba.core.registry import cpu_target
+
+    from navsim_agents.scoring import compiling
+
+    made: list[str] = []
+    codegen = cpu_target.target_context.codegen()
+    add = codegen._add_module
+    monkeypatch.setattr(codegen, "_add_module", lambda module: made.append(module.name) or add(module))
+    monkeypatch.setattr(compiling, "MADE", {})
+    outer, out = given()
+    room.kernel(function)(outer, 0, out, 0, 4)
+    assert [name for name in made if "enter" in name or name in ("mixed", "halved", "scaled", "weighed")] == [
+        "_entry_of.<locals>.enter"
+    ]
+
+
+def test_parts_have_one_variant_that_takes_tuples_by_address(room: CodeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    from navsim_agents.scoring import compiling
+    from navsim_agents.scoring.compiled_tables import Table
+
+    monkeypatch.setattr(compiling, "MADE", {})
+    outer, out = given()
+    room.kernel(by_address)(outer, 0, out, 0, 4)
+    variants = {function.__name__: list(made.overloads) for function, made in compiling.MADE.items()}
+    assert {name: len(kinds) for name, kinds in variants.items()} == {"by_address": 1, "weighed": 2, "scaled": 1}
+    assert all(isinstance(kinds[0], Table) for kinds in sum(variants.values(), []))
 
 
 def test_two_threads_have_one_each(room: CodeRoom) -> None:
