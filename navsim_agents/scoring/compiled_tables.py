@@ -1,7 +1,7 @@
 """Named tuples of kernels by their address, for Numba: handed on, they are one word instead of hundreds.
 
-By itself Numba takes a tuple apart at each call, array by array, and all of that has to be compiled. Where parts are put
-into their callers, nothing is left of the address either: LLVM finds out what stands there.
+By itself Numba takes a tuple apart at each call, array by array, and all of that has to be compiled. Where parts are
+put into their callers, nothing is left of the address either: LLVM finds out what stands there.
 """
 
 from __future__ import annotations

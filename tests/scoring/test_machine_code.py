@@ -133,7 +133,7 @@ def test_parts_have_one_variant_that_takes_tuples_by_address(room: CodeRoom, mon
     room.kernel(by_address)(outer, 0, out, 0, 4)
     variants = {function.__name__: list(made.overloads) for function, made in compiling.MADE.items()}
     assert {name: len(kinds) for name, kinds in variants.items()} == {"by_address": 1, "weighed": 2, "scaled": 1}
-    assert all(isinstance(kinds[0], Table) for kinds in sum(variants.values(), []))
+    assert all(isinstance(kinds[0], Table) for some in variants.values() for kinds in some)
 
 
 def test_two_threads_have_one_each(room: CodeRoom) -> None:
