@@ -149,7 +149,7 @@ class ProposalAgent(DriveJepaAgent):
             InputError: as :meth:`compute_trajectory`.
         """
         previous = self._replan(agent_input, depth) if depth else None
-        return choose(self.propose(agent_input), previous, self.config.momentum.comfort_weight)
+        return choose(self.propose(agent_input), previous, self.config.momentum)
 
     def _replan(self, agent_input: Any, depth: int) -> Choice:
         try:

@@ -43,6 +43,7 @@ from navsim_agents.models.config import (
 
 AUTO = "auto"
 ON, OFF = "on", "off"
+ADDED, MULTIPLIED = "added", "multiplied"
 METRIC_CHOICES = (AUTO, *METRIC_NAMES)
 FRONT_VIDEO_SOURCE, FOUR_CAMERAS_SOURCE = "front_video", "four_cameras"
 FRAMES_OF_SOURCE = {FRONT_VIDEO_SOURCE: NUM_CLIP_FRAMES, FOUR_CAMERAS_SOURCE: 1}
@@ -138,11 +139,13 @@ class MomentumConfig:
 
     mode: str = AUTO  # on, off; auto: off beside devkit v1.1, whose metric has no extended comfort
     comfort_weight: float = 0.125  # paper: S ← (7 S + S_c) / 8
+    form: str = ADDED  # or multiplied: S ← S (7 + S_c) / 8, so that comfort counts as far as a plan is worth something
     depth: int = field(default=1, metadata=at_least(1))  # frames that compute_trajectory replans; 2 at most
     remembered_frames: int = field(default=4096, metadata=at_least(0))  # outputs kept by content, some kB each
 
     def __post_init__(self) -> None:
         require_choice("mode", self.mode, (AUTO, ON, OFF))
+        require_choice("form", self.form, (ADDED, MULTIPLIED))
         require(0.0 <= self.comfort_weight < 1.0, f"comfort_weight={self.comfort_weight}", "must be in [0, 1)")
 
     @property

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from navsim_agents.common.conventions import EGO_MEASURES_M, FRAME_INTERVAL_S, NUM_STATES, POSE_INTERVAL_S, STEP_S
 from navsim_agents.common.poses import XY
+from navsim_agents.drive_jepa.proposal_config import MULTIPLIED, MomentumConfig
 from navsim_agents.models.proposals import EGO_MOTION
 from navsim_agents.scoring.axes import MOTION, State
 from navsim_agents.scoring.config import EPDMS
@@ -46,21 +47,28 @@ class Choice:
 
 
 def choose(
-    proposals: Proposals, previous: Optional[Choice], comfort_weight: float, gap_s: float = FRAME_INTERVAL_S
+    proposals: Proposals, previous: Optional[Choice], momentum: MomentumConfig, gap_s: float = FRAME_INTERVAL_S
 ) -> Choice:
     """The best proposal; comfort counts where ``previous`` was planned more than 0 and less than 0.55 s before.
 
     Args:
         proposals: of this frame.
         previous: what was chosen ``gap_s`` seconds before.
-        comfort_weight: share of S_c in the sum; 1/8 in the paper.
+        momentum: how comfort counts.
         gap_s: time between the two frames.
     """
     scores = proposals.scores
     if previous is not None and 0.0 < gap_s < MAX_INTERVAL_S:
-        is_steady = continues(proposals, previous, gap_s).to(scores)
-        scores = (1.0 - comfort_weight) * scores + comfort_weight * is_steady
+        scores = with_comfort(scores, continues(proposals, previous, gap_s), momentum)
     return Choice(int(scores.argmax()), proposals, scores)
+
+
+def with_comfort(scores: Tensor, is_steady: Tensor, momentum: MomentumConfig) -> Tensor:
+    """Scores [N] after S_c [N] has counted; the metric itself has it in the mean that the gates multiply."""
+    comfort, weight = is_steady.to(scores), momentum.comfort_weight
+    if momentum.form == MULTIPLIED:
+        return scores * (1.0 - weight + weight * comfort)
+    return (1.0 - weight) * scores + weight * comfort
 
 
 def smoothed(scores: Tensor, poses: Tensor, scale_m: float) -> Tensor:

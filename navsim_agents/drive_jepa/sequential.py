@@ -48,7 +48,7 @@ class SequentialPlanner:
         """
         momentum = self._agent.config.momentum
         before, gap_s = self._before(log_name, timestamp_us) if momentum.is_on else (None, 0.0)
-        choice = choose(self._agent.propose(agent_input), before, momentum.comfort_weight, gap_s)
+        choice = choose(self._agent.propose(agent_input), before, momentum, gap_s)
         self._last[log_name] = Frame(timestamp_us, choice, before, gap_s)
         return choice
 

@@ -7,7 +7,7 @@ chosen; regret is what the best one would have scored more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from navsim_agents.common.conventions import STEP_S
+from navsim_agents.drive_jepa.proposal_config import MomentumConfig
+from navsim_agents.drive_jepa.selection import with_comfort
 from navsim_agents.poses import FloatArray
 from navsim_agents.scoring.rules.comfort import MAX_INTERVAL_S, extended_comfort
 
@@ -108,7 +110,7 @@ def choose_in_sequence(
     states: Float[Tensor, "B N S 11"],
     times_us: Int64[np.ndarray, " B"],
     log_names: Sequence[str],
-    comfort_weight: float,
+    momentum: Optional[MomentumConfig],
 ) -> Int64[np.ndarray, " B"]:
     """The trajectory chosen in each frame, momentum going on from what was chosen in the frame before.
 
@@ -117,17 +119,17 @@ def choose_in_sequence(
         states: simulated.
         times_us: of each frame; rows may come in any order.
         log_names: of each frame; momentum does not reach from one log to another, nor over 0.55 s and more.
-        comfort_weight: share of extended comfort in the sum, as of ``navsim_agents.drive_jepa.selection.choose``.
+        momentum: how comfort counts; None: not at all.
     """
     chosen = np.zeros(len(scores), dtype=np.int64)
     before = -1
     for row in sorted(range(len(scores)), key=lambda row: (log_names[row], times_us[row])):
         found = scores[row]
-        if before >= 0 and log_names[before] == log_names[row]:
+        if momentum is not None and before >= 0 and log_names[before] == log_names[row]:
             gap_s = float(times_us[row] - times_us[before]) * 1e-6
             if 0.0 < gap_s < MAX_INTERVAL_S:
                 steady = _steady(states[row], states[before, chosen[before]], gap_s)
-                found = (1.0 - comfort_weight) * found + comfort_weight * steady.to(found)
+                found = with_comfort(found, steady, momentum)
         chosen[row] = int(found.argmax())
         before = row
     return chosen

@@ -199,11 +199,11 @@ def _selection(
 ) -> dict[str, dict[str, float]]:
     """EPDMS and extended comfort by whose scores choose, and whether momentum counts."""
     logs = [result.scenes[row]["log_name"] for row in true.rows]
-    weight, every = agent.config.momentum.comfort_weight, np.arange(len(foreseen))
+    momentum, every = agent.config.momentum, np.arange(len(foreseen))
     plans = {}
     for who, scores in (("foreseen", foreseen), ("oracle", true.score)):
-        for how, share in ((who, 0.0), (f"{who}_momentum", weight)):
-            rows = choose_in_sequence(torch.from_numpy(scores), true.states, true.times_us, logs, share)
+        for how, its in ((who, None), (f"{who}_momentum", momentum)):
+            rows = choose_in_sequence(torch.from_numpy(scores), true.states, true.times_us, logs, its)
             plans[how] = proposals[true.rows][every, rows]
     tokens = [result.scenes[row]["token"] for row in true.rows]
     scorer = PlanScorer(source, [EPDMS_NAME], tokens, logs, plans)

@@ -139,6 +139,7 @@ PREFIX = r"^agent\.config\."
         ({"teachers": {"number": 0}}, "teachers.number=0, but must be 1 or more"),
         ({"teachers": {"draw": "per_epoch"}}, "teachers.draw='per_epoch' must be one of per_stage, per_step"),
         ({"momentum": {"mode": "sometimes"}}, "momentum.mode='sometimes' must be one of auto, on, off"),
+        ({"momentum": {"form": "summed"}}, "momentum.form='summed' must be one of added"),
         ({"momentum": {"comfort_weight": 1.0}}, r"momentum.comfort_weight=1.0 must be in \[0, 1\)"),
         ({"momentum": {"depth": 0}}, "momentum.depth=0, but must be 1 or more"),
         ({"momentum": {"depth": 3}}, "momentum.depth=3 must not exceed 2, or NAVSIM's 4 history frames"),

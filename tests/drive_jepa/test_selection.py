@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from navsim_agents.drive_jepa import ProposalAgent
+from navsim_agents.drive_jepa.proposal_config import MomentumConfig
 from navsim_agents.drive_jepa.proposal_features import EgoBuilder
 from navsim_agents.drive_jepa.selection import Choice, Proposals, choose, continues, simulated_states
 from navsim_agents.drive_jepa.sequential import SequentialAgent, SequentialPlanner
@@ -79,20 +80,30 @@ def test_simulation_starts_from_the_ego_feature() -> None:
 
 def test_comfort_outweighs_a_small_difference_of_scores() -> None:
     """S = (0.80, 0.72), S_c = (0, 1): (7 S + S_c) / 8 = (0.70, 0.755)."""
-    before = choose(proposals([0.9], plan(10.0)), None, 0.125)
+    before = choose(proposals([0.9], plan(10.0)), None, MomentumConfig())
     now = proposals([0.80, 0.72], plan(2.0), plan(10.0))
-    assert choose(now, None, 0.125).best == 0
-    chosen = choose(now, before, 0.125)
+    assert choose(now, None, MomentumConfig()).best == 0
+    chosen = choose(now, before, MomentumConfig())
     assert chosen.best == 1
     torch.testing.assert_close(chosen.scores, torch.tensor([0.70, 0.755]))
     torch.testing.assert_close(chosen.plan, torch.from_numpy(plan(10.0)).float())
-    assert choose(proposals([0.80, 0.60], plan(2.0), plan(10.0)), before, 0.125).best == 0
+    assert choose(proposals([0.80, 0.60], plan(2.0), plan(10.0)), before, MomentumConfig()).best == 0
+
+
+def test_multiplied_comfort_does_not_rescue_a_bad_plan() -> None:
+    """S = (0.20, 0.15), S_c = (0, 1): added (0.175, 0.256), multiplied (0.175, 0.15)."""
+    before = choose(proposals([0.9], plan(10.0)), None, MomentumConfig())
+    now = proposals([0.20, 0.15], plan(2.0), plan(10.0))
+    assert choose(now, before, MomentumConfig()).best == 1
+    chosen = choose(now, before, MomentumConfig(form="multiplied"))
+    assert chosen.best == 0
+    torch.testing.assert_close(chosen.scores, torch.tensor([0.175, 0.15]))
 
 
 @pytest.mark.parametrize(("gap_s", "best"), [(0.5, 1), (0.1, 1), (0.549, 1), (0.55, 0), (1.0, 0), (0.0, 0), (-0.5, 0)])
 def test_frames_too_far_apart_are_not_compared(gap_s: float, best: int) -> None:
-    before = choose(proposals([0.9], plan(10.0)), None, 0.125)
-    assert choose(proposals([0.80, 0.72], plan(2.0), plan(10.0)), before, 0.125, gap_s).best == best
+    before = choose(proposals([0.9], plan(10.0)), None, MomentumConfig())
+    assert choose(proposals([0.80, 0.72], plan(2.0), plan(10.0)), before, MomentumConfig(), gap_s).best == best
 
 
 def momentum_agent(make_planner: MakePlanner, **momentum: Any) -> ProposalAgent:
@@ -120,8 +131,8 @@ def test_plans_do_not_depend_on_the_order_of_calls(make_planner: MakePlanner, de
 def test_replanning_chooses_with_the_plan_of_the_frame_before(make_planner: MakePlanner) -> None:
     drive, agent = Drive(), momentum_agent(make_planner)
     for now in range(4, 7):
-        before = choose(agent.propose(drive.agent_input(now - 1)), None, 0.4)
-        wanted = choose(agent.propose(drive.agent_input(now)), before, 0.4)
+        before = choose(agent.propose(drive.agent_input(now - 1)), None, MomentumConfig(comfort_weight=0.4))
+        wanted = choose(agent.propose(drive.agent_input(now)), before, MomentumConfig(comfort_weight=0.4))
         np.testing.assert_array_equal(agent.compute_trajectory(drive.agent_input(now)).poses, wanted.plan)
 
 
@@ -186,7 +197,7 @@ def test_sequential_planning_goes_on_from_what_was_driven(make_planner: MakePlan
     agent, drive = momentum_agent(make_planner), Drive()
     planner, previous = SequentialPlanner(agent), None
     for now in range(3, 7):
-        wanted = choose(agent.propose(drive.agent_input(now)), previous, 0.4)
+        wanted = choose(agent.propose(drive.agent_input(now)), previous, MomentumConfig(comfort_weight=0.4))
         found = planner.compute_trajectory(drive.agent_input(now), "log-7", now * HALF_SECOND_US).poses
         np.testing.assert_array_equal(found, wanted.plan)
         previous = wanted

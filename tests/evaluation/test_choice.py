@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
+from navsim_agents.drive_jepa.proposal_config import MomentumConfig
 from navsim_agents.evaluation.choice import (
     averages,
     best_fixed,
@@ -131,13 +132,13 @@ def test_momentum_goes_on_from_what_was_chosen() -> None:
     """Frame 0 keeps its speed, so 1 and 2 do although they score less; 3 comes 0.6 s later and starts afresh."""
     found = states(ACCELERATIONS)
     assert extended_comfort(found[1], found[0, :1].expand_as(found[1]), 0.5).tolist() == [False, True]
-    assert choose_in_sequence(SCORES, found, TIMES, ["a"] * 4, 0.125).tolist() == [0, 1, 0, 1]
-    assert choose_in_sequence(SCORES, found, TIMES, ["a"] * 4, 0.0).tolist() == [0, 0, 1, 1]
+    assert choose_in_sequence(SCORES, found, TIMES, ["a"] * 4, MomentumConfig()).tolist() == [0, 1, 0, 1]
+    assert choose_in_sequence(SCORES, found, TIMES, ["a"] * 4, None).tolist() == [0, 0, 1, 1]
 
 
 def test_logs_are_apart_and_rows_may_come_in_any_order() -> None:
     found = states(ACCELERATIONS)
-    assert choose_in_sequence(SCORES, found, TIMES, ["a", "b", "a", "a"], 0.125).tolist() == [0, 0, 1, 1]
+    assert choose_in_sequence(SCORES, found, TIMES, ["a", "b", "a", "a"], MomentumConfig()).tolist() == [0, 0, 1, 1]
     order = [2, 0, 3, 1]
-    shuffled = choose_in_sequence(SCORES[order], found[order], TIMES[order], ["a"] * 4, 0.125)
+    shuffled = choose_in_sequence(SCORES[order], found[order], TIMES[order], ["a"] * 4, MomentumConfig())
     assert shuffled.tolist() == [[0, 1, 0, 1][row] for row in order]

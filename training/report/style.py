@@ -41,7 +41,7 @@ KNOWN_AGENTS = {
     "reference_driver": AgentStyle("Rule-based driver", REFERENCE_DRIVER, 0.25, 1.8, (0, (1.0, 1.5))),
     "drive_jepa_perception_free": AgentStyle("Drive-JEPA, perception-free", "#a23b72", 1.3, 4.6),
     "drive_jepa_without_distillation": AgentStyle("Drive-JEPA without distillation", "#d9a441", 1.3, 4.6),
-    "drive_jepa_without_distillation_momentum": AgentStyle("Drive-JEPA without distillation, momentum", "#b7c14a", 1.3, 4.6),
+    "drive_jepa_without_distillation_momentum": AgentStyle("Without distillation, momentum", "#b7c14a", 1.3, 4.6),
     "drive_jepa": AgentStyle("Drive-JEPA", "#8a5a2b", 1.3, 4.6),
     "drive_jepa_momentum": AgentStyle("Drive-JEPA with momentum", OURS, 1.3, 4.6),
 }
