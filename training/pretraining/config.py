@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least
 from navsim_agents.errors import InputError
+from navsim_agents.models.config import ENTRIES
 from navsim_agents.models.masks import CUTS, MaskFamily
 from navsim_agents.models.presets import encoder_preset, predictor_preset
 from navsim_agents.models.video_jepa import VideoJepa
@@ -28,8 +29,13 @@ class ModelConfig:
     square_positions: bool = False
     activation_checkpointing: bool = True
     compile: bool = False
-    init_from: Optional[str] = field(default=None, metadata=READS)  # a V-JEPA 2 checkpoint
+    init_from: Optional[str] = field(default=None, metadata=READS)  # a V-JEPA checkpoint
+    init_entry: Optional[str] = None  # of it, for both encoders
     init_predictor: bool = True  # from the same file
+
+    def __post_init__(self) -> None:
+        if self.init_entry is not None and self.init_entry not in ENTRIES:
+            raise InputError(f"model.init_entry={self.init_entry!r}, but must be one of {', '.join(ENTRIES)}, or null")
 
     def build(self) -> VideoJepa:
         """The networks with fresh weights from torch's global generator."""

@@ -79,7 +79,10 @@ class Pretrainer:
         if found is not None:
             self._go_on_from(*found)
         elif config.model.init_from is not None:
-            checkpoints.load_initial_weights(self.jepa, config.model.init_from, predictor=config.model.init_predictor)
+            asked = config.model
+            checkpoints.load_initial_weights(
+                self.jepa, config.model.init_from, predictor=asked.init_predictor, entry=asked.init_entry
+            )
         self._check_all_are_at_one_step()
         self.replica = processes.replicate(self.jepa)
 
