@@ -32,6 +32,8 @@ ENCODER_KEYS = KeyTable(
     prefixes=("module.", "backbone.", "vjepa2."),
     ignored=("pos_embed", "predictor_pos_embed"),
 )
+WRAPPERS = "module.backbone."
+"""In front of every name in V-JEPA's files: data-parallel, then a wrapper for several clip lengths."""
 WHOLE_FILE = "the whole file"
 """In the place of an entry's name, where a file has no entries."""
 
@@ -156,14 +158,14 @@ def _tensors(contents: Mapping[str, Any], entry: str) -> Mapping[str, Tensor]:
     return found
 
 
-def _is_encoder(tensors: Mapping[str, Tensor]) -> bool:
+def is_video_encoder(tensors: Mapping[str, Tensor]) -> bool:
     """Whether patches are embedded as those of videos are."""
     return PATCH_WEIGHT in tensors and tensors[PATCH_WEIGHT].ndim == VIDEO_PATCH_AXES
 
 
 def _require_generation(config: VideoEncoderConfig, tensors: Mapping[str, Tensor]) -> None:
     generation = generation_of(tensors)
-    if generation != config.GENERATION and _is_encoder(tensors):
+    if generation != config.GENERATION and is_video_encoder(tensors):
         raise CheckpointError(f"it is a file of {generation}, but the encoder asked for is of {config.GENERATION}")
 
 
@@ -177,7 +179,7 @@ def _hint(encoder: VideoEncoder, contents: Mapping[str, Any], entry: Optional[st
     for mark, advice in FOREIGN_FILES.items():
         if any(mark in name for name in names):
             return f"Hint: {advice}."
-    if PATCH_WEIGHT in own and not _is_encoder(own):
+    if PATCH_WEIGHT in own and not is_video_encoder(own):
         return "Hint: this looks like an image transformer of timm's: name the encoder timm:<name>."
     if PATCH_WEIGHT not in own:
         return "Hint: a V-JEPA 2 checkpoint has an entry target_encoder or encoder, with patch_embed.proj.weight in it."

@@ -14,14 +14,12 @@ from tqdm import tqdm
 
 from navsim_agents.common.files import remove_leftovers, whole_file
 from navsim_agents.errors import CheckpointError
-from navsim_agents.models.checkpoint import is_hub_file, load_encoder_contents, parts_of
+from navsim_agents.models.checkpoint import WRAPPERS, is_hub_file, load_encoder_contents, parts_of
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.key_table import KeyTable, load_strictly
 from navsim_agents.models.video_jepa import VideoJepa
 from navsim_agents.models.weight_file import read_weights
 
-WRAPPERS = "module.backbone."
-"""In front of every name in V-JEPA 2's files: data-parallel, then a wrapper for several clip lengths."""
 PARTS = ("encoder", "predictor", "target_encoder")
 PROGRESS = "navsim_drive_jepa"
 """Our entry; V-JEPA 2's loaders pass over it."""
