@@ -7,7 +7,7 @@ from dataclasses import replace
 from navsim_agents.errors import InputError
 from navsim_agents.models.predictor import PredictorConfig
 from navsim_agents.models.video_encoder import VideoEncoderConfig
-from navsim_agents.models.video_encoder_21 import VideoEncoder21Config
+from navsim_agents.models.video_encoder_21 import NUM_LEVELS, VideoEncoder21Config
 
 # tiny is for tests, small for a demonstration on a CPU; vit_s and vit_b are ViT's, vit_l, vit_h and vit_g V-JEPA 2's.
 # vjepa21_… are V-JEPA 2.1's, of which G is larger than g; the tiny and the small one are ours.
@@ -38,6 +38,8 @@ def encoder_preset(name: str, *, activation_checkpointing: bool = False, num_lev
         raise InputError(f"no encoder preset is called {name!r}; choose one of {', '.join(ENCODER_PRESETS)}")
     preset = replace(ENCODER_PRESETS[name], activation_checkpointing=activation_checkpointing)
     if isinstance(preset, VideoEncoder21Config):
+        if num_levels not in (1, NUM_LEVELS):
+            raise InputError(f"levels={num_levels} of {name!r}: the output is of 1 or of all {NUM_LEVELS}")
         return replace(preset, num_levels=num_levels)
     if num_levels != 1:
         raise InputError(f"levels={num_levels} of {name!r}: only V-JEPA 2.1's encoders (vjepa21_…) have more than 1")
