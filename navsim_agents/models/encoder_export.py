@@ -116,7 +116,7 @@ def encoder_sizes(tensors: Mapping[str, Tensor], num_heads: Optional[int] = None
         InputError: no preset has these sizes.
     """
     patch = tensors[PATCH_WEIGHT]
-    sizes = {
+    sizes: dict[str, Any] = {
         "width": len(patch),
         "depth": _depth(tensors, "blocks."),
         "mlp_width": len(tensors["blocks.0.mlp.fc1.bias"]),
@@ -131,7 +131,7 @@ def predictor_sizes(tensors: Mapping[str, Tensor], num_heads: Optional[int] = No
     Raises:
         InputError: no preset has these sizes.
     """
-    sizes = {
+    sizes: dict[str, Any] = {
         "width": len(tensors["predictor_embed.bias"]),
         "depth": _depth(tensors, "predictor_blocks."),
         "mlp_width": len(tensors["predictor_blocks.0.mlp.fc1.bias"]),

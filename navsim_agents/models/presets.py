@@ -46,11 +46,12 @@ def encoder_preset(name: str, *, activation_checkpointing: bool = False, num_lev
     return preset
 
 
-# stock is V-JEPA 2's for every size of encoder; the others go with the encoders of their names.
+# stock is V-JEPA 2's for every size of encoder, vjepa21 V-JEPA 2.1's; the others go with the encoders of their names.
 PREDICTOR_PRESETS = {
     "tiny": PredictorConfig(width=24, depth=2, num_heads=2, mlp_width=48),
     "small": PredictorConfig(width=64, depth=4, num_heads=4, mlp_width=256),
     "stock": PredictorConfig(width=384, depth=12, num_heads=12, mlp_width=1536),
+    "vjepa21": PredictorConfig(width=384, depth=24, num_heads=12, mlp_width=1536, num_mask_tokens=8),
 }
 
 

@@ -114,16 +114,20 @@ class VideoEncoder(nn.Module):
                 f"the sizes are of {config.GENERATION}, the encoder is of {self.GENERATION}; make it by config.build()"
             )
         self.config = config
-        self.patch_embed = PatchEmbedding(config, config.tubelet_size)
+        self.add_patches()
         self.blocks = nn.ModuleList(
             Block(config.width, config.num_heads, config.mlp_width, config.norm_eps) for _ in range(config.depth)
         )
-        self.add_own_parts()
+        self.add_norms()
         init_weights(self, config.init_std)
         rescale_by_depth(self.blocks)
 
-    def add_own_parts(self) -> None:
-        """Make what only this generation has."""
+    def add_patches(self) -> None:
+        """Make what leads to the blocks."""
+        self.patch_embed = PatchEmbedding(self.config, self.config.tubelet_size)
+
+    def add_norms(self) -> None:
+        """Make what follows the blocks."""
         self.norm = nn.LayerNorm(self.config.width, eps=self.config.norm_eps)
 
     def forward(

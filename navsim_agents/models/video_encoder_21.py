@@ -88,13 +88,17 @@ class VideoEncoder21(VideoEncoder):
             nn.init.normal_(embedding, std=MODALITY_STD)
         self.requires_grad_(True)
 
-    def add_own_parts(self) -> None:
-        """Patches of single frames, marks of images and videos, a norm a level."""
-        config = self.config
-        self.patch_embed_img = PatchEmbedding(config, SINGLE_FRAME)
-        self.norms_block = nn.ModuleList(nn.LayerNorm(config.width, eps=config.norm_eps) for _ in range(NUM_LEVELS))
-        self.img_mod_embed = nn.Parameter(torch.zeros(1, 1, config.width))
-        self.video_mod_embed = nn.Parameter(torch.zeros(1, 1, config.width))
+    def add_patches(self) -> None:
+        """Patches of clips and of single frames, and marks of both."""
+        super().add_patches()
+        self.patch_embed_img = PatchEmbedding(self.config, SINGLE_FRAME)
+        self.img_mod_embed = nn.Parameter(torch.zeros(1, 1, self.config.width))
+        self.video_mod_embed = nn.Parameter(torch.zeros(1, 1, self.config.width))
+
+    def add_norms(self) -> None:
+        """A norm a level."""
+        width, eps = self.config.width, self.config.norm_eps
+        self.norms_block = nn.ModuleList(nn.LayerNorm(width, eps=eps) for _ in range(NUM_LEVELS))
 
     def requires_grad_(self, requires_grad: bool = True) -> VideoEncoder21:
         """As of any module, but what clips of several frames do not pass through never learns.

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from navsim_agents.models.masks import Masks
 from navsim_agents.models.pictures import PixelNormalize
-from navsim_agents.models.predictor import Predictor, PredictorConfig
+from navsim_agents.models.predictor import PredictorConfig
 from navsim_agents.models.video_encoder import VideoEncoderConfig
 
 TARGET_NORM_EPS = 1e-5
@@ -30,7 +30,7 @@ class VideoJepa(nn.Module):
         super().__init__()
         self.normalize = PixelNormalize()
         self.encoder = encoder.build()
-        self.predictor = Predictor(predictor, encoder.width)
+        self.predictor = predictor.build(encoder.width)
         self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
 
     def forward(

@@ -65,7 +65,6 @@ WORDS = {
     "+encoders.ours=….pt": "+encoders.ours={checkpoint}",
     "model.init_from=/weights/vitl.pt": "model.init_from={checkpoint}",
     "input=…": "input={checkpoint}",
-    "input=vitl.pt": "input={checkpoint}",
     "input=/weights/vitl.pt": "input={checkpoint}",
     "input=VITL": "input={checkpoint}",
     "output=….pt": "output=out.pt",

@@ -20,6 +20,7 @@ from navsim_agents.errors import CheckpointError, InputError
 from navsim_agents.models.masks import Masks, sample_masks
 from navsim_agents.models.transformer import TokenGrid
 from navsim_agents.models.video_jepa import VideoJepa
+from navsim_agents.models.video_jepa_21 import VideoJepa21
 from training.pretraining import checkpoints
 from training.pretraining.config import ModelConfig, PretrainConfig
 from training.pretraining.health import FiniteGuard
@@ -127,6 +128,9 @@ class Pretrainer:
         settings = settings_at(self.config.schedule, self.step)
         apply_settings(self.optimiser, settings)
         device, is_bf16 = self.processes.device, self.config.precision == "bf16"
+        if isinstance(self.jepa, VideoJepa21):
+            self.jepa.context_weight = self.config.context_loss.weight_at(self.step)
+            self.jepa.weighs_distance = self.config.context_loss.by_distance
         masks = self._masks(self.jepa.encoder.config.grid(*clip.shape[2:]))
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_bf16):
             losses, targets = self.replica(clip.to(device, non_blocking=True), masks)
