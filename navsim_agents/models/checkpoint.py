@@ -81,7 +81,7 @@ def load_encoder_contents(
     try:
         found, tensors = encoder_tensors(contents, entry)
         _require_generation(encoder.config, tensors)
-        config = config_beside(path)
+        config = config_beside(path) if is_hub_file(contents) else None
         if config is not None:
             check_hub_config(config, encoder.config)
         load_strictly(encoder, tensors)

@@ -105,6 +105,12 @@ def test_another_architecture_is_refused_though_the_shapes_fit(tmp_path: Path, c
     assert torch.equal(encoder.norm.weight, before)
 
 
+def test_a_config_beside_another_layout_is_not_read(tmp_path: Path) -> None:
+    folder, encoder = write_hub(tmp_path, dict(new_encoder(1).state_dict()), model_type="dinov2"), new_encoder(2)
+    load_encoder_weights(encoder, folder)
+    assert_same(dict(encoder.state_dict()), dict(new_encoder(1).state_dict()))
+
+
 def test_one_of_another_size_is_called_by_its_layout(tmp_path: Path) -> None:
     folder = write_hub(tmp_path, hub_tensors())
     (folder / "config.json").unlink()

@@ -80,10 +80,12 @@ class Pretrainer:
         if found is not None:
             self._go_on_from(*found)
         elif config.model.init_from is not None:
-            asked = config.model
-            checkpoints.load_initial_weights(
-                self.jepa, config.model.init_from, predictor=asked.init_predictor, entry=asked.init_entry
+            asked, path = config.model, config.model.init_from
+            read = checkpoints.load_initial_weights(
+                self.jepa, path, predictor=asked.init_predictor, entry=asked.init_entry
             )
+            if processes.is_first:
+                print(f"{path}: {read}")
         self._check_all_are_at_one_step()
         self.replica = processes.replicate(self.jepa)
 
@@ -196,6 +198,12 @@ class Pretrainer:
         checkpoints.set_aside_newer(self.folder, self.step)
         write_json(Path(self.config.output) / CONFIG_FILE, asdict(self.config))
         return Recorder(self.config, self.jepa, self.step, self.processes.world_size)
+
+    def _start_from(self, path: str) -> None:
+        asked = self.config.model
+        read = checkpoints.load_initial_weights(self.jepa, path, predictor=asked.init_predictor, entry=asked.init_entry)
+        if self.processes.is_first:
+            print(f"{path}: {read}")
 
     def _go_on_from(self, path: Path, contents: Mapping[str, Any]) -> None:
         progress = checkpoints.restore(path, contents, self.jepa, self.optimiser)

@@ -144,11 +144,13 @@ def test_the_average_starts_as_a_copy_where_the_file_has_none(tmp_path: Path) ->
         assert torch.equal(jepa.predictor.state_dict()[name], tensor)
 
 
-def test_a_run_is_told_to_start_from_weights(tmp_path: Path) -> None:
+def test_a_run_is_told_to_start_from_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = differing_jepa(1)
     path = write(tmp_path / "weights.pt", source)
     model = ModelConfig("tiny", "tiny", 3, activation_checkpointing=False, init_from=str(path))
     assert_same(pretrainer(tiny_config(tmp_path / "run", model=model)).jepa, source)
+    words = "encoder from encoder, moving average from target_encoder, predictor too"
+    assert f"{path}: {words}\n" in capsys.readouterr().out
 
 
 def other_predictor(contents: dict[str, Any]) -> None:
