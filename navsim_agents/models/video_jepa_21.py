@@ -77,8 +77,7 @@ def nearest_masked(
 ) -> Float32[Tensor, "B K"]:
     """Distance [tokens; a time step counts as one] of every context token to the nearest target token."""
     context, target = (grid.positions(ids).float() for ids in (context_ids, target_ids))
-    # The products that torch would take for many points lose what tells neighbours apart.
-    return torch.cdist(context, target, compute_mode="donot_use_mm_for_euclid_dist").amin(dim=-1)
+    return torch.cdist(context, target).amin(dim=-1)
 
 
 def seen_l1(

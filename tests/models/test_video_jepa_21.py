@@ -48,7 +48,7 @@ def test_distances_by_hand() -> None:
 
 
 def test_distances_equal_an_obvious_loop() -> None:
-    grid = TokenGrid(times=4, rows=16, columns=32)  # so many that torch would rather multiply
+    grid = TokenGrid(times=4, rows=16, columns=32)  # for so many points torch multiplies matrices
     order = torch.randperm(grid.num_tokens, generator=torch.Generator().manual_seed(0))
     context, target = order[None, :40], order[None, 40:100]
     expected = []
