@@ -80,7 +80,7 @@ def cases(batches: Sequence[int]) -> list[Case]:
 
 def build(options: argparse.Namespace) -> VideoEncoder:
     torch.manual_seed(0)
-    return VideoEncoder(encoder_preset(options.preset)).to(options.device)
+    return encoder_preset(options.preset).build().to(options.device)
 
 
 def prepare(encoder: VideoEncoder, case: Case, options: argparse.Namespace) -> Callable[[], torch.Tensor]:

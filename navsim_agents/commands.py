@@ -29,6 +29,7 @@ COMMANDS = {
     "label-statistics": "cache_tools.label_statistics",
     "index-videos": "cache_tools.index_videos",
     "resize-videos": "cache_tools.resize_videos",
+    "convert-encoder": "cache_tools.convert_encoder",
     "pretrain": "training.pretrain",
     "probe": "training.probe",
     "feature-pca": "training.feature_pca",

@@ -49,6 +49,8 @@ class DriveJepaAgent(AgentBase):
     planner: nn.Module
     encoder_prefixes: tuple[str, ...] = ENCODER_PREFIXES
     """Parameters of the planner whose learning rate is the encoder's."""
+    encoder_entry: Optional[str] = None
+    """Of the pretrained encoder's file: ``target_encoder`` and the like; None: the usual one."""
 
     def __init__(
         self,
@@ -108,18 +110,19 @@ class DriveJepaAgent(AgentBase):
 
     def _start_afresh(self) -> None:
         """Begin a training; a plan made with such weights is worth nothing, so say what they are."""
+        kind = "random"
         if self._encoder_checkpoint_path is not None:
-            self.load_encoder(Path(self._encoder_checkpoint_path).expanduser())
-        kind = "random" if self._encoder_checkpoint_path is None else "random behind a pretrained encoder"
+            read = self.load_encoder(Path(self._encoder_checkpoint_path).expanduser())
+            kind = f"random behind a pretrained encoder ({read})"
         logger.warning("%s has no checkpoint_path: its weights are %s until it is trained", self.name(), kind)
 
-    def load_encoder(self, path: Path) -> None:
-        """Read pretrained weights of the encoder alone.
+    def load_encoder(self, path: Path) -> str:
+        """Read pretrained weights of the encoder alone; says what was read.
 
         Raises:
             CheckpointError: they are not of this encoder.
         """
-        load_pretrained(cast(AnyEncoder, self.encoder), path)
+        return load_pretrained(cast(AnyEncoder, self.encoder), path, self.encoder_entry)
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Any]:
         """Predictions of a batch, ``trajectory`` [B, T, 3] in the ego frame of now among them."""

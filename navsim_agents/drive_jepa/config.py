@@ -9,13 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Optional, TypeVar
 
 from navsim_agents.common.conventions import FRAME_INTERVAL_S, NUM_FUTURE_FRAMES
 from navsim_agents.common.former_names import near_match
 from navsim_agents.common.settings import at_least, read_group, within
 from navsim_agents.errors import InputError
-from navsim_agents.models.config import TIMM_PREFIX, TRAJECTORY_LOSS_NAMES, PlannerConfig
+from navsim_agents.models.config import ENTRIES, TIMM_PREFIX, TRAJECTORY_LOSS_NAMES, PlannerConfig
 
 Config = TypeVar("Config", bound="AgentConfig")
 
@@ -85,14 +85,23 @@ class EncoderConfig:
 
     ONCE_ALONE: ClassVar[str] = "name"
 
-    name: str = "vit_l"  # tiny, small, vit_s, vit_b, vit_l, vit_h, vit_g, or timm:<name>
+    name: str = "vit_l"  # tiny, small, vit_s, vit_b, vit_l, vit_h, vit_g, vjepa21_… (docs/encoders.md), or timm:<name>
+    levels: int = 1  # of the output: 1, or 4 of vjepa21_…, whose tokens are four times as wide
+    entry: Optional[str] = None  # of a V-JEPA checkpoint: encoder, target_encoder, ema_encoder; null: the usual one
     pretrained: bool = False  # let timm download its weights; for name=timm:… only
     activation_checkpointing: bool = False  # less memory for about a third more time
 
     def __post_init__(self) -> None:
+        if self.entry is not None:
+            require_choice("entry", self.entry, ENTRIES)
         if self.is_timm:
+            given = f"levels={self.levels}, entry={self.entry} with name={self.name!r}"
+            require(self.levels == 1 and self.entry is None, given, "are for V-JEPA's encoders; leave them out")
             return
-        from navsim_agents.models.presets import ENCODER_PRESETS  # brings torch, which defaults do not need
+        from navsim_agents.models.presets import (
+            ENCODER_PRESETS,
+            encoder_preset,
+        )  # bring torch, which defaults do not need
 
         require_choice("name", self.name, (*ENCODER_PRESETS, f"{TIMM_PREFIX}<name>"))
         require(
@@ -100,6 +109,7 @@ class EncoderConfig:
             f"pretrained={self.pretrained} with name={self.name!r}",
             "must be false: only timm's weights can be downloaded; set agent.encoder_checkpoint_path",
         )
+        encoder_preset(self.name, num_levels=self.levels)  # refuses levels that it has not
 
     @property
     def is_timm(self) -> bool:

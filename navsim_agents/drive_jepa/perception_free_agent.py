@@ -30,7 +30,11 @@ def build_planner(config: PerceptionFreeConfig) -> PerceptionFreePlanner:
     """Network of ``config`` with random weights."""
     size, named = config.pictures.size, config.encoder
     encoder = build_encoder(
-        named.name, size, activation_checkpointing=named.activation_checkpointing, pretrained=named.pretrained
+        named.name,
+        size,
+        activation_checkpointing=named.activation_checkpointing,
+        pretrained=named.pretrained,
+        num_levels=named.levels,
     )
     return PerceptionFreePlanner(encoder, size, config.planner)
 
@@ -67,6 +71,7 @@ class PerceptionFreeAgent(DriveJepaAgent):
             device,
         )
         self.config = config
+        self.encoder_entry = config.encoder.entry
 
     def name(self) -> str:
         """Name in tables and file names."""

@@ -42,8 +42,8 @@ class PictureInput(ABC):
         """Encoder and what leads from it to feature maps; random weights unless timm's are to be downloaded."""
 
     @abstractmethod
-    def load_encoder(self, encoder: Any, path: Path) -> None:
-        """Read pretrained weights of the encoder alone.
+    def load_encoder(self, encoder: Any, path: Path) -> str:
+        """Read pretrained weights of the encoder alone; says what was read.
 
         Raises:
             CheckpointError: they are not of this encoder.
@@ -68,13 +68,17 @@ class FrontVideoInput(PictureInput):
         """Encoder and projector."""
         size, named = self.config.pictures.size, self.config.encoder
         encoder = build_encoder(
-            named.name, size, activation_checkpointing=named.activation_checkpointing, pretrained=named.pretrained
+            named.name,
+            size,
+            activation_checkpointing=named.activation_checkpointing,
+            pretrained=named.pretrained,
+            num_levels=named.levels,
         )
         return FrontVideoBackbone(encoder, size, self.config.planner.model_dim, self.grid_mask())
 
-    def load_encoder(self, encoder: Any, path: Path) -> None:
-        """Weights of V-JEPA 2, Drive-JEPA or ``drive-jepa pretrain``; of timm behind one of its encoders."""
-        load_pretrained(encoder, path)
+    def load_encoder(self, encoder: Any, path: Path) -> str:
+        """Weights of V-JEPA, Drive-JEPA or ``drive-jepa pretrain``; of timm behind one of its encoders."""
+        return load_pretrained(encoder, path, self.config.encoder.entry)
 
 
 class FourCamerasInput(PictureInput):
@@ -98,9 +102,10 @@ class FourCamerasInput(PictureInput):
             swapped_channels=self.config.quirks.of(FOUR_CAMERAS_SOURCE).swapped_channels,
         )
 
-    def load_encoder(self, encoder: nn.Module, path: Path) -> None:
+    def load_encoder(self, encoder: nn.Module, path: Path) -> str:
         """A file of timm's weights."""
         load_timm_weights(encoder, path)
+        return str(path)
 
 
 KINDS: dict[str, type[PictureInput]] = {FRONT_VIDEO_SOURCE: FrontVideoInput, FOUR_CAMERAS_SOURCE: FourCamerasInput}

@@ -197,10 +197,10 @@ class ProposalAgent(DriveJepaAgent):
         """Log terms, diversity and scenes without teachers; keep the weights of the best score and the last ones."""
         return training_callbacks(self.logging_callbacks(), distils=self.config.teachers.distils)
 
-    def load_encoder(self, path: Path) -> None:
-        """Read pretrained weights of the encoder alone, in the form that its kind of network has.
+    def load_encoder(self, path: Path) -> str:
+        """Read pretrained weights of the encoder alone, in the form that its kind of network has; says what was read.
 
         Raises:
             CheckpointError: they are not of this encoder.
         """
-        self.pictures.load_encoder(self.encoder, path)
+        return self.pictures.load_encoder(self.encoder, path)

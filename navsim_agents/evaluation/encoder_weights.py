@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Optional
 
 from navsim_agents.errors import InputError
+from navsim_agents.models.weight_file import weights_file
 
 RANDOM = "random"
 
@@ -15,10 +16,11 @@ def weights_stamp(checkpoint: str) -> Optional[str]:
 
     Raises:
         InputError: no such file.
+        CheckpointError: a folder without weights.
     """
     if checkpoint == RANDOM:
         return None
-    path = Path(checkpoint).expanduser()
+    path = weights_file(Path(checkpoint).expanduser())
     if not path.is_file():
         raise InputError(f"encoder checkpoint {path} is no file; give a .pt file of pretraining, or {RANDOM}")
     status = path.stat()

@@ -16,7 +16,6 @@ from navsim_agents.evaluation.encoder_weights import RANDOM
 from navsim_agents.models.checkpoint import load_encoder_weights
 from navsim_agents.models.pictures import PixelNormalize
 from navsim_agents.models.presets import encoder_preset
-from navsim_agents.models.video_encoder import VideoEncoder
 
 NUM_COLOURS = 3
 SHOWN_PERCENT = (1.0, 99.0)
@@ -55,7 +54,7 @@ def encode(
 ) -> Float[Tensor, "T rows columns D"]:
     """Tokens of ``clip`` in their places, from the preset ``name`` with ``weights``."""
     torch.manual_seed(seed)
-    encoder = VideoEncoder(encoder_preset(name)).eval()
+    encoder = encoder_preset(name).build().eval()
     if weights != RANDOM:
         load_encoder_weights(encoder, Path(weights).expanduser())
     grid = encoder.config.grid(*clip.shape[1:])

@@ -9,6 +9,8 @@ from navsim_agents.errors import InputError
 
 TIMM_PREFIX = "timm:"
 """Before timm's name of a network, in the name of an encoder."""
+ENTRIES = ("ema_encoder", "target_encoder", "encoder")
+"""Of a V-JEPA checkpoint, what may hold an encoder; the first that a file has is read unless another is asked for."""
 TRAJECTORY_LOSS_NAMES = ("length_normalised_l1", "mse")
 TEACHER_REDUCTIONS = ("mean", "sum")
 OF_QUERIES, OF_TRAJECTORIES = SCORERS = ("queries", "trajectories")

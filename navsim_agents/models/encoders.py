@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional, Union
 
-from navsim_agents.models.checkpoint import load_encoder_weights
+from navsim_agents.models.checkpoint import WHOLE_FILE, load_encoder_weights
 from navsim_agents.models.config import TIMM_PREFIX
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.timm_encoder import TimmVideoEncoder
@@ -16,7 +16,12 @@ AnyEncoder = Union[VideoEncoder, TimmVideoEncoder]
 
 
 def build_encoder(
-    name: str, image_size: tuple[int, int], *, activation_checkpointing: bool = False, pretrained: bool = False
+    name: str,
+    image_size: tuple[int, int],
+    *,
+    activation_checkpointing: bool = False,
+    pretrained: bool = False,
+    num_levels: int = 1,
 ) -> AnyEncoder:
     """Encoder called ``name``.
 
@@ -25,9 +30,10 @@ def build_encoder(
         image_size: height and width [px] of a frame.
         activation_checkpointing: recompute activations in the backward pass.
         pretrained: let timm download its weights; a preset has none to download.
+        num_levels: of the output: 1, or 4 of V-JEPA 2.1's encoders.
 
     Raises:
-        InputError: no such encoder, or the image does not fit it.
+        InputError: no such encoder, or the image does not fit it, or it has not so many levels.
     """
     if name.startswith(TIMM_PREFIX):
         return TimmVideoEncoder(
@@ -36,11 +42,16 @@ def build_encoder(
             pretrained=pretrained,
             activation_checkpointing=activation_checkpointing,
         )
-    return VideoEncoder(encoder_preset(name, activation_checkpointing=activation_checkpointing))
+    return encoder_preset(name, activation_checkpointing=activation_checkpointing, num_levels=num_levels).build()
 
 
 def load_encoder(
-    name: str, path: Optional[Union[str, Path]] = None, *, image_size: tuple[int, int] = (256, 512)
+    name: str,
+    path: Optional[Union[str, Path]] = None,
+    *,
+    image_size: tuple[int, int] = (256, 512),
+    entry: Optional[str] = None,
+    num_levels: int = 1,
 ) -> AnyEncoder:
     """Encoder called ``name`` for inference: clips [B, 3, T, H, W] after ``PixelNormalize`` become tokens [B, N, D].
 
@@ -48,24 +59,29 @@ def load_encoder(
         name: ``vit_l``, another of ``ENCODER_PRESETS``, or ``timm:<name>``.
         path: pretrained weights, of V-JEPA 2, Drive-JEPA or ``drive-jepa pretrain``; random weights without.
         image_size: height and width [px]; only timm's encoders need to know them.
+        entry: of a V-JEPA checkpoint, which of its encoders: ``target_encoder`` and the like; None: the usual one.
+        num_levels: of the output: 1, or 4 of V-JEPA 2.1's encoders, whose tokens are four times as wide.
 
     Raises:
         InputError: no such encoder.
         CheckpointError: the weights are not of this encoder.
     """
-    encoder = build_encoder(name, image_size)
+    encoder = build_encoder(name, image_size, num_levels=num_levels)
     if path is not None:
-        load_pretrained(encoder, Path(path).expanduser())
+        load_pretrained(encoder, Path(path).expanduser(), entry)
     return encoder.eval()
 
 
-def load_pretrained(encoder: AnyEncoder, path: Union[str, Path]) -> None:
-    """Load pretrained weights of either kind of encoder, all or nothing.
+def load_pretrained(encoder: AnyEncoder, path: Union[str, Path], entry: Optional[str] = None) -> str:
+    """Load pretrained weights of either kind of encoder, all or nothing; ``entry`` as of :func:`load_encoder`.
+
+    Returns:
+        What was read, in words.
 
     Raises:
         CheckpointError: the file does not fit.
     """
     if isinstance(encoder, TimmVideoEncoder):
         load_timm_weights(encoder.network, path)
-    else:
-        load_encoder_weights(encoder, path)
+        return f"{WHOLE_FILE} {path}"
+    return f"{load_encoder_weights(encoder, path, entry)} of {path}".replace(f"{WHOLE_FILE} of", WHOLE_FILE)

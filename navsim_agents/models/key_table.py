@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from navsim_agents.errors import CheckpointError
 
 NUM_NAMES_SHOWN = 3
+COMPILED = "_orig_mod."
+"""What ``torch.compile`` puts in front of the names of a module, wherever in a network that stands."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class KeyTable:
 
     def own_name(self, foreign: str) -> str:
         """What our module calls the tensor."""
-        found = next((prefix for prefix in self.prefixes if foreign.startswith(prefix)), None)
-        return foreign if found is None else self.own_name(foreign[len(found) :])
+        bare = foreign.replace(COMPILED, "")
+        found = next((prefix for prefix in self.prefixes if bare.startswith(prefix)), None)
+        return bare if found is None else self.own_name(bare[len(found) :])
 
     def translate(self, foreign: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors under our module's names, without the ignored ones.
@@ -48,7 +51,7 @@ class KeyTable:
         for entry in self.entries:
             if isinstance(contents.get(entry), Mapping):
                 return entry
-        raise CheckpointError(f"the file has no entry {' or '.join(self.entries)}; it holds {_shown(list(contents))}")
+        raise CheckpointError(f"the file has no entry {' or '.join(self.entries)}; it holds {shown(list(contents))}")
 
 
 def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -75,9 +78,10 @@ def mismatches(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> lis
         "unexpected": [name for name in given if name not in wanted],
         "of another shape": reshaped,
     }
-    return [f"{len(names)} {problem}: {_shown(names)}" for problem, names in lists.items() if names]
+    return [f"{len(names)} {problem}: {shown(names)}" for problem, names in lists.items() if names]
 
 
-def _shown(names: Sequence[str]) -> str:
+def shown(names: Sequence[str]) -> str:
+    """The first of ``names`` in a sentence."""
     rest = ", …" if len(names) > NUM_NAMES_SHOWN else ""
     return ", ".join(names[:NUM_NAMES_SHOWN]) + rest

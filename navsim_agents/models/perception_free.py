@@ -51,7 +51,7 @@ class PerceptionFreePlanner(nn.Module):
         num_tokens = self.grid[0] * self.grid[1] // POOL**2 + 1
         self.pixel_normalize = PixelNormalize()
         self.encoder = encoder
-        self.projector = nn.Linear(encoder.config.width, config.model_dim)
+        self.projector = nn.Linear(encoder.config.token_width, config.model_dim)
         self.status_projector = nn.Linear(STATUS_DIM, config.model_dim)
         self.kv_embedding = nn.Parameter(torch.randn(num_tokens, config.model_dim))
         self.query_embedding = nn.Parameter(torch.randn(config.num_poses, config.model_dim))

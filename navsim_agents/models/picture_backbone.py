@@ -66,7 +66,7 @@ class FrontVideoBackbone(PictureBackbone):
         self.pixel_normalize = PixelNormalize()
         self.grid_mask = grid_mask
         self.encoder: AnyEncoder = encoder
-        self.projector = nn.Linear(encoder.config.width, model_dim)
+        self.projector = nn.Linear(encoder.config.token_width, model_dim)
 
     def forward(
         self, pictures: UInt8[Tensor, "B 2 3 H W"], generator: Optional[torch.Generator] = None

@@ -12,6 +12,7 @@ from navsim_agents.errors import InputError
 from navsim_agents.models.transformer import (
     NUM_AXES,
     Block,
+    RotaryTable,
     TokenGrid,
     init_weights,
     rescale_by_depth,
@@ -44,6 +45,14 @@ class PredictorConfig:
         if self.num_mask_tokens < 1:
             raise InputError(f"num_mask_tokens={self.num_mask_tokens}, but a predictor needs one at least; set 1 or 10")
 
+    def build(self, encoder_width: int) -> Predictor:
+        """The predictor behind an encoder of that width, with fresh weights from torch's global generator."""
+        return Predictor(self, encoder_width)
+
+    def joint_products(self, encoder_width: int, num_context: int, num_target: int) -> float:
+        """Multiplications of a clip between the encoder's width and this one's, in and out."""
+        return float((num_context + num_target) * encoder_width * self.width)
+
 
 class Predictor(nn.Module):
     """A narrow transformer over context tokens and one mask token per target. State-dict names are V-JEPA 2's."""
@@ -51,7 +60,7 @@ class Predictor(nn.Module):
     def __init__(self, config: PredictorConfig, encoder_width: int) -> None:
         super().__init__()
         self.config = config
-        self.predictor_embed = nn.Linear(encoder_width, config.width)
+        self.add_embedding(encoder_width)
         self.mask_tokens = nn.ParameterList(
             nn.Parameter(torch.zeros(1, 1, config.width)) for _ in range(config.num_mask_tokens)
         )
@@ -59,9 +68,17 @@ class Predictor(nn.Module):
             Block(config.width, config.num_heads, config.mlp_width, config.norm_eps) for _ in range(config.depth)
         )
         self.predictor_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
-        self.predictor_proj = nn.Linear(config.width, encoder_width)
+        self.add_projection(encoder_width)
         init_weights(self, config.init_std)
         rescale_by_depth(self.predictor_blocks)
+
+    def add_embedding(self, encoder_width: int) -> None:
+        """Make what leads to the blocks."""
+        self.predictor_embed: nn.Module = nn.Linear(encoder_width, self.config.width)
+
+    def add_projection(self, encoder_width: int) -> None:
+        """Make what leads back to the encoder's width."""
+        self.predictor_proj = nn.Linear(self.config.width, encoder_width)
 
     def forward(
         self,
@@ -81,15 +98,34 @@ class Predictor(nn.Module):
             clip_length_group: which mask token stands in for the targets; one for each length of clip that is trained
                 on, so 0 where there is one length. Numbers beyond the last token start over (V-JEPA 2).
         """
+        tokens = self.encode(context, context_ids, target_ids, grid, clip_length_group)
+        return self.predictor_proj(tokens[:, context.shape[1] :])
+
+    def encode(
+        self,
+        context: Float[Tensor, "B K D"],
+        context_ids: Int64[Tensor, "B K"],
+        target_ids: Int64[Tensor, "B M"],
+        grid: TokenGrid,
+        clip_length_group: int,
+    ) -> Float[Tensor, "B K_and_M P"]:
+        """Tokens of context and targets after blocks and norm; arguments as of :meth:`forward`."""
         mask_token = self.mask_tokens[clip_length_group % self.config.num_mask_tokens]
         queries = mask_token.expand(*target_ids.shape, -1)
         known = self.predictor_embed(context)
         tokens = torch.cat((known, queries.to(known.dtype)), dim=1)  # [B, K + M, width]
         ids = torch.cat((context_ids, target_ids), dim=1)
-        head_width = self.config.width // self.config.num_heads
-        rotary = rotary_table(self._position_grid(grid).positions(ids), head_width)
-        tokens = run_blocks(self.predictor_blocks, tokens, rotary, recompute=self.config.activation_checkpointing)
-        return self.predictor_proj(self.predictor_norm(tokens[:, context.shape[1] :]))
+        rotary = self.rotary(self._position_grid(grid), ids)
+        recompute = self.config.activation_checkpointing
+        return self.predictor_norm(run_blocks(self.predictor_blocks, self.mark(tokens), rotary, recompute=recompute))
+
+    def mark(self, tokens: Float[Tensor, "B N P"]) -> Float[Tensor, "B N P"]:
+        """What the blocks see of the tokens: themselves."""
+        return tokens
+
+    def rotary(self, grid: TokenGrid, ids: Int64[Tensor, "B N"]) -> RotaryTable:
+        """Factors of the tokens ``ids`` by their positions."""
+        return rotary_table(grid.positions(ids), self.config.width // self.config.num_heads)
 
     def _position_grid(self, grid: TokenGrid) -> TokenGrid:
         """The grid that ids are read in; the reference takes every frame for a square one."""

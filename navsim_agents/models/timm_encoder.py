@@ -29,6 +29,11 @@ class TimmEncoderConfig:
     width: int  # channels of a token, both frames together
     patch_size: int  # px
 
+    @property
+    def token_width(self) -> int:
+        """Channels of a token that the encoder gives."""
+        return self.width
+
     def grid(self, num_frames: int, height: int, width: int) -> TokenGrid:
         """Token grid of ``num_frames`` frames of ``height`` x ``width`` [px].
 

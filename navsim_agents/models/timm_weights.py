@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from navsim_agents.errors import CheckpointError, InputError
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.key_table import load_strictly
+from navsim_agents.models.weight_file import SAFETENSORS, read_safetensors
 
 NESTED = ("state_dict", "model")
 """Entries under which files keep a network's weights, where they do not lie at the top."""
@@ -55,10 +56,8 @@ def load_timm_weights(network: nn.Module, path: Union[str, Path]) -> None:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors" and path.is_file():
-        from safetensors.torch import load_file
-
-        return load_file(path)
+    if path.suffix == SAFETENSORS and path.is_file():
+        return read_safetensors(path)
     contents = read_checkpoint(path)
     weights = next((contents[entry] for entry in NESTED if isinstance(contents.get(entry), dict)), contents)
     if not all(isinstance(value, Tensor) for value in weights.values()):

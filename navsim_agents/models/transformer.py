@@ -10,7 +10,7 @@ of frequency ``i`` is ``position * 10000 ** (-2 i / w)``, ``i < w / 2``.
 The quirk: frequencies are laid out as [f, f] while *adjacent* channels form a pair, so the two members of a pair turn
 by different angles ``a`` and ``b``: (x, y) becomes (x cos a - y sin a, y cos b + x sin b). That is a rotation only
 where a = b (parts of width 2), so scores depend on absolute positions too. The released weights were trained with it.
-Source: facebookresearch/vjepa2, pull request 15.
+Source: facebookresearch/vjepa2, pull request 15. V-JEPA 2.1 lays frequencies out as [f0, f0, f1, f1, …], which rotates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 import torch
 from jaxtyping import Float, Float32, Int64
@@ -66,12 +66,17 @@ def axis_width(head_width: int) -> int:
     return 2 * (head_width // NUM_AXES // 2)
 
 
-def rotary_table(positions: Int64[Tensor, "B N 3"], head_width: int) -> RotaryTable:
+Positions = Union[Int64[Tensor, "*batch N 3"], Float32[Tensor, "*batch N 3"]]
+"""(time, row, column) [patches]."""
+
+
+def rotary_table(positions: Positions, head_width: int, *, turns_pairs: bool = False) -> RotaryTable:
     """Factors for tokens at ``positions`` (time, row, column) [patches].
 
-    Computed in float32 whatever autocast says: bfloat16 cannot tell neighbouring positions above 256 apart.
+    ``turns_pairs`` gives both channels of a pair one angle (V-JEPA 2.1), instead of the quirk. Computed in float32
+    whatever autocast says: bfloat16 cannot tell neighbouring positions above 256 apart.
     """
-    angles = _angles(positions, head_width)
+    angles = _angles(positions, head_width, turns_pairs)
     sign = torch.tensor((-1.0, 1.0), device=angles.device).repeat(head_width // 2)
     return RotaryTable(angles.cos(), angles.sin() * sign)
 
@@ -86,12 +91,13 @@ def rotate(
     return turned.to(heads.dtype)
 
 
-def _angles(positions: Int64[Tensor, "B N 3"], head_width: int) -> Float32[Tensor, "B N H"]:
-    """Angle of every channel [rad], tiled [f, f] within each axis's part; 0 for the channels left over."""
+def _angles(positions: Positions, head_width: int, turns_pairs: bool) -> Float32[Tensor, "B N H"]:
+    """Angle of every channel [rad], tiled [f, f] within each axis's part, or by pairs; 0 for the channels left over."""
     width = axis_width(head_width)
     exponents = torch.arange(width // 2, device=positions.device, dtype=torch.float32) / (width / 2)
     frequencies = FREQUENCY_BASE**-exponents
-    angles = positions.float().unsqueeze(-1) * torch.cat((frequencies, frequencies))  # [B, N, 3, w]
+    tiled = frequencies.repeat_interleave(2) if turns_pairs else torch.cat((frequencies, frequencies))
+    angles = positions.float().unsqueeze(-1) * tiled  # [B, N, 3, w]
     return torch.nn.functional.pad(angles.flatten(-2), (0, head_width - NUM_AXES * width))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import ClassVar, Optional, Union
 
 import torch
 from jaxtyping import Float, Int64
@@ -14,6 +14,7 @@ from navsim_agents.errors import InputError
 from navsim_agents.models.transformer import (
     NUM_AXES,
     Block,
+    RotaryTable,
     TokenGrid,
     init_weights,
     rescale_by_depth,
@@ -29,6 +30,8 @@ TokenIds = Int64[Tensor, "_ _"]  # [B, K]; checked by _check_masks
 @dataclass(frozen=True)
 class VideoEncoderConfig:
     """Sizes of a video encoder; ``presets.encoder_preset`` names the usual ones."""
+
+    GENERATION: ClassVar[str] = "V-JEPA 2"
 
     width: int  # channels of a token
     depth: int  # blocks
@@ -54,6 +57,15 @@ class VideoEncoderConfig:
         """Channels of one attention head."""
         return self.width // self.num_heads
 
+    @property
+    def token_width(self) -> int:
+        """Channels of a token that the encoder gives."""
+        return self.width
+
+    def build(self) -> VideoEncoder:
+        """The encoder, with fresh weights from torch's global generator."""
+        return VideoEncoder(self)
+
     def grid(self, num_frames: int, height: int, width: int) -> TokenGrid:
         """Token grid of a clip of ``num_frames`` frames of ``height`` x ``width`` [px].
 
@@ -72,11 +84,11 @@ class VideoEncoderConfig:
 
 
 class PatchEmbedding(nn.Module):
-    """One linear map of every tubelet of patch_size x patch_size pixels."""
+    """One linear map of every tubelet of ``num_frames`` x patch_size x patch_size pixels."""
 
-    def __init__(self, config: VideoEncoderConfig) -> None:
+    def __init__(self, config: VideoEncoderConfig, num_frames: int) -> None:
         super().__init__()
-        kernel = (config.tubelet_size, config.patch_size, config.patch_size)
+        kernel = (num_frames, config.patch_size, config.patch_size)
         self.proj = nn.Conv3d(NUM_CHANNELS, config.width, kernel_size=kernel, stride=kernel)
 
     def forward(self, clip: Float[Tensor, "B 3 T H W"]) -> Float[Tensor, "B N D"]:
@@ -87,16 +99,36 @@ class PatchEmbedding(nn.Module):
 class VideoEncoder(nn.Module):
     """Patch embedding, blocks with rotary positions, final norm. State-dict names are V-JEPA 2's."""
 
+    GENERATION: ClassVar[str] = VideoEncoderConfig.GENERATION
+    norm: nn.LayerNorm
+
     def __init__(self, config: VideoEncoderConfig) -> None:
+        """Build the encoder with fresh weights; ``config.build()`` does that with the class that ``config`` is of.
+
+        Raises:
+            InputError: ``config`` is of another generation of encoders.
+        """
         super().__init__()
+        if config.GENERATION != self.GENERATION:
+            raise InputError(
+                f"the sizes are of {config.GENERATION}, the encoder is of {self.GENERATION}; make it by config.build()"
+            )
         self.config = config
-        self.patch_embed = PatchEmbedding(config)
+        self.add_patches()
         self.blocks = nn.ModuleList(
             Block(config.width, config.num_heads, config.mlp_width, config.norm_eps) for _ in range(config.depth)
         )
-        self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.add_norms()
         init_weights(self, config.init_std)
         rescale_by_depth(self.blocks)
+
+    def add_patches(self) -> None:
+        """Make what leads to the blocks."""
+        self.patch_embed = PatchEmbedding(self.config, self.config.tubelet_size)
+
+    def add_norms(self) -> None:
+        """Make what follows the blocks."""
+        self.norm = nn.LayerNorm(self.config.width, eps=self.config.norm_eps)
 
     def forward(
         self, clip: Float[Tensor, "B 3 T H W"], keep: Optional[Union[TokenIds, Sequence[TokenIds]]] = None
@@ -116,15 +148,25 @@ class VideoEncoder(nn.Module):
             InputError: the clip cannot be cut into whole patches, or masks do not fit the batch or one another.
         """
         grid = self.config.grid(*clip.shape[2:])
-        tokens = self.patch_embed(clip)
+        tokens = self.embed(clip)
         ids = grid.all_ids(clip.device).unsqueeze(0)  # [1, N]
         if keep is not None:
             masks = [keep] if isinstance(keep, Tensor) else list(keep)
             _check_masks(masks, batch_size=len(clip))
             tokens, ids = torch.cat([_take(tokens, mask) for mask in masks]), torch.cat(masks)
-        rotary = rotary_table(grid.positions(ids), self.config.head_width)
-        tokens = run_blocks(self.blocks, tokens, rotary, recompute=self.config.activation_checkpointing)
-        return self.norm(tokens)
+        return self.encode(tokens, self.rotary(grid, ids))
+
+    def embed(self, clip: Float[Tensor, "B 3 T H W"]) -> Float[Tensor, "B N D"]:
+        """Tokens before the first block."""
+        return self.patch_embed(clip)
+
+    def rotary(self, grid: TokenGrid, ids: TokenIds) -> RotaryTable:
+        """Factors of the tokens ``ids`` by their positions."""
+        return rotary_table(grid.positions(ids), self.config.head_width)
+
+    def encode(self, tokens: Float[Tensor, "B K D"], rotary: RotaryTable) -> Float[Tensor, "B K D_out"]:
+        """Tokens after blocks and norm."""
+        return self.norm(run_blocks(self.blocks, tokens, rotary, recompute=self.config.activation_checkpointing))
 
 
 def _take(tokens: Float[Tensor, "B N D"], ids: Int64[Tensor, "B K"]) -> Float[Tensor, "B K D"]:

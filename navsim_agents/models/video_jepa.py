@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from navsim_agents.models.masks import Masks
 from navsim_agents.models.pictures import PixelNormalize
-from navsim_agents.models.predictor import Predictor, PredictorConfig
-from navsim_agents.models.video_encoder import VideoEncoder, VideoEncoderConfig
+from navsim_agents.models.predictor import PredictorConfig
+from navsim_agents.models.video_encoder import VideoEncoderConfig
 
 TARGET_NORM_EPS = 1e-5
 """V-JEPA 2: of the layer norm without weights that targets go through."""
@@ -29,8 +29,8 @@ class VideoJepa(nn.Module):
     def __init__(self, encoder: VideoEncoderConfig, predictor: PredictorConfig) -> None:
         super().__init__()
         self.normalize = PixelNormalize()
-        self.encoder = VideoEncoder(encoder)
-        self.predictor = Predictor(predictor, encoder.width)
+        self.encoder = encoder.build()
+        self.predictor = predictor.build(encoder.width)
         self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
 
     def forward(

@@ -65,7 +65,7 @@ class Ended(NamedTuple):
 
 def places(folder: Path) -> dict[str, str]:
     """Names in ``needed``, for a folder in which nothing needs to be."""
-    made = "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining"
+    made = "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining encoder_file"
     return {name: str(folder / name) for name in (*made.split(), "cache", "submission", "out")}
 
 
@@ -104,6 +104,11 @@ COMMANDS = {
             "cache_tools.resize_videos",
             "cache_tools.resize_videos:ResizeVideosConfig",
             {"manifest": "{manifest}", "root": "{videos}", "output": "{out}", "workers": "0"},
+        ),
+        Command(
+            "cache_tools.convert_encoder",
+            "cache_tools.convert_encoder:ConvertEncoderConfig",
+            {"input": "{encoder_file}", "output": "{out}"},
         ),
         Command(
             "cache_tools.validate_submission",

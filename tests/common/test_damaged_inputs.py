@@ -142,6 +142,7 @@ CHECKPOINTS = {
     "last of a training": ("training.train", "output={out}"),
     "initial of a pretraining": ("training.pretrain", "model.init_from={path}"),
     "last of a pretraining": ("training.pretrain", "output={out}", "schedule.epochs=2"),
+    "converted of a pretraining": ("cache_tools.convert_encoder", "input={path}"),
     "shown encoder's": ("training.feature_pca", "+encoders.a={path}"),
 }
 DAMAGES = (make_empty, make_junk, make_text, cut_off, other_model, unsafe_pickle, bare_pickle)

@@ -20,6 +20,7 @@ LIMITS = {
     "cache_tools.label_statistics": 100,
     "cache_tools.index_videos": 50,
     "cache_tools.resize_videos": 50,
+    "cache_tools.convert_encoder": 10_000,
     "training.train": 100_000,
     "training.evaluate": 500,
     "training.report.__main__": 1_000,

@@ -34,6 +34,8 @@ def build(folder: Path) -> dict[str, str]:
     fill(where, "training.train", "run")
     fill(where, "training.evaluate", "evaluation")
     fill(where, "training.pretrain", "pretraining")
+    (checkpoint,) = (folder / "pretraining" / "checkpoints").glob("step_*.pt")
+    where["encoder_file"] = str(checkpoint)
     return where
 
 

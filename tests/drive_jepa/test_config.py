@@ -69,6 +69,19 @@ def test_what_is_left_out_keeps_its_default() -> None:
         ({"optimiser": {"final_lr_factor": 1.5}}, r"optimiser.final_lr_factor=1.5 must be a fraction in \[0, 1\]"),
         ({"encoder": {"name": "vitl"}}, "encoder.name='vitl' must be one of .*; did you mean 'vit_l'"),
         ({"encoder": {"name": "timm"}}, "encoder.name='timm' must be one of .*timm:<name>"),
+        (
+            {"encoder": {"levels": 4}},
+            r"encoder.levels=4 of 'vit_l': only V-JEPA 2.1's encoders",
+        ),
+        (
+            {"encoder": {"name": "vjepa21_l", "levels": 2}},
+            "encoder.levels=2 of 'vjepa21_l': .* 1 or of all 4",
+        ),
+        ({"encoder": {"entry": "opt"}}, "encoder.entry='opt' must be one of ema_encoder, target_encoder, encoder"),
+        (
+            {"encoder": {"name": "timm:vit_tiny", "entry": "encoder"}},
+            "encoder.levels=1, entry=encoder with .*leave",
+        ),
         ({"encoder": {"pretrained": True}}, "encoder.pretrained=True with name='vit_l' must be false"),
         ({"loss": "l1"}, "loss='l1' must be one of length_normalised_l1, mse"),
         ({"pictures": {"height": 0}}, "pictures.height=0 must be a positive number of pixels"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from navsim_agents.errors import CheckpointError
-from navsim_agents.models.checkpoint import load_encoder_weights
+from navsim_agents.models.checkpoint import WHOLE_FILE, load_encoder_weights
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.video_encoder import VideoEncoder
@@ -41,7 +42,11 @@ def assert_same_weights(first: VideoEncoder, second: VideoEncoder) -> None:
         assert torch.equal(tensor, second.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("wrappers", ["", "module.", "module.backbone.", "backbone.module."])
+WRAPPERS = ["", "module.", "module.backbone.", "backbone.module."]
+COMPILED = ["_orig_mod.", "module._orig_mod.backbone.", "_orig_mod.module.backbone._orig_mod."]
+
+
+@pytest.mark.parametrize("wrappers", [*WRAPPERS, *COMPILED])
 def test_drive_jepa_pretraining_loads_its_moving_average(tmp_path: Path, wrappers: str) -> None:
     average, online, encoder = new_encoder(1), new_encoder(2), new_encoder(3)
     contents = {"encoder": wrapped(online, wrappers), "target_encoder": wrapped(average, wrappers), "epoch": 50}
@@ -62,6 +67,40 @@ def test_public_vjepa_file_with_sine_tables_loads(tmp_path: Path) -> None:
     path = saved(tmp_path, {"encoder": {**wrapped(source), **tables}, "lr": 1e-4})
     assert load_encoder_weights(encoder, path) == "encoder"
     assert_same_weights(encoder, source)
+
+
+@pytest.mark.parametrize("wrappers", [*WRAPPERS, *COMPILED])
+def test_a_state_dict_alone_loads(tmp_path: Path, wrappers: str) -> None:
+    source, encoder = new_encoder(1), new_encoder(2)
+    assert load_encoder_weights(encoder, saved(tmp_path, wrapped(source, wrappers))) == WHOLE_FILE
+    assert_same_weights(encoder, source)
+
+
+def test_one_of_a_module_whose_blocks_are_compiled_loads(tmp_path: Path) -> None:
+    source, encoder = new_encoder(1), new_encoder(2)
+    compiled = copy.deepcopy(source)
+    for number, block in enumerate(compiled.blocks):
+        compiled.blocks[number] = torch.compile(block)
+    names = torch.compile(compiled).state_dict()
+    assert "_orig_mod.blocks.1._orig_mod.norm1.weight" in names
+    load_encoder_weights(encoder, saved(tmp_path, names))
+    assert_same_weights(encoder, source)
+
+
+def test_which_entry_was_read_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = saved(tmp_path, {"encoder": wrapped(new_encoder(2)), "target_encoder": wrapped(new_encoder(1))})
+    with caplog.at_level("INFO"):
+        load_encoder_weights(new_encoder(3), path)
+        load_encoder_weights(new_encoder(3), path, entry="encoder")
+    first, second = caplog.messages
+    assert "weights.pt: target_encoder read for the encoder, which is tiny (width 40, depth 2" in first
+    assert "weights.pt: encoder read for the encoder" in second
+
+
+def test_an_entry_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, {"encoder": wrapped(new_encoder(1)), "epoch": 3})
+    with pytest.raises(CheckpointError, match=r"no entry ema_encoder; it holds encoder, epoch"):
+        load_encoder_weights(new_encoder(2), path, entry="ema_encoder")
 
 
 def test_old_file_format_and_half_precision_load(tmp_path: Path) -> None:
@@ -106,7 +145,8 @@ def test_objects_that_could_run_code_are_refused_by_name(tmp_path: Path, zipped:
 
 
 PLANNER = {"state_dict": {"agent._model.vit.norm.weight": torch.zeros(2)}, "epoch": 3}
-HUGGING_FACE = {"encoder": {"encoder.layer.0.attention.query.weight": torch.zeros(2)}}
+HALF_OF_HUB = {"encoder": {"encoder.layer.0.attention.query.weight": torch.zeros(2)}}
+TIMM = {"patch_embed.proj.weight": torch.zeros(40, 3, 16, 16), "norm.weight": torch.zeros(40)}
 TOO_MANY = {"encoder": {**wrapped(new_encoder(1)), "head.weight": torch.zeros(2)}}
 TOO_FEW = {"encoder": dict(list(wrapped(new_encoder(1)).items())[3:])}
 
@@ -116,9 +156,11 @@ TOO_FEW = {"encoder": dict(list(wrapped(new_encoder(1)).items())[3:])}
     [
         (
             PLANNER,
-            r"no entry target_encoder or encoder; it holds state_dict, epoch\. Hint: .* planner's",
+            r"no entry ema_encoder or target_encoder or encoder; it holds state_dict, epoch\. Hint: .* planner's",
         ),
-        (HUGGING_FACE, r"28 missing: patch_embed\.proj\.weight.*1 unexpected: encoder\.layer.*Hint: .*Hugging Face"),
+        (HALF_OF_HUB, r"query\.weight has no encoder\.layer\.0\.attention\.key\.weight and no .*Hint: .*hub layout"),
+        (TIMM, r"of another shape: patch_embed\.proj\.weight.*Hint: this looks like an image transformer of timm's"),
+        ({**TIMM, "cls_token": torch.zeros(1)}, r"unexpected: cls_token.*Hint: this looks like an image transformer"),
         (TOO_MANY, r"1 unexpected: head\.weight\. Hint: the size is right, tiny"),
         (TOO_FEW, r"3 missing: patch_embed\.proj\.weight, patch_embed\.proj\.bias, blocks\.0\.norm1\.weight\. Hint"),
         ({"encoder": {"norm.weight": 3}}, r"its entry 'encoder' is not a table of tensors"),

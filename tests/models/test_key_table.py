@@ -21,6 +21,11 @@ def test_wrapper_names_inside_a_name_stay() -> None:
     assert TABLE.own_name("head.module.weight") == "head.module.weight"
 
 
+@pytest.mark.parametrize("name", ["_orig_mod.norm.weight", "module._orig_mod.norm.weight", "norm._orig_mod.weight"])
+def test_marks_of_compilation_come_off_anywhere(name: str) -> None:
+    assert TABLE.own_name(name) == "norm.weight"
+
+
 def test_ignored_names_are_dropped_after_translation() -> None:
     tensors = {"module.extra": torch.zeros(1), "module.weight": torch.ones(2)}
     assert list(TABLE.translate(tensors)) == ["weight"]

@@ -14,13 +14,12 @@ from tqdm import tqdm
 
 from navsim_agents.common.files import remove_leftovers, whole_file
 from navsim_agents.errors import CheckpointError
-from navsim_agents.models.checkpoint import load_encoder_contents
+from navsim_agents.models.checkpoint import WRAPPERS, is_hub_file, load_encoder_contents, parts_of
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.key_table import KeyTable, load_strictly
 from navsim_agents.models.video_jepa import VideoJepa
+from navsim_agents.models.weight_file import read_weights
 
-WRAPPERS = "module.backbone."
-"""In front of every name in V-JEPA 2's files: data-parallel, then a wrapper for several clip lengths."""
 PARTS = ("encoder", "predictor", "target_encoder")
 PROGRESS = "navsim_drive_jepa"
 """Our entry; V-JEPA 2's loaders pass over it."""
@@ -148,8 +147,16 @@ def restore(path: Path, contents: Mapping[str, Any], jepa: VideoJepa, optimiser:
     return progress._replace(losses=[loss for loss in progress.losses if math.isfinite(loss)])
 
 
-def load_initial_weights(jepa: VideoJepa, path: Union[str, Path], *, predictor: bool) -> str:
-    """Start from a V-JEPA 2 file: encoder, its moving average (else a copy), and the predictor where asked for.
+def load_initial_weights(
+    jepa: VideoJepa, path: Union[str, Path], *, predictor: bool, entry: Optional[str] = None
+) -> str:
+    """Start from a V-JEPA file: encoder, its moving average (else a copy), and the predictor where asked for.
+
+    Args:
+        jepa: networks.
+        path: a file or folder as ``load_encoder_weights`` reads it.
+        predictor: read it too.
+        entry: that both encoders are read from; None: each from its own.
 
     Returns:
         What was read, in words.
@@ -157,13 +164,20 @@ def load_initial_weights(jepa: VideoJepa, path: Union[str, Path], *, predictor: 
     Raises:
         CheckpointError: the file lacks something or is of other sizes.
     """
-    contents = read_checkpoint(path)
-    entries = [entry for entry in ("encoder", "target_encoder") if entry in contents]
-    online = load_encoder_contents(jepa.encoder, contents, path, next(iter(entries), None))
-    average = load_encoder_contents(jepa.target_encoder, contents, path, next(reversed(entries), None))
+    contents = read_weights(path)
+    first = "encoder" if entry is None and "encoder" in contents else entry
+    online = load_encoder_contents(jepa.encoder, contents, path, first)
+    average = load_encoder_contents(jepa.target_encoder, contents, path, entry)
     if predictor:
-        _load_part(jepa.predictor, contents, "predictor", Path(path))
+        _load_part(jepa.predictor, _with_predictor(contents), "predictor", Path(path))
     return f"encoder from {online}, moving average from {average}, predictor {'too' if predictor else 'fresh'}"
+
+
+def _with_predictor(contents: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``contents`` with the predictor under its entry; in the hub layout it lies beside the encoder."""
+    if not is_hub_file(contents):
+        return contents
+    return {"predictor": parts_of(contents).predictor}
 
 
 def _wrapped(module: nn.Module) -> dict[str, Tensor]:

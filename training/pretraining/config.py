@@ -8,14 +8,19 @@ from typing import Any, Optional
 
 from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least
 from navsim_agents.errors import InputError
+from navsim_agents.models.config import ENTRIES
 from navsim_agents.models.masks import CUTS, MaskFamily
+from navsim_agents.models.predictor_21 import Predictor21Config
 from navsim_agents.models.presets import encoder_preset, predictor_preset
+from navsim_agents.models.video_encoder_21 import NUM_LEVELS, VideoEncoder21Config
 from navsim_agents.models.video_jepa import VideoJepa
+from navsim_agents.models.video_jepa_21 import VideoJepa21
 from training.pretraining.schedules import ScheduleConfig
 
 PRECISIONS = ("bf16", "float32")
 ALARMS = ("warn", "stop")
 CUT_OVER = ("process", "all")
+VJEPA2, VJEPA21 = OBJECTIVES = ("vjepa2", "vjepa21")
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,16 @@ class ModelConfig:
     square_positions: bool = False
     activation_checkpointing: bool = True
     compile: bool = False
-    init_from: Optional[str] = field(default=None, metadata=READS)  # a V-JEPA 2 checkpoint
+    init_from: Optional[str] = field(default=None, metadata=READS)  # a V-JEPA checkpoint
+    init_entry: Optional[str] = None  # of it, for both encoders
     init_predictor: bool = True  # from the same file
+    objective: str = VJEPA2  # or vjepa21: four levels, of the visible tokens too
+
+    def __post_init__(self) -> None:
+        if self.init_entry is not None and self.init_entry not in ENTRIES:
+            raise InputError(f"model.init_entry={self.init_entry!r}, but must be one of {', '.join(ENTRIES)}, or null")
+        if self.objective not in OBJECTIVES:
+            raise InputError(f"model.objective={self.objective!r}, but must be one of {', '.join(OBJECTIVES)}")
 
     def build(self) -> VideoJepa:
         """The networks with fresh weights from torch's global generator."""
@@ -40,7 +53,33 @@ class ModelConfig:
             square_positions=self.square_positions,
             activation_checkpointing=recompute,
         )
-        return VideoJepa(encoder_preset(self.encoder, activation_checkpointing=recompute), predictor)
+        if self.objective == VJEPA2:
+            return VideoJepa(encoder_preset(self.encoder, activation_checkpointing=recompute), predictor)
+        encoder = encoder_preset(self.encoder, activation_checkpointing=recompute)
+        if isinstance(encoder, VideoEncoder21Config):
+            encoder = replace(encoder, num_levels=NUM_LEVELS)
+        return VideoJepa21(encoder, Predictor21Config(**vars(predictor)))
+
+
+@dataclass(frozen=True)
+class ContextLossConfig:
+    """Weight of the visible tokens' loss, of ``model.objective=vjepa21``; steps are counted from 0."""
+
+    weight: float = field(default=0.5, metadata=at_least(0))
+    start: int = field(default=15_000, metadata=at_least(0))  # step up to which it is 0
+    end: int = field(default=30_000, metadata=at_least(0))  # step from which on it is ``weight``; linear in between
+    by_distance: bool = True  # divided by the root of the distance to the nearest masked token
+
+    def __post_init__(self) -> None:
+        if self.end < self.start:
+            raise InputError(f"context_loss.end={self.end} lies before context_loss.start={self.start}; exchange them")
+
+    def weight_at(self, step: int) -> float:
+        """Weight in optimiser step ``step``, counted from 1 as everywhere in a run."""
+        done = step - 1
+        if done >= self.end:
+            return self.weight
+        return self.weight * max(0, done - self.start) / (self.end - self.start)
 
 
 @dataclass(frozen=True)
@@ -134,6 +173,7 @@ class PretrainConfig:
     precision: str = "bf16"
     resume: bool = True  # go on from <output>/checkpoints where there are any
     model: ModelConfig = field(default_factory=ModelConfig)
+    context_loss: ContextLossConfig = field(default_factory=ContextLossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     health: HealthConfig = field(default_factory=HealthConfig)

@@ -123,7 +123,7 @@ def clip_flops(
     total = patch + _blocks_flops(grid.num_tokens, encoder)
     for mask in masks:
         context, target = mask.context.shape[1], mask.target.shape[1]
-        joints = 2.0 * (context + target) * encoder.width * predictor.width
+        joints = 2.0 * predictor.joint_products(encoder.width, context, target)
         trained = _blocks_flops(context, encoder) + joints + _blocks_flops(context + target, predictor)
         total += 2 * patch + (1 + BACKWARD_COST) * trained  # pixels get no gradient
     return total

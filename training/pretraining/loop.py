@@ -20,6 +20,7 @@ from navsim_agents.errors import CheckpointError, InputError
 from navsim_agents.models.masks import Masks, sample_masks
 from navsim_agents.models.transformer import TokenGrid
 from navsim_agents.models.video_jepa import VideoJepa
+from navsim_agents.models.video_jepa_21 import VideoJepa21
 from training.pretraining import checkpoints
 from training.pretraining.config import ModelConfig, PretrainConfig
 from training.pretraining.health import FiniteGuard
@@ -79,7 +80,12 @@ class Pretrainer:
         if found is not None:
             self._go_on_from(*found)
         elif config.model.init_from is not None:
-            checkpoints.load_initial_weights(self.jepa, config.model.init_from, predictor=config.model.init_predictor)
+            asked, path = config.model, config.model.init_from
+            read = checkpoints.load_initial_weights(
+                self.jepa, path, predictor=asked.init_predictor, entry=asked.init_entry
+            )
+            if processes.is_first:
+                print(f"{path}: {read}")
         self._check_all_are_at_one_step()
         self.replica = processes.replicate(self.jepa)
 
@@ -124,6 +130,9 @@ class Pretrainer:
         settings = settings_at(self.config.schedule, self.step)
         apply_settings(self.optimiser, settings)
         device, is_bf16 = self.processes.device, self.config.precision == "bf16"
+        if isinstance(self.jepa, VideoJepa21):
+            self.jepa.context_weight = self.config.context_loss.weight_at(self.step)
+            self.jepa.weighs_distance = self.config.context_loss.by_distance
         masks = self._masks(self.jepa.encoder.config.grid(*clip.shape[2:]))
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_bf16):
             losses, targets = self.replica(clip.to(device, non_blocking=True), masks)
@@ -189,6 +198,12 @@ class Pretrainer:
         checkpoints.set_aside_newer(self.folder, self.step)
         write_json(Path(self.config.output) / CONFIG_FILE, asdict(self.config))
         return Recorder(self.config, self.jepa, self.step, self.processes.world_size)
+
+    def _start_from(self, path: str) -> None:
+        asked = self.config.model
+        read = checkpoints.load_initial_weights(self.jepa, path, predictor=asked.init_predictor, entry=asked.init_entry)
+        if self.processes.is_first:
+            print(f"{path}: {read}")
 
     def _go_on_from(self, path: Path, contents: Mapping[str, Any]) -> None:
         progress = checkpoints.restore(path, contents, self.jepa, self.optimiser)

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from navsim_agents.errors import CheckpointError
+from navsim_agents.errors import CheckpointError, InputError
 from navsim_agents.models.checkpoint import load_encoder_weights
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.video_encoder import VideoEncoder
 from navsim_agents.models.video_jepa import VideoJepa
+from tests.models.hub_files import in_hub_names, write_hub
 from tests.training.pretraining.tiny_runs import pretrainer, tiny_config
 from training.pretraining.checkpoints import (
     Progress,
@@ -96,6 +97,35 @@ def test_a_run_starts_from_all_three_networks_of_a_file(tmp_path: Path) -> None:
     assert_same(jepa, source)
 
 
+def test_the_entry_can_be_chosen(tmp_path: Path) -> None:
+    source, jepa = differing_jepa(1), differing_jepa(2)
+    path = write(tmp_path / "weights.pt", source)
+    words = load_initial_weights(jepa, path, predictor=False, entry="target_encoder")
+    assert words == "encoder from target_encoder, moving average from target_encoder, predictor fresh"
+    assert_same(jepa.encoder, source.target_encoder)
+    assert_same(jepa.target_encoder, source.target_encoder)
+    with pytest.raises(InputError, match=r"model\.init_entry='opt', but must be one of ema_encoder, target_encoder"):
+        ModelConfig(init_entry="opt")
+
+
+def test_a_distilled_file_starts_the_average_from_its_average(tmp_path: Path) -> None:
+    source, jepa = differing_jepa(1), differing_jepa(2)
+    contents = {"ema_encoder": source.target_encoder.state_dict(), "encoder": source.encoder.state_dict()}
+    torch.save({**contents, "target_encoder": {"norm.weight": torch.zeros(64)}}, tmp_path / "vitl.pt")
+    load_initial_weights(jepa, tmp_path / "vitl.pt", predictor=False)
+    assert_same(jepa.encoder, source.encoder)
+    assert_same(jepa.target_encoder, source.target_encoder)
+
+
+def test_a_run_starts_from_a_folder_of_the_hub_layout(tmp_path: Path) -> None:
+    source, jepa = differing_jepa(1), differing_jepa(2)
+    folder = write_hub(tmp_path, in_hub_names(source.encoder, source.predictor))
+    words = load_initial_weights(jepa, folder, predictor=True)
+    assert words == "encoder from the whole file, moving average from the whole file, predictor too"
+    for part, wanted in (("encoder", "encoder"), ("target_encoder", "encoder"), ("predictor", "predictor")):
+        assert_same(getattr(jepa, part), getattr(source, wanted))
+
+
 def test_the_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, load, read = write(tmp_path / "weights.pt", differing_jepa(1)), torch.load, []
     monkeypatch.setattr(torch, "load", lambda *given, **settings: read.append(given[0]) or load(*given, **settings))
@@ -114,11 +144,13 @@ def test_the_average_starts_as_a_copy_where_the_file_has_none(tmp_path: Path) ->
         assert torch.equal(jepa.predictor.state_dict()[name], tensor)
 
 
-def test_a_run_is_told_to_start_from_weights(tmp_path: Path) -> None:
+def test_a_run_is_told_to_start_from_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = differing_jepa(1)
     path = write(tmp_path / "weights.pt", source)
     model = ModelConfig("tiny", "tiny", 3, activation_checkpointing=False, init_from=str(path))
     assert_same(pretrainer(tiny_config(tmp_path / "run", model=model)).jepa, source)
+    words = "encoder from encoder, moving average from target_encoder, predictor too"
+    assert f"{path}: {words}\n" in capsys.readouterr().out
 
 
 def other_predictor(contents: dict[str, Any]) -> None:
