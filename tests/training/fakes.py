@@ -186,3 +186,28 @@ class NormedAgent(TinyAgent):
     def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         inputs = self.norm(self.frozen(grey_inputs(features)))
         return {"trajectory": self.linear(inputs).unflatten(1, (NUM_POSES, 3))}
+
+
+class CountingFeatures(GreyFeatures):
+    """Counts how often features were made, for all builders."""
+
+    count = 0
+
+    def compute_features(self, agent_input: Any) -> dict[str, torch.Tensor]:
+        CountingFeatures.count += 1
+        return super().compute_features(agent_input)
+
+
+class SharingAgent(TinyAgent):
+    """Makes its features where our own agents do."""
+
+    def get_feature_builders(self) -> list[GreyFeatures]:
+        return [CountingFeatures()]
+
+    def build_features(self, agent_input: Any) -> dict[str, torch.Tensor]:
+        return self.get_feature_builders()[0].compute_features(agent_input)
+
+    def compute_trajectory(self, agent_input: Any) -> Trajectory:
+        features = {name: value[None] for name, value in self.build_features(agent_input).items()}
+        with torch.no_grad():
+            return Trajectory(self.forward(features)["trajectory"][0].numpy())
