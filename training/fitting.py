@@ -140,7 +140,7 @@ def _check_resumed(agent: Any, path: Optional[str]) -> Optional[str]:
     return path
 
 
-def _loaders(config: TrainConfig, sets: Sequence[CachedScenes]) -> list[DataLoader[Any]]:
+def _loaders(config: TrainConfig, sets: Sequence[CachedScenes]) -> list[Any]:
     """Of the scenes that train, in random order, and of those that validate, where there are some."""
     ours = {"collate_fn": collate, **config.dataloader.params}
     return [
