@@ -55,10 +55,10 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
         shutil.rmtree(output / CHECKPOINT_FOLDER, ignore_errors=True)
     resumed = _check_resumed(agent, last_checkpoint(output))
     trainer = _trainer(config, agent, output, log_with, is_validated=len(sets) > 1)
-    loaders = _loaders(config, sets)
+    train_loader, val_loader = [*_loaders(config, sets), None][:2]
     start = time.monotonic()
     with _refusals_of_lightning():
-        trainer.fit(AgentModule(agent), *loaders, ckpt_path=resumed)
+        trainer.fit(AgentModule(agent), train_loader, val_loader, ckpt_path=resumed)
     if trainer.interrupted:  # older Lightning returns normally after Ctrl-C
         raise KeyboardInterrupt
     result = {
