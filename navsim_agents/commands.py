@@ -34,6 +34,7 @@ COMMANDS = {
     "probe": "training.probe",
     "feature-pca": "training.feature_pca",
     "train": "training.train",
+    "average-checkpoints": "training.average_checkpoints",
     "evaluate": "training.evaluate",
     "report": "training.report",
     "validate-submission": "cache_tools.validate_submission",

@@ -66,7 +66,7 @@ def split_logs(
     val_logs: Optional[Sequence[str]],
     val_fraction: float,
 ) -> tuple[list[str], list[str]]:
-    """Training and validation logs, never the same; by default every k-th log validates."""
+    """Training and validation logs, never the same; by default every k-th log validates, with [] none."""
     if val_logs is None:
         num_val = max(1, round(val_fraction * len(names)))
         spacing = len(names) / num_val
@@ -76,7 +76,7 @@ def split_logs(
     shared = sorted(set(train) & set(val))
     if shared:
         raise InputError(f"logs {shared[:3]} both train and validate; take them out of data.train_logs or val_logs")
-    if not train or not val:
+    if not train or (not val and val_logs):
         raise InputError(f"{len(names)} logs make {len(train)} to train and {len(val)} to validate; both need one")
     return train, val
 

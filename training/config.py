@@ -16,6 +16,8 @@ from navsim_agents.errors import InputError
 from navsim_agents.evaluation.agents import Contestants
 from navsim_agents.evaluation.baselines import HUMAN
 from navsim_agents.scoring.config import EPDMS, LOG_REPLAY, REACTIVE, refuse_traffic
+from training.loggers import LoggerConfig
+from training.saving import SavingConfig
 
 ONE_STAGE, TWO_STAGE = PROTOCOLS = ("one_stage", "two_stage")
 
@@ -27,7 +29,7 @@ class DataConfig:
     root: str = field(metadata=READS)  # holds navsim_logs/, sensor_blobs/ and maps/
     split: str = "trainval"
     train_logs: Optional[list[str]] = None  # null: every log that does not validate
-    val_logs: Optional[list[str]] = None  # null: an evenly spaced share of the split
+    val_logs: Optional[list[str]] = None  # null: an evenly spaced share of the split; []: none, all logs train
     val_fraction: float = field(default=0.1, metadata=within(0.001, 0.999))
     frame_interval: int = field(default=1, metadata=at_least(1))  # frames (0.5 s) from one scene to the next
 
@@ -63,6 +65,8 @@ class TrainConfig:
     seed: int = field(default=0, metadata=SEED)
     threads: int = field(default=0, metadata=at_least(0))  # of torch; 0 leaves torch's own choice
     resume: bool = True  # go on from checkpoints/last.ckpt where there is one
+    saving: SavingConfig = field(default_factory=SavingConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
 
     def __post_init__(self) -> None:
         if not self.agent:
@@ -99,6 +103,9 @@ class EvaluateConfig:
     choice: bool = False  # of agents that propose: how their foreseen scores rank and choose, beside the simulator's
     labels: Optional[str] = field(default=None, metadata=READS)  # of these scenes, to rank the vocabulary as well
     vocabulary: Optional[str] = field(default=None, metadata=READS)  # that of the labels
+    checkpoints: dict[str, Any] = field(
+        default_factory=dict, metadata=READS
+    )  # name -> path, pattern or list: a row for each file; of the training that holds it, else of ``agent``
 
     def __post_init__(self) -> None:
         self._check_choice()
@@ -128,7 +135,7 @@ class EvaluateConfig:
                 f"protocol={TWO_STAGE} needs to know which scenes belong together: tokens=<the split's YAML>, such as "
                 "train_test_split/navhard_two_stage.yaml of NAVSIM, or devkit_config/… of the built-in world"
             )
-        if self.baselines and set(self.baselines) == {HUMAN} and not self.runs and self.agent is None:
+        if self.baselines and set(self.baselines) == {HUMAN} and not (self.runs or self.checkpoints or self.agent):
             raise InputError(
                 f"baselines={self.baselines} alone, but nobody drove on in the second stage, so the human is no agent "
                 f"of protocol={TWO_STAGE}; name constant_velocity, runs or an agent"
@@ -183,6 +190,7 @@ class EvaluateConfig:
             self.sequential,
             self.agent,
             self.agent_name,
+            self.checkpoints,
         )
 
 

@@ -15,7 +15,6 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
@@ -31,6 +30,8 @@ from training.config import TrainConfig
 from training.dataset import CachedScenes, collate
 from training.history import History
 from training.lightning_module import AgentModule
+from training.loggers import hyperparameters, logger_class, logger_params
+from training.saving import checkpoints_of, kept_files
 
 
 def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
     ``source`` stands in for the logs at ``config.data``.
     """
     output = Path(config.output)
+    log_with = logger_class(config.logger)
     if config.threads:
         torch.set_num_threads(config.threads)
     pl.seed_everything(config.seed, workers=True)
@@ -48,28 +50,22 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
     write_json(output / AGENT_FILE, config.agent)
     train_logs, val_logs = split_logs(source.log_names(), data.train_logs, data.val_logs, data.val_fraction)
     _fill_cache(config, source, agent, [*train_logs, *val_logs])
-    train_set, val_set = (CachedScenes(Path(config.cache.path), logs) for logs in (train_logs, val_logs))
+    sets = [CachedScenes(Path(config.cache.path), logs) for logs in (train_logs, val_logs) if logs]
     if not config.resume:
         shutil.rmtree(output / CHECKPOINT_FOLDER, ignore_errors=True)
     resumed = _check_resumed(agent, last_checkpoint(output))
-    trainer = _constructed("trainer.params", pl.Trainer, **_trainer_params(config, agent, output))
-    loaders = [
-        _constructed(
-            "dataloader.params",
-            DataLoader,
-            **{"dataset": data, "shuffle": shuffled, "collate_fn": collate, **config.dataloader.params},
-        )
-        for data, shuffled in ((train_set, True), (val_set, False))
-    ]
+    trainer = _trainer(config, agent, output, log_with, is_validated=len(sets) > 1)
+    train_loader, val_loader = [*_loaders(config, sets), None][:2]
     start = time.monotonic()
     with _refusals_of_lightning():
-        trainer.fit(AgentModule(agent), *loaders, ckpt_path=resumed)
+        trainer.fit(AgentModule(agent), train_loader, val_loader, ckpt_path=resumed)
     if trainer.interrupted:  # older Lightning returns normally after Ctrl-C
         raise KeyboardInterrupt
     result = {
         **_result(trainer, output),
+        "kept_checkpoints": kept_files(trainer.callbacks, output),  # type: ignore[attr-defined]
         "seconds": round(time.monotonic() - start, 1),
-        "num_scenes": {"train": len(train_set), "val": len(val_set)},
+        "num_scenes": {"train": len(sets[0]), "val": sum(map(len, sets[1:]))},
         "logs": {"train": train_logs, "val": val_logs},
         "num_parameters": sum(parameter.numel() for parameter in agent.parameters()),
         "config": asdict(config),
@@ -96,7 +92,7 @@ def _report_skipped(results: Sequence[LogResult], path: Path) -> None:
         print(f"{len(rows)} scenes or logs are left out; {path} names them all")
 
 
-def _constructed(name: str, kind: Callable[..., Any], **params: Any) -> Any:
+def _constructed(name: str, kind: Callable[..., Any], /, **params: Any) -> Any:
     """An object of Lightning or torch, built from settings that the library itself checks.
 
     Raises:
@@ -144,16 +140,29 @@ def _check_resumed(agent: Any, path: Optional[str]) -> Optional[str]:
     return path
 
 
-def _trainer_params(config: TrainConfig, agent: Any, output: Path) -> dict[str, Any]:
+def _loaders(config: TrainConfig, sets: Sequence[CachedScenes]) -> list[Any]:
+    """Of the scenes that train, in random order, and of those that validate, where there are some."""
+    ours = {"collate_fn": collate, **config.dataloader.params}
+    return [
+        _constructed("dataloader.params", DataLoader, **{"dataset": data, "shuffle": not index, **ours})
+        for index, data in enumerate(sets)
+    ]
+
+
+def _trainer(config: TrainConfig, agent: Any, output: Path, log_with: Any, is_validated: bool) -> pl.Trainer:
+    """Lightning's trainer, whose loggers have been told what it takes to repeat the run."""
     callbacks = [*agent.get_training_callbacks(), History(output / "history.csv")]
-    checkpoints = [callback for callback in callbacks if isinstance(callback, ModelCheckpoint)]
-    if not checkpoints:
-        checkpoints = [ModelCheckpoint(monitor="val/loss_epoch", save_last=True, filename="best")]
-        callbacks += checkpoints
-    for checkpoint in checkpoints:
-        checkpoint.dirpath = str((output / CHECKPOINT_FOLDER).resolve())
-    logger = CSVLogger(save_dir=str(output), name="logs")
-    return {"default_root_dir": str(output), "logger": logger, "callbacks": callbacks, **config.trainer.params}
+    callbacks = checkpoints_of(callbacks, config.saving, is_validated)
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            callback.dirpath = str((output / CHECKPOINT_FOLDER).resolve())
+    logger = _constructed("logger.params", log_with, **logger_params(config.logger, output))
+    ours = {"default_root_dir": str(output), "logger": logger, "callbacks": callbacks}
+    trainer: pl.Trainer = _constructed("trainer.params", pl.Trainer, **{**ours, **config.trainer.params})
+    written = hyperparameters(config) if trainer.loggers else {}
+    for one in trainer.loggers:
+        one.log_hyperparams(written)
+    return trainer
 
 
 def _result(trainer: pl.Trainer, output: Path) -> dict[str, Any]:

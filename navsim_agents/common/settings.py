@@ -26,7 +26,7 @@ LEAST, MOST, ROLE, ENDING = "least", "most", "role", "ending"
 LARGEST_SEED = 2**32 - 1
 """NumPy takes none beyond it."""
 READS: Mapping[str, Any] = {ROLE: "reads"}
-"""Metadata of a field with the path of what a command reads, or with a mapping of names to such paths."""
+"""Metadata of a field with the path of what a command reads, with a list of such paths, or a table of names to them."""
 WRITES_FOLDER: Mapping[str, Any] = {ROLE: "writes a folder"}
 """Metadata of a field with the path of a folder that a command fills."""
 
@@ -131,10 +131,20 @@ def path_settings(config: Any, prefix: str = "") -> Iterator[PathSetting]:
         if dataclasses.is_dataclass(value):
             yield from path_settings(value, f"{key}.")
         elif ROLE in field.metadata and value is not None:
-            named = value if isinstance(value, Mapping) else {"": value}
-            for name, path in named.items():
-                full = f"{key}.{name}" if name else key
-                yield PathSetting(full, Path(str(path)), field.metadata)
+            for name, path in _named_paths(key, value):
+                yield PathSetting(name, Path(str(path)), field.metadata)
+
+
+def _named_paths(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The paths of a setting, which may be one, a list, or a table of either."""
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _named_paths(f"{key}.{name}", part)
+    elif isinstance(value, (list, tuple)):
+        for index, part in enumerate(value):
+            yield from _named_paths(f"{key}[{index}]", part)
+    else:
+        yield key, value
 
 
 def _refuse_missing(kind: type, config: DictConfig) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from navsim_agents.common.conventions import POSE_INTERVAL_S
 from navsim_agents.devkit.bases import AgentBase, make_trajectory
-from navsim_agents.drive_jepa.averaging import AveragedWeights
+from navsim_agents.drive_jepa.averaging import average_callbacks
 from navsim_agents.drive_jepa.callbacks import LossTermLogger, TrainingLength, TrainingRecorder, checkpoint_callbacks
 from navsim_agents.drive_jepa.checkpoints import load_agent_weights
 from navsim_agents.drive_jepa.config import OptimiserConfig
@@ -177,6 +177,4 @@ class DriveJepaAgent(AgentBase):
         """
         self.initialize()
         asked: list[Any] = [TrainingLength()] if self._optimiser.schedule == "cosine" else []
-        if self._optimiser.ema_decay:
-            asked.append(AveragedWeights(self._optimiser.ema_decay))
-        return [*asked, LossTermLogger(), TrainingRecorder()]
+        return [*asked, *average_callbacks(self._optimiser), LossTermLogger(), TrainingRecorder()]

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from navsim_agents.drive_jepa.checkpoints import RECORD, training_record
+from navsim_agents.drive_jepa.kept_weights import KeptWeights
 from navsim_agents.errors import InputError
 
 VALIDATION_LOSS = "val/loss_epoch"
@@ -125,7 +126,12 @@ def checkpoint_callbacks() -> list[ModelCheckpoint]:
     File names have no '=', which Hydra would take for an assignment in ``agent.checkpoint_path=…``. Two callbacks,
     because Lightning's ``save_last`` writes only when the best weights change.
     """
-    best = ModelCheckpoint(
+    best = KeptWeights(
         filename="best-epoch{epoch:03d}", auto_insert_metric_name=False, monitor=VALIDATION_LOSS, mode="min"
     )
-    return [best, ModelCheckpoint(filename="last", save_on_train_epoch_end=True)]
+    return [best, last_weights()]
+
+
+def last_weights() -> ModelCheckpoint:
+    """Keep the weights of the last epoch, as ``last.ckpt``."""
+    return KeptWeights(filename="last", save_on_train_epoch_end=True)

@@ -20,6 +20,7 @@ from navsim_agents.models.config import ENTRIES, TIMM_PREFIX, TRAJECTORY_LOSS_NA
 Config = TypeVar("Config", bound="AgentConfig")
 
 SCHEDULES = ("constant", "cosine")
+NO_AVERAGE, EMA, EQUAL = AVERAGES = ("none", "ema", "equal")
 PREFIX = "agent.config."
 
 
@@ -134,6 +135,8 @@ class OptimiserConfig:
     warmup_steps: int = field(default=0, metadata=at_least(0))  # optimiser steps of linear growth from 0
     final_lr_factor: float = 0.0
     ema_decay: float = field(default=0.0, metadata=within(0, 0.99999))  # of a moving average of the weights; 0: none
+    averaging: Optional[str] = None  # none, ema, or equal: the mean of epochs' ends; null: ema where ema_decay is given
+    average_from_epoch: int = field(default=0, metadata=at_least(0))  # counted from 0, as in names of checkpoints
 
     def __post_init__(self) -> None:
         require(self.lr > 0, f"lr={self.lr}", "must be positive")
@@ -146,6 +149,21 @@ class OptimiserConfig:
         require(
             0 <= self.final_lr_factor <= 1, f"final_lr_factor={self.final_lr_factor}", "must be a fraction in [0, 1]"
         )
+        require_choice("averaging", self.averaging_in_use, AVERAGES)
+        given = f"averaging={self.averaging} with ema_decay={self.ema_decay:g}"
+        if self.averaging is not None:
+            rule = "ema needs an ema_decay above 0, and only ema has one; set both or leave one out"
+            require((self.averaging == EMA) == (self.ema_decay > 0), given, f"does not go together: {rule}")
+        require(
+            self.averaging_in_use != NO_AVERAGE or not self.average_from_epoch,
+            f"average_from_epoch={self.average_from_epoch}",
+            "needs an average; set agent.config.optimiser.averaging=equal, or ema_decay",
+        )
+
+    @property
+    def averaging_in_use(self) -> str:
+        """Which average of the weights there is."""
+        return self.averaging or (EMA if self.ema_decay else NO_AVERAGE)
 
 
 FORMER_NAMES: Mapping[str, str] = {

@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from navsim_agents.drive_jepa.callbacks import last_weights
+from navsim_agents.drive_jepa.kept_weights import KeptWeights
 from navsim_agents.scoring.diversity import Diversity, diversity
 
 VALIDATION_SCORE = "val/score"
@@ -97,7 +99,7 @@ def training_callbacks(logging: list[Any], *, distils: bool) -> list[Any]:
 
 def score_checkpoint_callbacks() -> list[ModelCheckpoint]:
     """Keep the best weights by validation score, and the last ones; file names as ``checkpoint_callbacks`` has them."""
-    best = ModelCheckpoint(
+    best = KeptWeights(
         filename="best-epoch{epoch:03d}", auto_insert_metric_name=False, monitor=VALIDATION_SCORE, mode="max"
     )
-    return [best, ModelCheckpoint(filename="last", save_on_train_epoch_end=True)]
+    return [best, last_weights()]

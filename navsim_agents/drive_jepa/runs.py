@@ -37,7 +37,8 @@ def load_agent(
 
     Args:
         source: folder that ``drive-jepa train output=…`` wrote; or a checkpoint, of a training or a released one.
-        config: for a checkpoint, which agent it is of: a name that ``agent=`` takes, such as ``drive_jepa_released``.
+        config: for a checkpoint, which agent it is of: a name that ``agent=`` takes, such as ``drive_jepa_released``;
+            None where it lies in the folder of its training.
         settings: replace keys of the agent's config; for a folder, only what does not touch the weights.
         weights: of a folder, the ``best`` of the validation or the ``last``.
         device: where it plans: ``auto`` (the default), ``cpu``, ``cuda``.
@@ -50,10 +51,8 @@ def load_agent(
     path = Path(source).expanduser()
     if path.is_dir():
         agent, checkpoint = _of_run(path, weights)
-    elif config is None:
-        raise InputError(f"{path} is no folder of a training; for a checkpoint name its agent: config='drive_jepa'")
     else:
-        agent, checkpoint = _of_config(config), str(path)
+        agent, checkpoint = _of_file(path, config), str(path)
     own = agent.get("config") or {}
     if settings:
         agent["config"] = changed(own, settings)
@@ -106,6 +105,22 @@ def last_checkpoint(run: Path) -> Optional[str]:
     """Where an interrupted training goes on, or None."""
     path = run / CHECKPOINT_FOLDER / "last.ckpt"
     return str(path) if path.exists() else None
+
+
+def _of_file(path: Path, config: Optional[str]) -> dict[str, Any]:
+    """The settings of a checkpoint's agent."""
+    found = _of_config(config) if config is not None else agent_of_checkpoint(path)
+    if found is None:
+        raise InputError(f"{path} is no folder of a training; for a checkpoint name its agent: config='drive_jepa'")
+    return found
+
+
+def agent_of_checkpoint(path: Path) -> Optional[dict[str, Any]]:
+    """Settings of the agent whose training holds the checkpoint, be it finished or not; None outside of a training."""
+    for folder in list(path.parents)[:2]:
+        if (folder / AGENT_FILE).exists():
+            return dict(read_json(folder / AGENT_FILE))
+    return None
 
 
 def _of_run(run: Path, weights: str) -> tuple[dict[str, Any], str]:

@@ -10,6 +10,7 @@ from navsim_agents.drive_jepa.runs import BEST, LAST, build_agent, load_agent
 from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.baselines import BASELINES
+from navsim_agents.evaluation.checkpoints import load_checkpoints
 
 
 @dataclass(frozen=True)
@@ -23,25 +24,34 @@ class Contestants:
     sequential: Sequence[str] = ()  # runs whose momentum continues from what was really planned
     agent: Any = None  # one more, as composed from navsim_configs
     agent_name: str = "agent"
+    checkpoints: Mapping[str, Any] = field(default_factory=dict)  # name -> path, pattern or list: a row for each file
 
     def check(self) -> None:
         """Raises InputError if a name is unknown or used twice, or if there is no agent at all."""
         unknown = sorted(set(self.baselines) - set(BASELINES))
         if unknown:
             raise InputError(f"baselines {unknown} are unknown; choose from {sorted(BASELINES)}")
-        strange = sorted(set(self.run_settings) - set(self.runs))
+        strange = sorted(set(self.run_settings) - {*self.runs, *self.checkpoints})
         if strange:
-            raise InputError(
-                f"run_settings are given for {strange}, but runs holds {sorted(self.runs)}; name one of them"
-            )
-        others = {*self.baselines, *([self.agent_name] if self.agent is not None else [])}
-        taken = sorted(others & set(self.runs))
+            holds = f"runs holds {sorted(self.runs)}"
+            holds += f" and checkpoints {sorted(self.checkpoints)}" if self.checkpoints else ""
+            raise InputError(f"run_settings are given for {strange}, but {holds}; name one of them")
+        others = {*self.baselines, *([self.agent_name] if self.has_agent else [])}
+        taken = sorted(set(self.runs) & set(self.checkpoints))
+        if taken:
+            raise InputError(f"{taken} are runs and checkpoints; give each a name of its own")
+        taken = sorted(others & {*self.runs, *self.checkpoints})
         if taken:
             raise InputError(f"runs are called {taken}, as are baselines or the agent; give each row a name of its own")
         if self.weights not in (BEST, LAST):
             raise InputError(f"weights={self.weights!r}, but must be {BEST} or {LAST}")
-        if not others and not self.runs:
-            raise InputError("nothing to evaluate; name baselines, runs or an agent")
+        if not others and not self.runs and not self.checkpoints:
+            raise InputError("nothing to evaluate; name baselines, runs, checkpoints or an agent")
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether ``agent`` is a row; beside checkpoints, and without one of its own, it says what these are of."""
+        return self.agent is not None and (not self.checkpoints or bool(self.agent.get("checkpoint_path")))
 
 
 def load_agents(wanted: Contestants) -> dict[str, Any]:
@@ -55,16 +65,22 @@ def load_agents(wanted: Contestants) -> dict[str, Any]:
     agents: dict[str, Any] = {name: BASELINES[name]() for name in wanted.baselines}
     for name, run in wanted.runs.items():
         agents[name] = load_agent(run, settings=wanted.run_settings.get(name), weights=wanted.weights)
-    if wanted.agent is not None:
+    if wanted.has_agent:
         agents[wanted.agent_name] = build_agent(wanted.agent)
-    unfit = [name for name in wanted.sequential if not has_momentum(agents.get(name))]
+    rows = {name: [name] for name in agents}
+    for name, given in wanted.checkpoints.items():
+        found = load_checkpoints(name, given, wanted.agent, wanted.run_settings.get(name))
+        rows[name] = list(found)
+        agents.update(found)
+    sequential = [row for name in wanted.sequential for row in rows.get(name, [name])]
+    unfit = [name for name in sequential if not has_momentum(agents.get(name))]
     if unfit:
         raise InputError(
             f"sequential={unfit}: only agents with proposals and momentum continue from an earlier plan; name some of "
             f"{[name for name, agent in agents.items() if has_momentum(agent)]}, or switch it on: "
             "+run_settings.<name>.momentum.mode=on"
         )
-    return {name: SequentialAgent(agent) if name in wanted.sequential else agent for name, agent in agents.items()}
+    return {name: SequentialAgent(agent) if name in sequential else agent for name, agent in agents.items()}
 
 
 def has_momentum(agent: Any) -> bool:

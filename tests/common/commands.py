@@ -65,7 +65,10 @@ class Ended(NamedTuple):
 
 def places(folder: Path) -> dict[str, str]:
     """Names in ``needed``, for a folder in which nothing needs to be."""
-    made = "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining encoder_file"
+    made = (
+        "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining encoder_file "
+        "checkpoint"
+    )
     return {name: str(folder / name) for name in (*made.split(), "cache", "submission", "out")}
 
 
@@ -146,6 +149,11 @@ COMMANDS = {
                 "agent.config.pictures.height": "64",
                 "agent.config.planner.model_dim": "16",
             },
+        ),
+        Command(
+            "training.average_checkpoints",
+            "training.average_checkpoints:AverageCheckpointsConfig",
+            {"checkpoints": "{checkpoint}", "output": "{out}"},
         ),
         Command(
             "training.evaluate",

@@ -22,6 +22,7 @@ LIMITS = {
     "cache_tools.resize_videos": 50,
     "cache_tools.convert_encoder": 10_000,
     "training.train": 100_000,
+    "training.average_checkpoints": 10_000,
     "training.evaluate": 500,
     "training.report.__main__": 1_000,
     "training.pretrain": 50_000,

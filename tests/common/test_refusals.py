@@ -265,6 +265,8 @@ def test_empty_path(command: Command, field: Field) -> None:
         ("training.train", ["agent=null"], "Hydra cannot compose the settings"),
         ("training.evaluate", ["+runs.human=there"], "runs are called ['human'], as are baselines"),
         ("training.evaluate", ["columns=[]"], "columns=[] leaves nothing to measure"),
+        ("training.evaluate", ["+checkpoints.b=[x,here]", "output=here"], "output=here is also checkpoints.b[1]"),
+        ("training.average_checkpoints", ["checkpoints=[a,b]", "output=b"], "output=b is also checkpoints[1]"),
         ("training.pretrain", ["optimiser.betas=[0.9]"], "optimiser.betas=[0.9] must be two numbers"),
         ("training.pretrain", ["optimiser.betas=[2,3]"], "must be two numbers from 0 to below 1"),
         ("training.pretrain", ["optimiser.eps=-1"], "optimiser.eps=-1.0 not negative"),

@@ -32,6 +32,7 @@ def build(folder: Path) -> dict[str, str]:
     fill(where, "cache_tools.index_videos", "manifest", "data_set=world")
     fill(where, "cache_tools.score_vocabulary", "labels")
     fill(where, "training.train", "run")
+    where["checkpoint"] = str(folder / "run" / "checkpoints" / "last.ckpt")
     fill(where, "training.evaluate", "evaluation")
     fill(where, "training.pretrain", "pretraining")
     (checkpoint,) = (folder / "pretraining" / "checkpoints").glob("step_*.pt")

@@ -50,6 +50,13 @@ WORDS = {
     "labels=LABELS": "labels={demo}/labels",
     "+runs.<name>=…": "+runs.mine={demo}/trainings/drive_jepa",
     "+runs.mine=RUN": "+runs.mine={demo}/trainings/drive_jepa",
+    "+checkpoints.mine=RUN/checkpoints/*.ckpt": "+checkpoints.mine={demo}/trainings/drive_jepa/checkpoints/*.ckpt",
+    "checkpoints=RUN/checkpoints/*.ckpt": "checkpoints={demo}/trainings/drive_jepa/checkpoints/*.ckpt",
+    "checkpoints=MORE/checkpoints/epoch*.ckpt": "checkpoints={demo}/trainings/drive_jepa/checkpoints/best*.ckpt",
+    "agent.checkpoint_path=RUN/checkpoints/last.ckpt": (
+        "agent.checkpoint_path={demo}/trainings/drive_jepa/checkpoints/last.ckpt"
+    ),
+    "agent.config.scenes=W/scoring_scenes": "agent.config.scenes={world}/scoring_scenes",
     "evaluation=…": "evaluation={demo}/evaluation",
     "submission=….pkl": "submission={places}/submission.pkl",
     "submission=submission.pkl": "submission={places}/submission.pkl",

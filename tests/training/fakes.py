@@ -112,6 +112,13 @@ class PoseTargets:
         return {"trajectory": torch.from_numpy(scene.get_future_trajectory(NUM_POSES).poses)}
 
 
+def grey_inputs(features: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Grey level times speed, speed, grey level [B, 3]."""
+    grey = (features["picture"].float().mean((1, 2, 3)) - 128) / 100
+    speed = features["status"][:, 0]
+    return torch.stack((grey * speed, speed, grey), dim=-1)
+
+
 class TinyAgent(nn.Module):
     """Linear in the grey level times the speed."""
 
@@ -138,10 +145,7 @@ class TinyAgent(nn.Module):
         return [PoseTargets()]
 
     def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        grey = (features["picture"].float().mean((1, 2, 3)) - 128) / 100
-        speed = features["status"][:, 0]
-        inputs = torch.stack((grey * speed, speed, grey), dim=-1)
-        return {"trajectory": self.linear(inputs).unflatten(1, (NUM_POSES, 3))}
+        return {"trajectory": self.linear(grey_inputs(features)).unflatten(1, (NUM_POSES, 3))}
 
     def compute_loss(
         self,
@@ -163,5 +167,47 @@ class TinyAgent(nn.Module):
             for builder in self.get_feature_builders()
             for k, v in builder.compute_features(agent_input).items()
         }
+        with torch.no_grad():
+            return Trajectory(self.forward(features)["trajectory"][0].numpy())
+
+
+class NormedAgent(TinyAgent):
+    """Beside it, a batch norm before the linear layer, and one that is kept as it is."""
+
+    def __init__(self, lr: float = 0.01, checkpoint_path: str = "") -> None:
+        super().__init__(lr, checkpoint_path)
+        self.norm, self.frozen = nn.BatchNorm1d(3), nn.BatchNorm1d(3).eval()  # Lightning keeps the mode that it finds
+
+    def train(self, mode: bool = True) -> NormedAgent:
+        super().train(mode)
+        self.frozen.eval()
+        return self
+
+    def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        inputs = self.norm(self.frozen(grey_inputs(features)))
+        return {"trajectory": self.linear(inputs).unflatten(1, (NUM_POSES, 3))}
+
+
+class CountingFeatures(GreyFeatures):
+    """Counts how often features were made, for all builders."""
+
+    count = 0
+
+    def compute_features(self, agent_input: Any) -> dict[str, torch.Tensor]:
+        CountingFeatures.count += 1
+        return super().compute_features(agent_input)
+
+
+class SharingAgent(TinyAgent):
+    """Makes its features where our own agents do."""
+
+    def get_feature_builders(self) -> list[GreyFeatures]:
+        return [CountingFeatures()]
+
+    def build_features(self, agent_input: Any) -> dict[str, torch.Tensor]:
+        return self.get_feature_builders()[0].compute_features(agent_input)
+
+    def compute_trajectory(self, agent_input: Any) -> Trajectory:
+        features = {name: value[None] for name, value in self.build_features(agent_input).items()}
         with torch.no_grad():
             return Trajectory(self.forward(features)["trajectory"][0].numpy())

@@ -22,7 +22,7 @@ PATHS = (
     "agent.config.teachers.vocabulary",
 )
 """Of a training's settings, those whose content counts and not their place."""
-SAYS_NOTHING = ("output", "cache", "threads", "resume")
+SAYS_NOTHING = ("output", "cache", "threads", "resume", "saving", "logger")
 """The others that change nothing of what is learnt."""
 
 
