@@ -31,6 +31,7 @@ COMMANDS = {
     "resize-videos": "cache_tools.resize_videos",
     "pretrain": "training.pretrain",
     "probe": "training.probe",
+    "compare-pretrainings": "training.compare_pretrainings",
     "feature-pca": "training.feature_pca",
     "train": "training.train",
     "evaluate": "training.evaluate",

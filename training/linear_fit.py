@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from torch.utils.data import DataLoader, Subset
 
 from navsim_agents.drive_jepa.agent import resolve_device
 from navsim_agents.drive_jepa.targets import TRAJECTORY
 from navsim_agents.evaluation.metrics import average_displacement, final_displacement, heading_error
 from navsim_agents.evaluation.table import COUNTS
+from navsim_agents.models.perception_free import COMMAND_DIM
 from training.dataset import CachedScenes, collate
 
 STRENGTHS = tuple(10.0 ** (exponent / 2) for exponent in range(-8, 9))
@@ -32,14 +33,20 @@ class Encoded:
     features: Float64[np.ndarray, "B features"]
     poses: Float64[np.ndarray, "B T 3"]  # driven: m, m, rad in the ego frame
     drives: Sequence[str]  # of every scene
+    num_free: int = 0  # of the features, from the first one on: their weights are not penalised
 
-    def first(self, count: int) -> Encoded:
-        """The same with the first ``count`` features alone."""
-        return replace(self, features=self.features[:, :count])
+    def free_alone(self) -> Encoded:
+        """The same without the features that are penalised."""
+        return replace(self, features=self.features[:, : self.num_free])
+
+    def where(self, is_taken: Bool[np.ndarray, " B"]) -> Encoded:
+        """Some of the scenes."""
+        drives = np.asarray(self.drives)[is_taken].tolist()
+        return replace(self, features=self.features[is_taken], poses=self.poses[is_taken], drives=drives)
 
 
 def encode(agent: Any, scenes: CachedScenes, tokens: Sequence[str]) -> Encoded:
-    """``agent.frozen_features`` of those of ``scenes`` that are among ``tokens``."""
+    """``agent.frozen_features`` of those of ``scenes`` that are among ``tokens``; the command is free."""
     wanted = set(tokens)
     rows = [row for row, token in enumerate(scenes.tokens) if token in wanted]
     device = resolve_device("auto")
@@ -51,7 +58,7 @@ def encode(agent: Any, scenes: CachedScenes, tokens: Sequence[str]) -> Encoded:
             features.append(found.double().cpu().numpy())
             poses.append(targets[TRAJECTORY].double().numpy())
     names = scenes.log_names
-    return Encoded(np.concatenate(features), np.concatenate(poses), [names[row] for row in rows])
+    return Encoded(np.concatenate(features), np.concatenate(poses), [names[row] for row in rows], COMMAND_DIM)
 
 
 def fit_and_test(train: Encoded, test: Encoded) -> tuple[dict[str, float], float]:
@@ -73,9 +80,9 @@ def choose_strength(scenes: Encoded) -> float:
     errors = np.zeros(len(STRENGTHS))
     for fold in np.unique(folds):
         is_out = folds == fold
-        kept = Encoded(scenes.features[~is_out], scenes.poses[~is_out], ())
-        for index, planned in enumerate(predictions(kept, scenes.features[is_out], STRENGTHS)):
-            errors[index] += average_displacement(planned, scenes.poses[is_out]).sum()
+        kept, out = scenes.where(~is_out), scenes.where(is_out)
+        for index, planned in enumerate(predictions(kept, out.features, STRENGTHS)):
+            errors[index] += average_displacement(planned, out.poses).sum()
     return STRENGTHS[int(np.argmin(errors))]
 
 
@@ -84,18 +91,22 @@ def predictions(
 ) -> Float64[np.ndarray, "S C T 3"]:
     """Poses of other scenes by ridge regression on ``train``, for each of S ``strengths`` of the penalty.
 
-    One singular value decomposition serves all of them; its time grows with the scenes' number times the features'
+    What the free features explain is taken out of poses and penalised features first. One singular value decomposition serves all of them; its time grows with the scenes' number times the features'
     times the smaller of the two.
     """
     count, *shape = train.poses.shape
-    centre, scale = train.features.mean(0), train.features.std(0)
-    scale = np.where(scale > 1e-9, scale, 1.0)  # a feature that never changes says nothing
     targets = train.poses.reshape(count, -1)
-    left, values, right = np.linalg.svd((train.features - centre) / scale, full_matrices=False)
-    along = left.T @ (targets - targets.mean(0))
-    others = ((features - centre) / scale) @ right.T
-    planned = [
-        others @ (along * (values / (values**2 + strength * count))[:, None]) + targets.mean(0)
-        for strength in strengths
-    ]
+    (free, inputs), (others_free, others) = (_parts(its, train.num_free) for its in (train.features, features))
+    scale = inputs.std(0)
+    scale = np.where(scale > 1e-9, scale, 1.0)  # a feature that never changes says nothing
+    of_inputs, of_targets = (np.linalg.lstsq(free, its, rcond=None)[0] for its in (inputs, targets))
+    left, values, right = np.linalg.svd((inputs - free @ of_inputs) / scale, full_matrices=False)
+    along = left.T @ (targets - free @ of_targets)
+    turned, known = ((others - others_free @ of_inputs) / scale) @ right.T, others_free @ of_targets
+    planned = [turned @ (along * (values / (values**2 + strength * count))[:, None]) + known for strength in strengths]
     return np.stack(planned).reshape(len(strengths), len(features), *shape)
+
+
+def _parts(features: Float64[np.ndarray, "B features"], num_free: int) -> tuple[FloatArray, FloatArray]:
+    """A column of ones and the free features; the others."""
+    return np.column_stack((np.ones(len(features)), features[:, :num_free])), features[:, num_free:]

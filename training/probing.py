@@ -18,7 +18,6 @@ from navsim_agents.errors import InputError
 from navsim_agents.evaluation.encoder_weights import RANDOM, weights_stamp
 from navsim_agents.evaluation.planning import choose_scenes
 from navsim_agents.evaluation.seeds import seeded, spread, spread_table
-from navsim_agents.models.perception_free import COMMAND_DIM
 from navsim_agents.sources import LoggedScenes, SceneSource, split_logs
 from training.config import EvaluateConfig, TrainConfig
 from training.dataset import CachedScenes
@@ -148,7 +147,7 @@ def fit_linearly(
             train, test = encode_scenes(config, name, seed, train_source, test_source)
             fits[seeded(name, seed)] = fit_and_test(train, test)
             if COMMAND_ALONE not in fits:
-                fits[COMMAND_ALONE] = fit_and_test(train.first(COMMAND_DIM), test.first(COMMAND_DIM))
+                fits[COMMAND_ALONE] = fit_and_test(train.free_alone(), test.free_alone())
     return fits
 
 

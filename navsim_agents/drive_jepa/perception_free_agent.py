@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Optional, Union
+from typing import Any, Optional, Union, cast
 
 import torch
 from jaxtyping import Float
@@ -96,7 +96,7 @@ class PerceptionFreeAgent(DriveJepaAgent):
         Neither velocity nor acceleration is among them, whatever ``planner.sees_motion`` says.
         """
         self.initialize()
-        tokens = self.planner.image_tokens(features[FRONT_VIDEO])
+        tokens = cast(PerceptionFreePlanner, self.planner).image_tokens(features[FRONT_VIDEO])
         return torch.cat((features[STATUS][:, :COMMAND_DIM].to(tokens), tokens.flatten(1)), dim=1)
 
     def loss(self, targets: dict[str, Any], predictions: dict[str, Tensor]) -> tuple[Tensor, StepRecord]:

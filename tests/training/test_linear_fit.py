@@ -39,6 +39,22 @@ def test_it_solves_the_normal_equations() -> None:
         np.testing.assert_allclose(found, wanted.reshape(3, TIMES, 3), atol=1e-9)
 
 
+def test_free_features_are_not_penalised() -> None:
+    """Against normal equations of all weights at once, of which the penalty knows some alone."""
+    train, others = (replace(scenes(count, 1.0, seed), num_free=2) for count, seed in ((12, 0), (3, 1)))
+    scale = np.array([1.0, 1.0, *train.features[:, 2:4].std(0)])
+    inputs, of_others = (
+        np.column_stack((np.ones(len(its.features)), its.features[:, :4] / scale)) for its in (train, others)
+    )
+    targets = train.poses.reshape(12, -1)
+    (found,) = predictions(train, others.features, [0.7])
+    weights = np.linalg.solve(inputs.T @ inputs + 0.7 * 12 * np.diag([0, 0, 0, 1, 1]), inputs.T @ targets)
+    np.testing.assert_allclose(found, (of_others @ weights).reshape(3, TIMES, 3), atol=1e-8)
+    (strong,) = predictions(train, others.features, [1e12])
+    (alone,) = predictions(train.free_alone(), others.free_alone().features, [1.0])
+    np.testing.assert_allclose(strong, alone, atol=1e-8)
+
+
 def test_more_features_than_scenes_are_no_trouble() -> None:
     rng = np.random.default_rng(3)
     wide = Encoded(rng.normal(size=(7, 30)), rng.normal(size=(7, TIMES, 3)), ["a"] * 7)
@@ -53,7 +69,8 @@ def test_it_plans_what_is_linear() -> None:
     assert strength == min(STRENGTHS)
     assert metrics["ade_m"] < 1e-3
     assert metrics["num_planned"] == 8
-    worse, _ = fit_and_test(scenes(60, 0.0).first(1), scenes(8, 0.0, seed=1).first(1))
+    less = [replace(its, num_free=1).free_alone() for its in (scenes(60, 0.0), scenes(8, 0.0, seed=1))]
+    worse, _ = fit_and_test(*less)
     assert worse["ade_m"] > 0.1
 
 
@@ -102,6 +119,7 @@ def test_scenes_keep_their_drives_and_poses(tmp_path: Path) -> None:
     wanted = [cached.tokens[index] for index in (1, 7, 8)]
     found = encode(agent, cached, wanted)
     assert found.drives == ["log_a", "log_b", "log_b"]
+    assert found.num_free == 4  # the command
     scene = source.open("log_b").get_scene(wanted[1])
     assert found.features[1, 0] == pytest.approx(scene.speed)
     np.testing.assert_allclose(found.poses[1], scene.get_future_trajectory(8).poses, rtol=1e-6)
