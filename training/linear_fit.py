@@ -91,8 +91,8 @@ def predictions(
 ) -> Float64[np.ndarray, "S C T 3"]:
     """Poses of other scenes by ridge regression on ``train``, for each of S ``strengths`` of the penalty.
 
-    What the free features explain is taken out of poses and penalised features first. One singular value decomposition serves all of them; its time grows with the scenes' number times the features'
-    times the smaller of the two.
+    What the free features explain is taken out of poses and penalised features first. One singular value
+    decomposition serves all strengths; its time grows with the scenes' number times the features' times the smaller.
     """
     count, *shape = train.poses.shape
     targets = train.poses.reshape(count, -1)
