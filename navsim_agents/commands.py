@@ -32,6 +32,7 @@ COMMANDS = {
     "convert-encoder": "cache_tools.convert_encoder",
     "pretrain": "training.pretrain",
     "probe": "training.probe",
+    "compare-pretrainings": "training.compare_pretrainings",
     "feature-pca": "training.feature_pca",
     "train": "training.train",
     "average-checkpoints": "training.average_checkpoints",

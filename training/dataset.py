@@ -34,6 +34,11 @@ class CachedScenes(Dataset[Sample]):
         if not self.tokens:
             raise InputError(f"{folder} holds no scene of the {len(log_names)} logs asked for")
 
+    @property
+    def log_names(self) -> list[str]:
+        """The log of every scene."""
+        return [folder.name for folder, _ in self._rows]
+
     def __getstate__(self) -> dict[str, Any]:
         # Pickling a memory map would copy its whole content to a worker; each worker opens its own instead.
         return {**self.__dict__, "_open": {}}

@@ -49,7 +49,7 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
     source = source or LoggedScenes(data.root, data.split, sensors_of([agent]), data.frame_interval)
     write_json(output / AGENT_FILE, config.agent)
     train_logs, val_logs = split_logs(source.log_names(), data.train_logs, data.val_logs, data.val_fraction)
-    _fill_cache(config, source, agent, [*train_logs, *val_logs])
+    fill_cache(config, source, agent, [*train_logs, *val_logs])
     sets = [CachedScenes(Path(config.cache.path), logs) for logs in (train_logs, val_logs) if logs]
     if not config.resume:
         shutil.rmtree(output / CHECKPOINT_FOLDER, ignore_errors=True)
@@ -75,7 +75,8 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
     return result
 
 
-def _fill_cache(config: TrainConfig, source: SceneSource, agent: Any, log_names: Sequence[str]) -> None:
+def fill_cache(config: TrainConfig, source: SceneSource, agent: Any, log_names: Sequence[str]) -> None:
+    """Compute what ``agent`` needs of the logs, where it is not in ``config.cache`` yet; say what is left out."""
     folder = Path(config.cache.path)
     results = build_cache(
         folder, source, Builders.of(agent), log_names, workers=config.cache.workers, force=config.cache.force

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Union
 
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least
 from navsim_agents.errors import InputError
@@ -13,6 +13,7 @@ from navsim_agents.evaluation.encoder_weights import RANDOM
 from training.config import CacheConfig, DataConfig, ParamsConfig, TrainConfig
 
 WEIGHTS = "weights"
+PLANNER, LINEAR_FIT = MEASURES = ("planner", "linear_fit")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class TestConfig:
 class Candidate:
     """One encoder of the comparison."""
 
-    weights: str  # checkpoint, or random
+    weights: Union[str, list[str]]  # checkpoint, or random; or one of these a seed
     settings: dict[str, Any]  # keys of the agent's config that differ from the other encoders'
 
     @classmethod
@@ -41,14 +42,23 @@ class Candidate:
         Raises:
             InputError: it is neither.
         """
-        if isinstance(entry, str):
+        if _are_weights(entry):
             return cls(entry, {})
-        if not isinstance(entry, Mapping) or not isinstance(entry.get(WEIGHTS), str):
+        if not isinstance(entry, Mapping) or not _are_weights(entry.get(WEIGHTS)):
             raise InputError(
                 f"encoders.{name}={entry!r} names no weights; give <checkpoint> or {RANDOM}, or a mapping: "
                 f"+encoders.{name}={{{WEIGHTS}: <checkpoint>, encoder: {{name: timm:<name>}}}}"
             )
         return cls(entry[WEIGHTS], {key: value for key, value in entry.items() if key != WEIGHTS})
+
+    def weights_of(self, number: int) -> str:
+        """Those of the seed that is the ``number``-th."""
+        return self.weights if isinstance(self.weights, str) else self.weights[number]
+
+
+def _are_weights(entry: Any) -> bool:
+    several = isinstance(entry, list) and bool(entry) and all(isinstance(path, str) for path in entry)
+    return isinstance(entry, str) or several
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ class ProbeConfig:
     trainer: ParamsConfig = field(default_factory=ParamsConfig)
     baselines: list[str] = field(default_factory=lambda: ["constant_velocity"])
     columns: list[str] = field(default_factory=lambda: ["displacement"])
+    measures: list[str] = field(default_factory=lambda: [PLANNER])  # of MEASURES
     threads: int = field(default=0, metadata=at_least(0))
 
     def __post_init__(self) -> None:
@@ -77,7 +88,14 @@ class ProbeConfig:
                 "+encoders.<name>=<checkpoint> or =random, seeds=[0,1,2]"
             )
         for name in self.encoders:
-            self.candidate(name)
+            weights = self.candidate(name).weights
+            if isinstance(weights, list) and len(weights) != len(self.seeds):
+                raise InputError(
+                    f"encoders.{name} has {len(weights)} weights, but there are {len(self.seeds)} seeds; give one a "
+                    f"seed, or a single one for all"
+                )
+        if not self.measures or not set(self.measures) <= set(MEASURES):
+            raise InputError(f"measures={self.measures}, but must be some of {', '.join(MEASURES)}")
         if self.test.split == self.data.split and Path(self.test.root).resolve() == Path(self.data.root).resolve():
             raise InputError(
                 f"the planners would be tested on what they learn from, {self.data.root} ({self.data.split}); "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -32,6 +33,7 @@ class WorldStages:
     workers: int
     threads: int
     needs_labels: bool
+    world: tuple[str, ...] = ()  # settings of drive-jepa world, of both
 
     def stages(self) -> list[Stage]:
         """In their order."""
@@ -40,7 +42,8 @@ class WorldStages:
             self._world(TEST_WORLD, self.test_world, self.seed + 1, "test"),
         ]
         if self.pretraining.steps:
-            stages += [self._manifest(), self._pretraining()]
+            clips = clips_stage(self.output, self.output / TRAIN_WORLD, TRAIN_FOLDER, self.workers)
+            stages += [clips, self._pretraining()]
         if self.needs_labels:
             stages += [
                 self._vocabulary(),
@@ -77,38 +80,22 @@ class WorldStages:
             f"splits={in_hydra(shares)}",
             f"cameras=[{FRONT_CAMERA}]",
             "skip_unseen_frames=true",
+            *self.world,
         )
         purpose = (
             f"drive {size.logs} times {size.duration_s:g} s through towns of seed {seed}, rendering the front camera"
         )
         return Stage(name, purpose, "navsim_agents.world", arguments, folder, (f"workers={self.workers}",))
 
-    def _manifest(self) -> Stage:
-        arguments = (
-            "layout=navsim",
-            "data_set=world",
-            f"root={self.output / TRAIN_WORLD}",
-            f"split={TRAIN_FOLDER}",
-            f"output={self.output / MANIFEST / 'manifest.jsonl'}",
-        )
-        purpose = "list the drives' pictures as videos"
-        running = (f"workers={self.workers}",)
-        return Stage(MANIFEST, purpose, "cache_tools.index_videos", arguments, self.output / MANIFEST, running)
-
     def _pretraining(self) -> Stage:
-        arguments = (
-            f"output={self.output / PRETRAINING}",
-            "data=world",
-            f"data.data_sets.world.manifest={self.output / MANIFEST / 'manifest.jsonl'}",
-            f"data.data_sets.world.root={self.output / TRAIN_WORLD}",
+        settings = (
             f"seed={self.seed}",
             "schedule.epochs=1",
             f"schedule.iterations_per_epoch={self.pretraining.steps}",
             *self.pretraining.settings,
         )
-        purpose = "teach the video encoder on the drives' pictures, without labels (V-JEPA)"
-        running = (f"processes.threads={self.threads}",)
-        return Stage(PRETRAINING, purpose, "training.pretrain", arguments, self.output / PRETRAINING, running)
+        root, manifest = self.output / TRAIN_WORLD, manifest_path(self.output)
+        return pretraining_stage(PRETRAINING, self.output / PRETRAINING, manifest, root, settings, self.threads)
 
     def _vocabulary(self) -> Stage:
         arguments = (
@@ -132,3 +119,36 @@ class WorldStages:
         purpose = f"score the vocabulary in every scene of {world}: trajectories that score well are pseudo-teachers"
         running = (f"workers={self.workers}",)
         return Stage(name, purpose, "cache_tools.score_vocabulary", arguments, self.output / name, running)
+
+
+def manifest_path(output: Path) -> Path:
+    """The list of clips that :func:`clips_stage` makes."""
+    return output / MANIFEST / "manifest.jsonl"
+
+
+def clips_stage(output: Path, root: Path, split: str, workers: int) -> Stage:
+    """List the pictures of a split of the logs at ``root``."""
+    arguments = (
+        "layout=navsim",
+        "data_set=world",
+        f"root={root}",
+        f"split={split}",
+        f"output={manifest_path(output)}",
+    )
+    purpose = "list the drives' pictures as videos"
+    return Stage(MANIFEST, purpose, "cache_tools.index_videos", arguments, output / MANIFEST, (f"workers={workers}",))
+
+
+def pretraining_stage(
+    name: str, folder: Path, manifest: Path, root: Path, settings: Sequence[str], threads: int
+) -> Stage:
+    """Pretrain on the clips that ``manifest`` lists, pictures at ``root``, with further settings of the command."""
+    arguments = (
+        f"output={folder}",
+        "data=world",
+        f"data.data_sets.world.manifest={manifest}",
+        f"data.data_sets.world.root={root}",
+        *settings,
+    )
+    purpose = "teach the video encoder on the drives' pictures, without labels (V-JEPA)"
+    return Stage(name, purpose, "training.pretrain", arguments, folder, (f"processes.threads={threads}",))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Optional, Union
+from typing import Any, Optional, Union, cast
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from navsim_agents.common.conventions import FRONT_CAMERA
@@ -22,7 +24,7 @@ from navsim_agents.drive_jepa.record import StepRecord
 from navsim_agents.drive_jepa.targets import TRAJECTORY, HumanTrajectoryBuilder
 from navsim_agents.models.encoders import build_encoder
 from navsim_agents.models.losses import TRAJECTORY_LOSSES, displacement
-from navsim_agents.models.perception_free import PerceptionFreePlanner
+from navsim_agents.models.perception_free import COMMAND_DIM, PerceptionFreePlanner
 from navsim_agents.scoring.axes import State
 
 
@@ -92,6 +94,15 @@ class PerceptionFreeAgent(DriveJepaAgent):
     def plan(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """``trajectory`` [B, T, 3] (x, y, heading) [m, m, rad]."""
         return {TRAJECTORY: self.planner(features[FRONT_VIDEO], features[STATUS])}
+
+    def frozen_features(self, features: dict[str, Tensor]) -> Float[Tensor, "B features"]:
+        """What a frozen encoder gives a linear fit: the one-hot command, then the pooled tokens one after the other.
+
+        Neither velocity nor acceleration is among them, whatever ``planner.sees_motion`` says.
+        """
+        self.initialize()
+        tokens = cast(PerceptionFreePlanner, self.planner).image_tokens(features[FRONT_VIDEO])
+        return torch.cat((features[STATUS][:, :COMMAND_DIM].to(tokens), tokens.flatten(1)), dim=1)
 
     def loss(self, targets: dict[str, Any], predictions: dict[str, Tensor]) -> tuple[Tensor, StepRecord]:
         """The configured trajectory loss; beside it, mean and final displacement [m] and heading difference [rad]."""

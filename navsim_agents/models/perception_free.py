@@ -88,12 +88,16 @@ class PerceptionFreePlanner(nn.Module):
         self, images: UInt8[Tensor, "B 2 3 H W"], status: Float[Tensor, "B 8"]
     ) -> Float[Tensor, "B tokens D"]:
         """Pooled image tokens, then the status token, each with its learned embedding added."""
-        clip = self.pixel_normalize(images.transpose(1, 2))  # [B, 3, 2, H, W]
-        image_tokens = self.projector(self.pool(self.encoder(clip.to(self.dtype))))
+        image_tokens = self.projector(self.image_tokens(images))
         if not self.sees_motion:
             status = nn.functional.pad(status[:, :COMMAND_DIM], (0, STATUS_DIM - COMMAND_DIM))
         status_token = self.status_projector(status.to(self.dtype)).unsqueeze(1)  # [B, 1, D]
         return torch.cat((image_tokens, status_token), dim=1) + self.kv_embedding
+
+    def image_tokens(self, images: UInt8[Tensor, "B 2 3 H W"]) -> Float[Tensor, "B pooled C"]:
+        """Pooled tokens of the encoder."""
+        clip = self.pixel_normalize(images.transpose(1, 2))  # [B, 3, 2, H, W]
+        return self.pool(self.encoder(clip.to(self.dtype)))
 
     def pool(self, tokens: Float[Tensor, "B grid C"]) -> Float[Tensor, "B pooled C"]:
         """Average each 2 x 2 block of the row-major token grid."""

@@ -12,8 +12,8 @@ from navsim_agents.errors import InputError
 # Train and val lie in one folder, as NAVSIM's do: its training script tells them apart by lists of logs.
 SPLIT_FOLDERS = {"train": "trainval", "val": "trainval", "test": "test", "mini": "mini"}
 NUM_VEHICLES = 48
-EARLIER = {"vehicles": NUM_VEHICLES}
-"""What worlds are of that do not say so, since the setting is younger than they are."""
+EARLIER: dict[str, Any] = {"vehicles": NUM_VEHICLES, "textures": False}
+"""What worlds are of that do not say so, since the settings are younger than they are."""
 
 
 def _default_splits() -> dict[str, int]:
@@ -29,6 +29,7 @@ class WorldConfig:
     seed: int = field(default=0, metadata=SEED)
     duration_s: float = field(default=20.0, metadata=at_least(1.0))  # of one log
     vehicles: int = field(default=NUM_VEHICLES, metadata=at_least(0))  # that move when a log begins, near its route
+    textures: bool = False  # pictures of mended roads, worn paint, fences, posts and clad walls
     splits: dict[str, int] = field(default_factory=_default_splits)  # shares of the logs
     cameras: list[str] = field(default_factory=lambda: ["cam_f0", "cam_l0", "cam_r0", "cam_b0"])  # rendered
     skip_unseen_frames: bool = False  # leave out images that no scene of 10 future frames has in its history
@@ -56,7 +57,7 @@ class WorldConfig:
 
     def identity(self) -> dict[str, Any]:
         """What must not change between two runs into the same folder."""
-        kept = ("seed", "duration_s", "vehicles", "splits", "jpeg_quality")
+        kept = ("seed", "duration_s", "vehicles", "textures", "splits", "jpeg_quality")
         return {name: value for name, value in asdict(self).items() if name in kept}
 
     def hidden_frames(self) -> int:

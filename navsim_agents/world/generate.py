@@ -94,7 +94,7 @@ def write_blobs(drive: Drive, task: LogTask, folder: Path) -> None:
     cameras = {name: camera for name, camera in default_cameras().items() if name in config.cameras}
     if cameras:
         shown = steps[: max(0, len(steps) - config.hidden_frames())]
-        render = task.parts.painter(task.plan.location, config.seed).render
+        render = task.parts.painter(task.plan.location, config.seed, config.textures).render
         write_images(drive, cameras, folder, render, shown, config.jpeg_quality)
 
 

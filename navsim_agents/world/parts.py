@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from navsim_agents.data.scene import LogFrame
 from navsim_agents.scoring.scene import ScoringScene
-from navsim_agents.world.camera import Renderer
+from navsim_agents.world.camera import Renderer, textured_renderer
 from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.drive import DriveConfig, simulate_drive
 from navsim_agents.world.geography import MAP_LOCATIONS
@@ -53,6 +53,7 @@ class WorldParts:
     simulate_drive: Callable[[Town, int, int, DriveConfig], Drive] = simulate_drive  # number, seed
     build_map: Callable[[Town], TownMap] = TownMap  # for scoring
     build_painter: Callable[[Town], Painter] = Renderer
+    build_textured_painter: Callable[[Town], Painter] = textured_renderer
     write_maps: Callable[[Callable[[str], Town], Path], None] = write_geopackages  # towns by location, folder of maps
     score_log: Callable[[TownMap, Sequence[LogFrame]], list[ScoringScene]] = log_scenes
 
@@ -64,9 +65,9 @@ class WorldParts:
         """The town's map for scoring."""
         return _map(self, location, seed)
 
-    def painter(self, location: str, seed: int) -> Painter:
+    def painter(self, location: str, seed: int, is_textured: bool = False) -> Painter:
         """Whoever paints drives through the town."""
-        return _painter(self, location, seed)
+        return _painter(self, location, seed, is_textured)
 
     def drive(self, location: str, index: int, identity: Mapping[str, Any]) -> Drive:
         """The drive of log ``index`` of the world of ``WorldConfig.identity()``, the same whenever it is asked for."""
@@ -86,5 +87,6 @@ def _map(parts: WorldParts, location: str, seed: int) -> TownMap:
 
 
 @lru_cache(maxsize=len(MAP_LOCATIONS))
-def _painter(parts: WorldParts, location: str, seed: int) -> Painter:
-    return parts.build_painter(parts.town(location, seed))
+def _painter(parts: WorldParts, location: str, seed: int, is_textured: bool) -> Painter:
+    build = parts.build_textured_painter if is_textured else parts.build_painter
+    return build(parts.town(location, seed))

@@ -177,6 +177,11 @@ COMMANDS = {
             },
         ),
         Command(
+            "training.compare_pretrainings",
+            "training.comparison_config:ComparisonConfig",
+            {"output": "{out}", "given.root": "{world}", "given.test_root": "{unseen}"},
+        ),
+        Command(
             "training.pretrain",
             "training.pretraining.config:PretrainConfig",
             {

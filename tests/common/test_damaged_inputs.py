@@ -15,7 +15,7 @@ from tests.common.commands import COMMANDS, Command, assert_one_line, fields_of
 
 FINE = ("navsim_agents.world.__main__", "training.demo")  # they read nothing
 NEED_DEVKIT = ("cache_tools.export_scenes", "cache_tools.compare_with_devkit")
-NUMBER_OF_RUNS_IS_SMALL = ("training.probe", "training.train", "training.ablate")  # read as training.evaluate does
+READ_AS_OTHERS = ("training.probe", "training.train", "training.ablate", "training.compare_pretrainings")
 
 
 def make_missing(path: Path) -> None:
@@ -70,7 +70,7 @@ def cases() -> list[Any]:
         pytest.param(command, key, damage, id=f"{command.module}-{key}-{damage.__name__}")
         for command in chosen
         for key in named_inputs(command)
-        for damage in (WHOLE if command.module not in NUMBER_OF_RUNS_IS_SMALL else WHOLE[:1])
+        for damage in (WHOLE if command.module not in READ_AS_OTHERS else WHOLE[:1])
     ]
 
 

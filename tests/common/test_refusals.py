@@ -89,6 +89,8 @@ def test_each_needed_setting_left_out(
 ) -> None:
     has_worlds = command.module == "training.demo" or (command.module, field.key[:6]) == ("training.ablate", "train_")
     has_worlds |= (command.module, field.key[:5]) == ("training.ablate", "test_")
+    has_worlds |= (command.module, field.key[:5]) == ("training.compare_pretrainings", "train")
+    has_worlds |= (command.module, field.key[:5]) == ("training.compare_pretrainings", "test_")
     if (field.key.startswith(KEPT_FROM_OVERRIDES) and "." not in field.key) or has_worlds:
         pytest.skip("the file of settings, or of a group, has a default")
     if field.key in ("cache.path", "output_dir", "masks.families"):

@@ -115,6 +115,7 @@ TRAINING = [
     "cache.workers=0",
 ]
 
+ONE_STEP = ("schedule.epochs=1", "schedule.iterations_per_epoch=1")
 ROWS_OF_FULL_PLANNER = ("base", "without_distillation", "without_distillation_momentum", "momentum")
 ABLATED = [f"~rows.drive_jepa_{name}" for name in ROWS_OF_FULL_PLANNER] + [
     f"rows.drive_jepa.overrides={listed(*PLANNER)}"
@@ -129,6 +130,11 @@ SMALLEST = {
     "cache_tools.resize_videos": ["workers=0", "height=32", "width=64"],
     "training.pretrain": [*PRETRAINING, "precision=float32", "schedule.epochs=1", "schedule.iterations_per_epoch=2"],
     "training.probe": [*SIZE, *TRAINING, "seeds=[0]"],
+    "training.compare_pretrainings": [
+        f"pretraining={listed(*PRETRAINING, 'precision=float32', *ONE_STEP)}",
+        f"probe={listed(*SIZE, 'measures=[linear_fit]')}",
+        *("~rows.paper", "seeds=[0]", "workers=1"),
+    ],
     "training.train": [*SIZE, *PLANNER, *TRAINING],
     "training.ablate": [f"training={listed(*SIZE, *TRAINING)}", "seeds=[0]", "max_scenes=2", "workers=0", *ABLATED],
     "training.evaluate": ["max_scenes=2"],
@@ -161,6 +167,7 @@ NOT_RUN = {
     "--scene-filter navtrain": "needs a devkit's split; tests/devkit/test_doctor.py names one",
     "--follow-ups": "needs a devkit's split; tests/devkit_alone/test_follow_up_health.py runs it",
     "drive-jepa ablate output=": "makes worlds, for more than an hour; with worlds that are there it is run",
+    "drive-jepa compare-pretrainings output=": "makes worlds, for half an hour; with worlds that are there it is run",
     "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.

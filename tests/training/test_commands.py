@@ -55,7 +55,7 @@ def test_interrupted_demo_goes_on_and_ends_with_its_contract(demo: DemoRun) -> N
     assert any(line.startswith("constant_velocity ") for line in output.splitlines())
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "report", "ablate", "demo"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "report", "ablate", "demo", "compare_pretrainings"])
 def test_misspelt_setting_is_refused_by_every_command(command: str) -> None:
     composing = initialize_config_module("training.conf", version_base="1.2")
     with composing, pytest.raises(ConfigCompositionException, match="Could not override 'sed'"):

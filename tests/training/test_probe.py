@@ -6,7 +6,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Optional
 
+import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_module
 from torch import nn
@@ -14,12 +16,12 @@ from torch import nn
 from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.common.files import read_json
 from navsim_agents.common.settings import read_settings
-from navsim_agents.drive_jepa.runs import last_checkpoint
+from navsim_agents.drive_jepa.runs import build_agent, last_checkpoint
 from navsim_agents.errors import InputError
 from tests.training.fakes import FakeSource, TinyAgent
 from training.config import CacheConfig, DataConfig, ParamsConfig
 from training.probe_config import ProbeConfig, TestConfig
-from training.probing import probe, probe_table, run_config
+from training.probing import encode_scenes, probe, probe_table, run_config
 
 TRAINER = {
     "accelerator": "cpu",
@@ -49,11 +51,24 @@ class TwoPartAgent(TinyAgent):
             self.encoder.load_state_dict(torch.load(self.encoder_checkpoint_path, weights_only=True))
         super().initialize()
 
+    def frozen_features(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
+        """A command that says nothing, then what the encoder makes of the scene."""
+        command = torch.ones(len(features["status"]), 4)
+        return torch.cat((command, self.encoded(features)), dim=1)
+
     def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"trajectory": self.linear(self.encoded(features)).unflatten(1, (NUM_POSES, 3))}
+
+    def encoded(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
         grey = (features["picture"].float().mean((1, 2, 3)) - 128) / 100
         speed = features["status"][:, 0]
-        inputs = self.encoder(torch.stack((grey * speed, speed, grey), dim=-1))
-        return {"trajectory": self.linear(inputs).unflatten(1, (NUM_POSES, 3))}
+        encoded: torch.Tensor = self.encoder(torch.stack((grey * speed, speed, grey), dim=-1))
+        return encoded
+
+
+def Plain(config: dict[str, Any], encoder_checkpoint_path: Optional[str] = None) -> TinyAgent:
+    """An agent without frozen features."""
+    return TinyAgent()
 
 
 def config(folder: Path) -> ProbeConfig:
@@ -163,13 +178,68 @@ def test_one_seed_has_no_deviation(tmp_path: Path) -> None:
     assert "±" not in probe_table(summary)
 
 
+def test_the_linear_fit_alone_trains_nothing(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(3, 3), "bias": torch.zeros(3)}, tmp_path / "blind.pt")
+    encoders = {"good": str(tmp_path / "good.pt"), "blind": str(tmp_path / "blind.pt")}
+    settings = replace(config(tmp_path), measures=["linear_fit"], encoders=encoders, seeds=[3])
+    summary = probe(settings, FakeSource(), FakeSource())
+    assert not (tmp_path / "probe" / "runs").exists()
+    fits = {name: summary["encoders"][name]["linear_fit"]["ade_m"]["mean"] for name in encoders}
+    alone = summary["linear_fit_baselines"]["command alone"]
+    assert fits["good"] < 0.5 * fits["blind"]
+    assert fits["blind"] == pytest.approx(alone["ade_m"])
+    assert alone["num_planned"] == 30
+    lines = probe_table(summary).splitlines()
+    assert lines[0] == "Linear fit of the plan on command and frozen tokens"
+    assert [line.split()[0] for line in lines[3:]] == ["good", "blind", "(command"]
+
+
+def test_both_measures_stand_one_below_the_other(tmp_path: Path) -> None:
+    settings = replace(config(tmp_path), measures=["planner", "linear_fit"], encoders={"drawn": "random"}, seeds=[3])
+    summary = probe(settings, FakeSource(), FakeSource())
+    assert summary["encoders"]["drawn"].keys() >= {"metrics", "linear_fit", "strengths"}
+    first, second = probe_table(summary).split("\n\n")
+    assert "(constant_velocity)" in first
+    assert second.startswith("Linear fit")
+
+
+def test_the_fit_sees_the_random_weights_that_the_planner_sees(tmp_path: Path) -> None:
+    settings = replace(config(tmp_path), encoders={"drawn": "random"}, seeds=[3, 5])
+    found = [encode_scenes(settings, "drawn", seed, FakeSource(), FakeSource())[1].features for seed in (3, 5, 3)]
+    np.testing.assert_array_equal(found[0], found[2])
+    assert not np.allclose(found[0], found[1])
+    torch.manual_seed(0)
+    probe(replace(settings, seeds=[3]), FakeSource(), FakeSource())
+    weights = torch.load(last_checkpoint(tmp_path / "probe/runs/drawn-seed3"), weights_only=False)["state_dict"]
+    pl.seed_everything(3)
+    torch.testing.assert_close(build_agent(run_config(settings, "drawn", 3, tmp_path).agent).encoder.weight.data, weights["agent.encoder.weight"])
+
+
+def test_each_seed_has_its_own_weights(tmp_path: Path) -> None:
+    """So the deviation is over pretrainings, as it is over random encoders."""
+    torch.save({"weight": 2 * torch.eye(3), "bias": torch.zeros(3)}, tmp_path / "other.pt")
+    paths = [str(tmp_path / "good.pt"), str(tmp_path / "other.pt")]
+    settings = replace(config(tmp_path), encoders={"taught": paths})
+    found = [run_config(settings, "taught", seed, tmp_path).agent["encoder_checkpoint_path"] for seed in (3, 5)]
+    assert found == paths
+    mapped = replace(settings, encoders={"taught": {"weights": paths, "note": "x"}})
+    assert run_config(mapped, "taught", 5, tmp_path).agent["encoder_checkpoint_path"] == paths[1]
+    with pytest.raises(InputError, match=r"encoders\.taught has 2 weights, but there are 1 seeds; give one a seed"):
+        replace(settings, seeds=[3])
+
+
 def test_unfit_settings_are_refused(tmp_path: Path) -> None:
     settings = config(tmp_path)
     with pytest.raises(InputError, match="tested on what they learn from"):
         replace(settings, test=TestConfig(root="", split="trainval"))
     with pytest.raises(InputError, match=r"encoders=\{\} and seeds="):
         replace(settings, encoders={})
-    for entry in ({"encoder": {"name": "tiny"}}, 7):
+    with pytest.raises(InputError, match=r"measures=\['fit'\], but must be some of planner, linear_fit"):
+        replace(settings, measures=["fit"])
+    plain = replace(settings, measures=["linear_fit"], agent={"_target_": "tests.training.test_probe.Plain"})
+    with pytest.raises(InputError, match="TinyAgent has no frozen_features to fit to; leave linear_fit out, or take"):
+        probe(plain, FakeSource(), FakeSource())
+    for entry in ({"encoder": {"name": "tiny"}}, 7, [], [3, 5]):
         with pytest.raises(InputError, match=r"encoders\.a=.* names no weights; give <checkpoint> or random, or a map"):
             replace(settings, encoders={"a": entry})
     with pytest.raises(InputError, match=r"encoder checkpoint .*gone.pt is no file"):

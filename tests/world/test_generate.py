@@ -152,6 +152,20 @@ def test_a_world_of_another_version_is_not_driven_again(tmp_path):
         load_world(tmp_path / "nothing")
 
 
+def test_textured_worlds_have_their_own_painter_and_the_same_drives(tmp_path):
+    class Dark(PlainPainter):
+        def render(self, drive, step, camera):
+            return plain_picture(drive, step, camera) // 2
+
+    parts = dataclasses.replace(PARTS, build_textured_painter=Dark)
+    generate_world(config_of(tmp_path / "plain", logs=1), parts)
+    generate_world(config_of(tmp_path / "textured", logs=1, textures=True), parts)
+    plain, textured = (contents(tmp_path / name) for name in ("plain", "textured"))
+    assert plain.keys() == textured.keys()
+    differ = {path.suffix for path in plain if plain[path] != textured[path]}
+    assert differ == {".jpg", ".json"}
+
+
 def test_parts_reach_other_processes_and_are_built_once(tmp_path):
     """Towns, maps and painters are kept by their parts, so two worlds of one process do not meet."""
     real = WorldParts()

@@ -73,14 +73,18 @@ def test_index_comes_back_and_names_damage(tmp_path):
         read_index(tmp_path)
 
 
-def test_a_world_older_than_a_setting_has_its_default(tmp_path):
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [("vehicles", 250, "vehicles=48, but vehicles=250"), ("textures", True, "textures=False, but textures=True")],
+)
+def test_a_world_older_than_a_setting_has_its_default(tmp_path, setting, value, words):
     identity = WorldConfig(output="x").identity()
-    del identity["vehicles"]
+    del identity[setting]
     write_index(tmp_path, WorldIndex("1.0", identity, ()))
     found = read_index(tmp_path)
     check_same_world(tmp_path, found, WorldConfig(output="x"), "1.0")
-    with pytest.raises(WorldDataError, match=r"holds a world of vehicles=48, but vehicles=250 is asked for"):
-        check_same_world(tmp_path, found, WorldConfig(output="x", vehicles=250), "1.0")
+    with pytest.raises(WorldDataError, match=f"holds a world of {words} is asked for"):
+        check_same_world(tmp_path, found, WorldConfig(output="x", **{setting: value}), "1.0")
 
 
 def test_another_world_is_not_mixed_in(tmp_path):

@@ -8,7 +8,7 @@ from navsim_agents.world.camera.calibration import (
 )
 from navsim_agents.world.camera.lighting import Lighting, lighting_of
 from navsim_agents.world.camera.model import CameraModel
-from navsim_agents.world.camera.renderer import Renderer
+from navsim_agents.world.camera.renderer import Renderer, textured_renderer
 
 __all__ = [
     "LIDAR_TO_EGO_ROTATION",
@@ -19,4 +19,5 @@ __all__ = [
     "camera_rotation",
     "default_cameras",
     "lighting_of",
+    "textured_renderer",
 ]

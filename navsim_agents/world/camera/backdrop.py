@@ -28,9 +28,9 @@ from navsim_agents.world.types import Town
 class Backdrop:
     """A town's ground and its sky, ready to be seen from anywhere."""
 
-    def __init__(self, town: Town) -> None:
-        self._ground: GroundMap = build_ground(town)
-        self._grain: Grain = make_grain()
+    def __init__(self, town: Town, is_textured: bool = False) -> None:
+        self._ground: GroundMap = build_ground(town, is_textured)
+        self._grain: Grain = make_grain(is_textured)
         self._clouds: npt.NDArray[np.float32] = cloud_field()
 
     def paint(self, sheets: Sheets, view: View, lighting: Lighting, shadows: Shadows) -> UInt32[np.ndarray, "H W"]:

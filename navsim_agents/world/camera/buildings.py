@@ -11,6 +11,7 @@ from navsim_agents.common.poses import X, Y
 from navsim_agents.world.camera.mesh import Colour, MeshBuilder
 from navsim_agents.world.camera.shadows import Caster
 from navsim_agents.world.camera.solids import Solid
+from navsim_agents.world.camera.textures import cladding
 from navsim_agents.world.types import Area
 
 WALLS: tuple[Colour, ...] = (
@@ -28,8 +29,8 @@ FLOOR_M, BAY_M = 3.3, 3.0
 PROUD_M = 0.04
 
 
-def building_solid(area: Area) -> Solid:
-    """The building on ``area``, whose look depends on its id alone."""
+def building_solid(area: Area, is_textured: bool = False) -> Solid:
+    """The building on ``area``, whose look depends on its id alone; ``is_textured`` gives every bay its own tone."""
     rng = np.random.default_rng(zlib.crc32(area.area_id.encode()))
     ring = counter_clockwise(area.polygon)
     height = max(area.height_m, FLOOR_M)
@@ -38,7 +39,7 @@ def building_solid(area: Area) -> Solid:
     builder.frustum(ring, 0.0, ring, height, wall, top=(150.0, 150.0, 148.0))
     window = (rng.uniform(0.42, 0.66), rng.uniform(0.45, 0.62))  # shares of a bay's width and a floor's height
     for start, end in zip(ring, np.roll(ring, -1, axis=0)):
-        _facade(builder, start, end, height, wall, window, rng)
+        _facade(builder, start, end, height, wall, window, rng, is_textured)
     return Solid(builder.build(), ring, Caster(ring, 0.0, height))
 
 
@@ -58,6 +59,7 @@ def _facade(
     wall: Colour,
     window: tuple[float, float],
     rng: np.random.Generator,
+    is_textured: bool,
 ) -> None:
     """Plinth, cornice and a grid of windows on the wall from ``start`` to ``end``."""
     length = float(np.linalg.norm(end - start))
@@ -71,10 +73,12 @@ def _facade(
         ring = [(*near, bottom), (*far, bottom), (*far, top), (*near, top)]
         builder.face(ring, colour, is_detail=is_detail)
 
-    panel(0.0, length, 0.0, 0.5, _scaled(wall, 0.62))
-    panel(0.0, length, height - 0.45, height, _scaled(wall, 1.12))
     bays, floors = max(1, int(length // BAY_M)), max(1, int(height // FLOOR_M))
     bay, floor = length / bays, (height - 0.5) / floors
+    if is_textured:
+        cladding(builder, origin, along, (bay, bays), (floor, floors), wall)
+    panel(0.0, length, 0.0, 0.5, _scaled(wall, 0.62))
+    panel(0.0, length, height - 0.45, height, _scaled(wall, 1.12))
     for level in range(floors):
         for column in range(bays):
             width, rise = (0.8, 0.68) if level == 0 and floors > 1 else window

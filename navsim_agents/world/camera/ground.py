@@ -13,6 +13,7 @@ from navsim_agents.world.camera.markings import GroundPatch, Material, ground_pa
 from navsim_agents.world.camera.mesh import at_height
 from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.polygons import Polygons, make_polygons
+from navsim_agents.world.camera.textures import textured_patches
 from navsim_agents.world.camera.view import View
 from navsim_agents.world.types import Town
 
@@ -31,6 +32,8 @@ PALETTE: dict[Material, tuple[tuple[int, int, int], int]] = {
     Material.ASPHALT: ((98, 99, 103), 150),
     Material.WHITE: ((236, 235, 228), 60),
     Material.YELLOW: ((226, 176, 52), 60),
+    Material.TAR: ((62, 62, 66), 120),
+    Material.CONCRETE: ((136, 134, 130), 150),
 }
 
 
@@ -44,9 +47,9 @@ class GroundMap:
     radii: Float64[np.ndarray, " F"]  # m
 
 
-def build_ground(town: Town) -> GroundMap:
+def build_ground(town: Town, is_textured: bool = False) -> GroundMap:
     """Collect and measure the ground polygons of ``town``."""
-    patches = list(ground_patches(town))
+    patches = list(textured_patches(town) if is_textured else ground_patches(town))
     bounds = [_bounding_circle(patch) for patch in patches]
     return GroundMap(
         polygons=make_polygons([at_height(patch.outline, 0.0) for patch in patches]),

@@ -38,6 +38,8 @@ class Material(IntEnum):
     ASPHALT = 6
     WHITE = 7
     YELLOW = 8
+    TAR = 9
+    CONCRETE = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,12 @@ class GroundPatch:
 
 def ground_patches(town: Town) -> Iterator[GroundPatch]:
     """All patches of ``town``; later ones lie above earlier ones."""
+    yield from surface_patches(town)
+    yield from paint_patches(town)
+
+
+def surface_patches(town: Town) -> Iterator[GroundPatch]:
+    """What the ground is made of."""
     yield from _surroundings(town)
     for area in town.walkways.values():
         yield GroundPatch(area.polygon, Material.WALKWAY)
@@ -57,6 +65,10 @@ def ground_patches(town: Town) -> Iterator[GroundPatch]:
     for area in town.carparks.values():
         yield GroundPatch(area.polygon, Material.LOT)
     yield from _roads(town)
+
+
+def paint_patches(town: Town) -> Iterator[GroundPatch]:
+    """What is painted on it."""
     for carpark in town.carparks.values():
         yield from (GroundPatch(line, Material.WHITE) for line in stall_lines(carpark))
     for lane in town.lanes.values():

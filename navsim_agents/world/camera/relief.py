@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +25,8 @@ SLAB_ROWS = 32  # worked on at once, to stay in the processor's cache
 NEUTRAL_BITS = 7
 NEUTRAL = np.float32(1 << NEUTRAL_BITS)  # brightness factor of ground as it is
 TILE = 512  # samples a side; a power of two, so that a bit mask wraps
-GRAIN_M, BLOTCH_M = 0.025, 0.16  # size of a sample
-GRAIN_GAIN, BLOTCH_GAIN = 26.0, 22.0  # of 128
+GRAIN_M, BLOTCH_M, WEAR_M = 0.025, 0.16, 0.45  # size of a sample
+GRAIN_GAIN, BLOTCH_GAIN, WEAR_GAIN = 26.0, 22.0, 48.0  # of 128
 LIGHT = 0  # channel of a shadow sheet that holds the share of sunlight
 FloatImage = npt.NDArray[np.float32]
 ShareArray = npt.NDArray[np.uint16]
@@ -33,15 +34,17 @@ ShareArray = npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, eq=False)
 class Grain:
-    """Two random tiles [TILE, TILE] in [-1, 1]: fine aggregate, and broad patches."""
+    """Random tiles [TILE, TILE] in [-1, 1]: fine aggregate, broad patches and, of textured towns, wear."""
 
     fine: FloatImage
     broad: FloatImage
+    wear: Optional[FloatImage] = None
 
 
-def make_grain() -> Grain:
+def make_grain(is_textured: bool = False) -> Grain:
     """The ground's grain, the same in every town."""
-    return Grain(tileable_noise(TILE, (512, 256, 64), seed=11), tileable_noise(TILE, (16, 48, 128), seed=12))
+    fine, broad = tileable_noise(TILE, (512, 256, 64), seed=11), tileable_noise(TILE, (16, 48, 128), seed=12)
+    return Grain(fine, broad, tileable_noise(TILE, (512, 256, 128), seed=13) if is_textured else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,9 @@ def grain_image(rays: GroundRays, view: View, grain: Grain) -> FloatImage:
     """Brightness offsets [h, w] in 1 / 128 of the ground's own; fades where a pixel spans more than a sample."""
     total = np.zeros_like(rays.x)
     pixel_m = rays.depth**2 * np.float32(REDUCTION / (view.focal_px * max(view.position[Z], 0.1)))
-    for tile, size_m, gain in ((grain.fine, GRAIN_M, GRAIN_GAIN), (grain.broad, BLOTCH_M, BLOTCH_GAIN)):
+    layers = [(grain.fine, GRAIN_M, GRAIN_GAIN), (grain.broad, BLOTCH_M, BLOTCH_GAIN)]
+    layers += [(grain.wear, WEAR_M, WEAR_GAIN)] if grain.wear is not None else []
+    for tile, size_m, gain in layers:
         visibility = np.minimum(np.float32(1.0), np.float32(1.5 * size_m) / np.maximum(pixel_m, 1e-6))
         total += np.float32(gain) * visibility * _sample_wrapped(tile, rays, view, size_m)
     return total

@@ -22,10 +22,11 @@ from navsim_agents.world.types import Drive, Town
 class Renderer:
     """Renders drives through one town; what stands still is prepared once. Not to be shared between threads."""
 
-    def __init__(self, town: Town) -> None:
+    def __init__(self, town: Town, is_textured: bool = False) -> None:
+        """Prepare ``town``; ``is_textured`` adds what :mod:`navsim_agents.world.camera.textures` lists."""
         self._location = town.location
-        self._backdrop = Backdrop(town)
-        self._scenery = Scenery(town)
+        self._backdrop = Backdrop(town, is_textured)
+        self._scenery = Scenery(town, is_textured)
         self._sheets = make_sheets(1, 1)
 
     def render(
@@ -59,3 +60,8 @@ class Renderer:
             )
         if not 0 <= step < len(drive.ego.poses):
             raise InputError(f"step is {step}, but {drive.log_name} has the steps 0 to {len(drive.ego.poses) - 1}")
+
+
+def textured_renderer(town: Town) -> Renderer:
+    """A renderer of ``town`` with textures."""
+    return Renderer(town, is_textured=True)

@@ -15,6 +15,7 @@ from navsim_agents.world.camera.model import FloatArray
 from navsim_agents.world.camera.shadows import Caster, sun_shift
 from navsim_agents.world.camera.signals import governing_connector, signal_solids, state_of
 from navsim_agents.world.camera.solids import Solid, SolidSet, solid_set
+from navsim_agents.world.camera.textures import roadside_textures
 from navsim_agents.world.camera.view import View
 from navsim_agents.world.types import Drive, Town, Z
 
@@ -24,9 +25,10 @@ BUILDING_RANGE_M, SMALL_RANGE_M, ACTOR_RANGE_M, SHADOW_RANGE_M = 450.0, 170.0, 2
 class Scenery:
     """A town's solids, measured once."""
 
-    def __init__(self, town: Town) -> None:
-        self._buildings = solid_set([building_solid(area) for area in town.buildings.values()])
-        self._roadside = solid_set(roadside_solids(town))
+    def __init__(self, town: Town, is_textured: bool = False) -> None:
+        self._buildings = solid_set([building_solid(area, is_textured) for area in town.buildings.values()])
+        textures = roadside_textures(town) if is_textured else []
+        self._roadside = solid_set([*roadside_solids(town), *textures])
         self._signals = [(governing_connector(town, pole), signal_solids(pole)) for pole in town.light_poles]
         self.rim_heights: FloatArray = rim_heights(town.location)
 

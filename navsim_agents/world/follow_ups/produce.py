@@ -148,7 +148,7 @@ def _write(drive: Drive, follow_up: FollowUp, task: _Task) -> None:
     config, output = task.config, Path(task.config.output)
     cameras = {name: camera for name, camera in default_cameras().items() if name in config.cameras}
     if cameras:
-        render = task.parts.painter(drive.location, config.seed).render
+        render = task.parts.painter(drive.location, config.seed, config.textures).render
         steps, folder = shown_steps(follow_up.now), pictures_path(output)
         write_images(drive, cameras, folder, render, steps, config.jpeg_quality, follow_up.image_path)
     write_follow_up(drive, follow_up, default_cameras(), output)
