@@ -69,7 +69,7 @@ class CodeRoom:
     def announce(self) -> None:
         """Say once that it takes a while."""
         if not self._is_announced:
-            LOGGER.warning("compiling %s, once for this version: some 20 seconds", self.what)
+            LOGGER.warning("compiling %s, once for this version: some 15 seconds", self.what)
         self._is_announced = True
 
 

@@ -167,7 +167,7 @@ def test_it_is_compiled_once_and_that_is_said(
     assert out.tolist() == wanted
     assert kept(room) == before
     said = [record.getMessage() for record in caplog.records]
-    assert said == ["compiling small things, once for this version: some 20 seconds"]
+    assert said == ["compiling small things, once for this version: some 15 seconds"]
 
 
 @pytest.mark.parametrize("damage", [lambda code: b"", lambda code: code[:-1], lambda code: code.replace(b"\n", b" ")])
