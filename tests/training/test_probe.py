@@ -212,7 +212,10 @@ def test_the_fit_sees_the_random_weights_that_the_planner_sees(tmp_path: Path) -
     probe(replace(settings, seeds=[3]), FakeSource(), FakeSource())
     weights = torch.load(last_checkpoint(tmp_path / "probe/runs/drawn-seed3"), weights_only=False)["state_dict"]
     pl.seed_everything(3)
-    torch.testing.assert_close(build_agent(run_config(settings, "drawn", 3, tmp_path).agent).encoder.weight.data, weights["agent.encoder.weight"])
+    torch.testing.assert_close(
+        build_agent(run_config(settings, "drawn", 3, tmp_path).agent).encoder.weight.data,
+        weights["agent.encoder.weight"],
+    )
 
 
 def test_each_seed_has_its_own_weights(tmp_path: Path) -> None:
