@@ -5,16 +5,13 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from navsim_agents.scoring import SceneStoreWriter
-from tests.reward.scenes_of_pool import hand_made
+from tests.reward.scenes_of_pool import hand_made, write_store
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "score_as_reward.py"
 
 
 def test_rewards_grow(tmp_path: Path) -> None:
-    with SceneStoreWriter(tmp_path) as writer:
-        for scene in hand_made(8).values():
-            writer.add(scene)
+    write_store(tmp_path, hand_made(8))
     spec = importlib.util.spec_from_file_location("score_as_reward", EXAMPLE)
     assert spec is not None
     assert spec.loader is not None

@@ -15,9 +15,9 @@ from navsim_agents.common.kept_workers import KeptWorkers
 from navsim_agents.common.processes import WorkerError
 from navsim_agents.errors import InputError, SceneError, TrajectoryError
 from navsim_agents.reward import RewardPool, scorer
-from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene, score_scenes
+from navsim_agents.scoring import SceneStore, ScoringScene, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, SCORE, epdms
-from tests.reward.scenes_of_pool import hand_made, plans_for
+from tests.reward.scenes_of_pool import damaged_store, hand_made, plans_for, write_store
 
 SCENES = hand_made()
 ORDER = ["token_3", "token_0", "token_4", "token_3", "token_1"]  # one twice, one not at all
@@ -27,9 +27,7 @@ PLANS = plans_for(len(ORDER))
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scenes")
-    with SceneStoreWriter(folder) as writer:
-        for made in SCENES.values():
-            writer.add(made)
+    write_store(folder, SCENES)
     return folder
 
 
@@ -146,14 +144,7 @@ def test_what_the_caller_gets_wrong_names_the_scene(pool: RewardPool) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_damaged_scene_is_named_and_the_pool_stays(workers: int, tmp_path: Path) -> None:
-    with SceneStoreWriter(tmp_path / "store") as writer:
-        for made in SCENES.values():
-            writer.add(made)
-    data = tmp_path / "store" / "scenes.bin"
-    content = bytearray(data.read_bytes())
-    content[-20] ^= 255  # of the last scene
-    data.write_bytes(bytes(content))
-    with RewardPool(tmp_path / "store", workers=workers) as made:
+    with RewardPool(damaged_store(tmp_path), workers=workers) as made:
         with pytest.raises(SceneError, match=r"scene token_4 .*wrong checksum"):
             made.rewards(ORDER, PLANS)
         assert made.rewards(ORDER[:2], PLANS[:2]).shape == (2, 3)

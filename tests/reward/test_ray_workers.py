@@ -8,6 +8,7 @@ import sys
 import types
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,8 @@ from navsim_agents.common.extras import MissingPackageError
 from navsim_agents.common.processes import WorkerError
 from navsim_agents.errors import InputError, SceneError
 from navsim_agents.reward import RewardPool
-from navsim_agents.scoring import score_scenes
-from tests.reward.scenes_of_pool import hand_made, plans_for
+from navsim_agents.scoring import ScoringScene, score_scenes
+from tests.reward.scenes_of_pool import damaged_store, hand_made, plans_for
 
 SCENES = hand_made()
 TOKENS = list(SCENES)[::-1]
@@ -134,11 +135,11 @@ def test_a_dead_actor_is_named_once_and_ends_the_pool(fake: FakeRay) -> None:
 
 
 def test_a_scene_that_an_actor_cannot_read_is_named(fake: FakeRay, monkeypatch: pytest.MonkeyPatch) -> None:
-    def damaged(arrays: Any, token: str) -> Any:
+    def damaged(arrays: Any) -> Any:
         raise ValueError("half of it is missing")
 
-    monkeypatch.setattr("navsim_agents.reward.sources._read_from_arrays", damaged)
     pool = RewardPool(SCENES, workers=1, backend="ray")
+    monkeypatch.setattr(ScoringScene, "from_arrays", damaged)
     with pool, pytest.raises(SceneError, match=r"scene token_4 cannot be read \(ValueError: half"):
         pool.rewards(TOKENS, PLANS)
 
@@ -150,11 +151,16 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         RewardPool(SCENES, workers=1, backend="ray")
 
 
-def test_with_ray_itself() -> None:
+@pytest.mark.slow
+def test_with_ray_itself(tmp_path: Path) -> None:
     ray = pytest.importorskip("ray")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         agree_with_the_scorer(2)
+        with RewardPool(damaged_store(tmp_path), workers=2, backend="ray") as pool:
+            with pytest.raises(SceneError, match=r"scene token_4 .*wrong checksum"):
+                pool.rewards(TOKENS, PLANS)
+            assert pool.rewards(TOKENS[1:], PLANS[1:]).shape == (4, 3)
         with RewardPool(SCENES, workers=1, backend="ray") as pool:
             ray.kill(pool._workers._actors[0])  # type: ignore[union-attr]
             with pytest.raises(WorkerError, match="worker 1 of 1 was killed"):
