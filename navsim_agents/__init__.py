@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from navsim_agents.models.encoders import load_encoder
     from navsim_agents.models.pictures import PixelNormalize
     from navsim_agents.models.video_encoder import VideoEncoder
+    from navsim_agents.reward import RewardPool
     from navsim_agents.scenes import open_scenes
     from navsim_agents.scoring import SceneStore, ScoringScene, score_scenes, score_trajectories
     from navsim_agents.scoring.diversity import diversity
@@ -27,6 +28,7 @@ __all__ = [
     "LabelStore",
     "NavsimDriveJepaError",
     "PixelNormalize",
+    "RewardPool",
     "SceneLoader",
     "SceneStore",
     "ScoringScene",
@@ -52,6 +54,7 @@ _PLACES = {
     "models.encoders": ("load_encoder",),
     "models.pictures": ("PixelNormalize",),
     "models.video_encoder": ("VideoEncoder",),
+    "reward": ("RewardPool",),
     "scenes": ("open_scenes",),
     "scoring": ("SceneStore", "ScoringScene", "score_scenes", "score_trajectories"),
     "scoring.diversity": ("diversity",),

@@ -12,7 +12,7 @@ from typing import Optional
 
 import pytest
 
-from navsim_agents.common.extras import EXTRAS
+from navsim_agents.common.extras import EXTRAS, NOT_OF_DEMO
 from tests.door import confusing_folder, environment
 from tests.environments import Environment, layered
 
@@ -230,6 +230,6 @@ def test_extras_that_repeat_others_repeat_them_whole(wheel: Path) -> None:
     for line in required(wheel):
         what, _, extra = line.replace(" ", "").partition(";extra==")
         asked.setdefault(extra.strip("\"'"), set()).add(what)
-    assert set(asked) == {"", *EXTRAS, "demo", "test"}
+    assert set(asked) == {"", *EXTRAS, *NOT_OF_DEMO, "demo", "test"}
     assert asked["demo"] == set().union(*(asked[extra] for extra in EXTRAS))
     assert asked["labels"] | asked["video"] <= asked["test"]

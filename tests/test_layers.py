@@ -35,6 +35,7 @@ ALLOWED = {
     "devkit": {"errors", "common", "poses", "data", "scoring"},
     "scenes": {"errors", "scoring", "devkit"},
     "sources": {"errors", "common", "data", "scenes", "scoring"},
+    "reward": {"errors", "common", "scenes", "scoring"},
     "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "distillation", "devkit"},
     "evaluation": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "sources", "drive_jepa"},
 }

@@ -64,8 +64,8 @@ def run_jobs(
     if workers == 0:
         yield from map(work, jobs)
     elif jobs:
-        with _pool(min(workers, len(jobs)), threads) as pool:
-            futures = _submit(pool, work, jobs)
+        with pool_of(min(workers, len(jobs)), threads) as pool:
+            futures = submit(pool, work, jobs)
             for future in futures if in_order else as_completed(futures):
                 yield future.result()
 
@@ -82,8 +82,8 @@ def try_jobs(
         for job in jobs:
             yield job, _try_here(work, job)
     elif jobs:
-        with _pool(min(workers, len(jobs)), threads) as pool:
-            job_of = dict(zip(_submit(pool, work, jobs), jobs))
+        with pool_of(min(workers, len(jobs)), threads) as pool:
+            job_of = dict(zip(submit(pool, work, jobs), jobs))
             for future in as_completed(job_of):
                 error = future.exception()
                 if isinstance(error, BrokenProcessPool):
@@ -127,13 +127,14 @@ def _try_here(work: Callable[[JobT], ResultT], job: JobT) -> Future[ResultT]:
     return future
 
 
-def _submit(pool: ProcessPoolExecutor, work: Callable[[JobT], ResultT], jobs: Sequence[JobT]) -> list[Future[ResultT]]:
+def submit(pool: ProcessPoolExecutor, work: Callable[[JobT], ResultT], jobs: Sequence[JobT]) -> list[Future[ResultT]]:
+    """Give ``jobs`` to a pool of :func:`pool_of`."""
     with _interrupts_held():  # workers inherit the held signals, Ctrl-C does not break into their imports
         return [pool.submit(partial(_do, work), job) for job in jobs]
 
 
 @contextmanager
-def _pool(workers: int, threads: Optional[int]) -> Iterator[ProcessPoolExecutor]:
+def pool_of(workers: int, threads: Optional[int]) -> Iterator[ProcessPoolExecutor]:
     """A pool that waits for its running jobs at its end, unless Ctrl-C came or the caller wants no more results."""
     context = multiprocessing.get_context("spawn")  # a forked child inherits threads of torch in an unknown state
     with _interrupts_held():  # half of a pool could not be ended

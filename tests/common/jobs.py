@@ -37,6 +37,21 @@ def fail_at_three(number: int) -> int:
     return number
 
 
+class Adder:
+    """Adds what it is called with to what it keeps."""
+
+    def __init__(self, kept):
+        if kept is None:
+            raise ValueError("there is nothing to add to")
+        self.kept = kept
+
+    def __call__(self, number: int) -> int:
+        if number == 9:
+            raise ValueError("three times three")
+        self.kept += number
+        return self.kept
+
+
 def num_threads(number: int) -> int:
     import torch
 
