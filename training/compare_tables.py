@@ -23,12 +23,15 @@ from navsim_agents.errors import InputError
 from navsim_agents.evaluation.plan_scores import EPDMS_STAR
 from navsim_agents.evaluation.score_convention import NEITHER, Convention, scores_by, tell_convention
 from navsim_agents.evaluation.score_files import LOG_NAME, STAGE, TOKEN, ScoreFile, read_score_file
+from training.report.scenes_section import ReadView
 from training.table_comparison import ScoredTable, averages, common_tokens, compare_all, scene_table
+from training.table_pictures import pictures_page, read_plans, view_reader
 from training.table_words import in_markdown
 
 CONVENTIONS = (*METRIC_NAMES, EPDMS_STAR)
 JSON_FILE, TEXT_FILE, SCENES_FILE = "comparison.json", "comparison.md", "scenes.csv"
-WRITTEN = (JSON_FILE, TEXT_FILE, SCENES_FILE)
+PICTURES_FILE = "pictures.html"
+WRITTEN = (JSON_FILE, TEXT_FILE, SCENES_FILE, PICTURES_FILE)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class CompareTablesConfig:
     drives: Optional[str] = field(default=None, metadata=READS)  # csv with token and log_name
     tolerance: float = field(default=1e-6, metadata=at_least(0))  # of scores; more for files that were rounded
     num_scenes: int = field(default=10, metadata=at_least(0))  # listed for each pair
+    evaluation: Optional[str] = field(default=None, metadata=READS)  # output of drive-jepa evaluate, for pictures
+    data_root: Optional[str] = field(default=None, metadata=READS)  # of its scenes
+    split: str = "test"
+    num_pictures: int = field(default=3, metadata=at_least(1))  # scenes of each pair, of those that are listed
 
     def __post_init__(self) -> None:
         """Raises InputError where there is nothing to compare, or a table would be written over."""
@@ -51,14 +58,21 @@ class CompareTablesConfig:
             )
         if self.metric is not None and self.metric not in CONVENTIONS:
             raise InputError(f"metric={self.metric!r} is unknown; choose from {', '.join(CONVENTIONS)}, or null")
+        if (self.evaluation is None) != (self.data_root is None):
+            raise InputError(
+                f"evaluation={self.evaluation} and data_root={self.data_root}, but pictures need the plans of the one "
+                "and the scenes of the other; give both or neither"
+            )
         written = {(Path(self.output) / name).resolve() for name in WRITTEN}
         for name, path in self.tables.items():
             if Path(path).resolve() in written:
                 raise InputError(f"tables.{name}={path} would be written over; name another output than {self.output}")
 
 
-def compare_tables(config: CompareTablesConfig) -> dict[str, Any]:
+def compare_tables(config: CompareTablesConfig, read_view: Optional[ReadView] = None) -> dict[str, Any]:
     """Compare, write ``config.output``, and return what ``comparison.json`` holds.
+
+    ``read_view`` stands in for the scenes at ``config.data_root``.
 
     Raises:
         InputError: a file is no table of scores, the files are of different conventions and ``metric`` is None, a file
@@ -81,7 +95,10 @@ def compare_tables(config: CompareTablesConfig) -> dict[str, Any]:
     summary = _summary(config, by, tables, tokens, log_names)
     for name, record in summary["tables"].items():
         record.update(convention=asdict(found[name]), scores=origins[name])
+    page = _pictures(config, summary, read_view)
     output = Path(config.output)
+    if page is not None:
+        write_text(output / PICTURES_FILE, page)
     write_text(output / SCENES_FILE, scene_table(tables, tokens, log_names).to_csv(index=False))
     write_text(output / TEXT_FILE, in_markdown(summary))
     write_json(output / JSON_FILE, summary)
@@ -121,6 +138,18 @@ def _summary(
         },
         "pairs": [pair.record for pair in pairs],
     }
+
+
+def _pictures(config: CompareTablesConfig, summary: Mapping[str, Any], read_view: Optional[ReadView]) -> Optional[str]:
+    """The page of pictures; None where none are asked for. Raises InputError where there can be none."""
+    if config.evaluation is None or config.data_root is None:
+        return None
+    if any(pair["stage"] for pair in summary["pairs"]):
+        raise InputError(
+            f"evaluation={config.evaluation}, but pictures are drawn of scenes of one stage; leave it out for two"
+        )
+    stored = read_plans(Path(config.evaluation), list(config.tables))
+    return pictures_page(summary, stored, read_view or view_reader(config.data_root, config.split), config.num_pictures)
 
 
 def _refuse_stages(files: Mapping[str, ScoreFile]) -> None:

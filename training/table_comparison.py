@@ -113,7 +113,7 @@ def _pair(
     decided = np.full(len(tokens), "", dtype=object)
     decided[is_won] = deciding(mine[is_won], others[is_won], metric, tolerance)
     decided[is_lost] = deciding(others[is_lost], mine[is_lost], metric, tolerance)
-    order = sorted(np.flatnonzero(is_won | is_lost), key=lambda at: (-round(abs(difference[at]), 9), tokens[at]))
+    order = sorted(np.flatnonzero(is_won | is_lost), key=lambda at: (-round(float(abs(difference[at])), 9), tokens[at]))
     largest = [
         {
             "token": tokens[at],

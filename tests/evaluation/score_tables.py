@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Union
+from typing import Any
 
 V11_COLUMNS = (
     "no_at_fault_collisions",
@@ -27,8 +27,7 @@ V22_COLUMNS = (
     "two_frame_extended_comfort",
     "score",
 )
-Cell = Union[str, float]
-Row = Sequence[Cell]
+Row = Sequence[Any]  # numbers, and text where there is none
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Mapping[str, Row], valid: Mapping[str, str] = {}) -> Path:
@@ -53,7 +52,7 @@ def staged(path: Path, first: Mapping[str, Row], second: Mapping[str, Row], aver
     """v2.2's two-stage table: each row fills the columns of its stage."""
     names = V22_COLUMNS[:-1]
     columns = [f"{name}_{stage}" for stage in ("stage_one", "stage_two") for name in names]
-    blank: list[Cell] = [""] * len(names)
+    blank: list[Any] = [""] * len(names)
     rows: dict[str, Row] = {token: [*row[:-1], *blank, row[-1]] for token, row in first.items()}
     rows.update({token: [*blank, *row[:-1], row[-1]] for token, row in second.items()})
     rows.update({f"extended_pdm_score_{name}": [*blank, *blank, score] for name, score in averages.items()})
@@ -65,7 +64,7 @@ PDMS_HALFWAY = (1.0, 1.0, 0.5, 1.0, 1.0, 1.0, 9.5 / 12.0)
 # (5 · 0.5 + 5 + 2 + 2 + 2) / 16
 HALFWAY = (1.0, 1.0, 1.0, 1.0, 0.5, 1.0, 1.0, 1.0, 1.0, 13.5 / 16.0)
 # the first frame of a log has no extended comfort: (5 · 0.5 + 5 + 2 + 2) / 14
-FIRST_FRAME = (1.0, 1.0, 1.0, 1.0, 0.5, 1.0, 1.0, 1.0, "", 11.5 / 14.0)
+FIRST_FRAME: Row = (1.0, 1.0, 1.0, 1.0, 0.5, 1.0, 1.0, 1.0, "", 11.5 / 14.0)
 COLLIDED = (0.0, 1.0, 1.0, 1.0, 0.5, 0.0, 1.0, 1.0, 1.0, 0.0)
 # ½ · (5 · 0.5 + 5 + 2 + 2 + 2) / 16
 ONCOMING = (1.0, 1.0, 0.5, 1.0, 0.5, 1.0, 1.0, 1.0, 1.0, 6.75 / 16.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pandas as pd
 import pytest
 
 from navsim_agents.common.files import read_json
-from navsim_agents.errors import InputError
+from navsim_agents.errors import InputError, SceneError
+from navsim_agents.world.camera.calibration import default_cameras
 from tests.evaluation.score_tables import (
     COLLIDED,
     FIRST_FRAME,
@@ -24,6 +26,8 @@ from tests.evaluation.score_tables import (
     v22,
 )
 from training.compare_tables import CompareTablesConfig, compare_tables
+from training.report.style import BETTER, WORSE
+from training.report.views import SceneView
 from training.table_comparison import HIDDEN, deciding
 
 
@@ -184,6 +188,59 @@ def test_every_two_of_three(ours: Path, theirs: Path, tmp_path: Path) -> None:
 )
 def test_what_decides(better: tuple[float, ...], worse: tuple[float, ...], name: str) -> None:
     assert deciding(np.array([better], float), np.array([worse], float), "epdms", 1e-6).tolist() == [name]
+
+
+def view_of(log_name: str, token: str, plans: Mapping[str, np.ndarray]) -> SceneView:
+    if token == "t":
+        raise SceneError("t has no picture")
+    image = np.full((54, 96, 3), 90, dtype=np.uint8)
+    camera = default_cameras()["cam_f0"].scaled(96, 54)
+    return SceneView(camera, image, np.zeros((0, 7)), [], None, dict(plans))
+
+
+def stored_plans(folder: Path, *agents: str) -> Path:
+    """Plans straight ahead, those of each agent 1 m a pose longer than those before, of scenes s, t and u."""
+    ahead = np.zeros((3, 8, 3))
+    ahead[..., 0] = np.arange(1, 9)
+    plans = {f"plans.{name}": ahead * (2 + index) for index, name in enumerate(agents)}
+    np.savez(folder / "plans.npz", tokens=["s", "t", "u"], log_names=["a", "a", "b"], human=ahead, **plans)
+    return folder
+
+
+def test_pictures_of_the_scenes_that_differ_most(ours: Path, theirs: Path, tmp_path: Path) -> None:
+    seen = {}
+
+    def read_view(log_name: str, token: str, plans: Mapping[str, np.ndarray]) -> SceneView:
+        seen[token] = (log_name, {name: float(poses[0, 0]) for name, poses in plans.items()})
+        return view_of(log_name, token, plans)
+
+    folder = stored_plans(tmp_path, "ours", "theirs")
+    tables = {path.stem: str(path) for path in (ours, theirs)}
+    settings = {"evaluation": str(folder), "data_root": "", "num_pictures": 2}
+    compare_tables(CompareTablesConfig(str(tmp_path / "out"), tables, **settings), read_view)  # type: ignore[arg-type]
+    assert seen == {  # u is lost by ours, whose plans are the shorter ones; t is won
+        "u": ("b", {WORSE: 2.0, BETTER: 3.0, "human": 1.0}),
+        "t": ("a", {WORSE: 3.0, BETTER: 2.0, "human": 1.0}),
+    }
+    page = (tmp_path / "out" / "pictures.html").read_text(encoding="utf-8")
+    assert "theirs 0.844, ours 0.000: decided by NC" in page
+    assert page.count("<img ") == 2  # of u alone
+    assert "Scene t of a cannot be drawn: t has no picture" in page
+
+
+def test_pictures_that_nobody_can_draw(ours: Path, theirs: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="give both or neither"):
+        compared(tmp_path, ours, theirs, evaluation="x")
+    settings = {"evaluation": str(stored_plans(tmp_path, "ours", "others")), "data_root": "nowhere"}
+    with pytest.raises(InputError, match="plans of ours, others, but of tables ours, theirs only those of ours;"):
+        compared(tmp_path, ours, theirs, **settings)
+    (tmp_path / "plans.npz").unlink()
+    with pytest.raises(InputError, match=r"plans.npz cannot be read .*output of drive-jepa evaluate"):
+        compared(tmp_path, ours, theirs, **settings)
+    one = staged(tmp_path / "one.csv", {"a": PERFECT}, {"b": HALFWAY}, {})
+    with pytest.raises(InputError, match="pictures are drawn of scenes of one stage"):
+        compared(tmp_path, one, staged(tmp_path / "two.csv", {"a": HALFWAY}, {"b": HALFWAY}, {}), **settings)
+    assert not (tmp_path / "out").exists()
 
 
 def test_settings(ours: Path, tmp_path: Path) -> None:
