@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -202,7 +203,7 @@ def stored_plans(folder: Path, *agents: str) -> Path:
     """Plans straight ahead, those of each agent 1 m a pose longer than those before, of scenes s, t and u."""
     ahead = np.zeros((3, 8, 3))
     ahead[..., 0] = np.arange(1, 9)
-    plans = {f"plans.{name}": ahead * (2 + index) for index, name in enumerate(agents)}
+    plans: dict[str, Any] = {f"plans.{name}": ahead * (2 + index) for index, name in enumerate(agents)}
     np.savez(folder / "plans.npz", tokens=["s", "t", "u"], log_names=["a", "a", "b"], human=ahead, **plans)
     return folder
 
