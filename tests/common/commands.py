@@ -67,7 +67,7 @@ def places(folder: Path) -> dict[str, str]:
     """Names in ``needed``, for a folder in which nothing needs to be."""
     made = (
         "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining encoder_file "
-        "checkpoint"
+        "checkpoint score_table"
     )
     return {name: str(folder / name) for name in (*made.split(), "cache", "submission", "out")}
 
@@ -159,6 +159,11 @@ COMMANDS = {
             "training.evaluate",
             "training.config:EvaluateConfig",
             {"data_root": "{world}", "output": "{out}", "+runs.a": "{run}"},
+        ),
+        Command(
+            "training.compare_tables",
+            "training.compare_tables:CompareTablesConfig",
+            {"output": "{out}", "+tables.a": "{score_table}", "+tables.b": "{score_table}"},
         ),
         Command(
             "training.report.__main__",

@@ -24,6 +24,7 @@ LIMITS = {
     "training.train": 100_000,
     "training.average_checkpoints": 10_000,
     "training.evaluate": 500,
+    "training.compare_tables": 100,
     "training.report.__main__": 1_000,
     "training.pretrain": 50_000,
     "training.feature_pca": 100,

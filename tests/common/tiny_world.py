@@ -30,6 +30,8 @@ def build(folder: Path) -> dict[str, str]:
     write_video(folder / "videos" / "a.mkv", 40)
     write_submission(Path(where["submission"]), dict.fromkeys(store.tokens, np.load(where["plans"])[0]))
     fill(where, "cache_tools.index_videos", "manifest", "data_set=world")
+    where["score_table"] = str(folder / "score_table.csv")
+    fill(where, "cache_tools.score_submission", "score_table")
     fill(where, "cache_tools.score_vocabulary", "labels")
     fill(where, "training.train", "run")
     where["checkpoint"] = str(folder / "run" / "checkpoints" / "last.ckpt")

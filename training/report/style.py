@@ -22,6 +22,8 @@ CONSTANT_VELOCITY = "#6f58c9"
 REFERENCE_DRIVER = "#3b7dd8"
 OTHERS = ("#4f6d3a", "#5b8e9c", "#7a4b94")
 PICTURE_DPI = 150
+BETTER, WORSE = "the better of two", "the worse of two"
+"""What plans are called where two are compared in one scene."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ KNOWN_AGENTS = {
     "human": AgentStyle("Human driver", HUMAN, 0.4, 1.6),
     "constant_velocity": AgentStyle("Constant velocity", CONSTANT_VELOCITY, 0.25, 1.8, (0, (4.0, 2.0))),
     "reference_driver": AgentStyle("Rule-based driver", REFERENCE_DRIVER, 0.25, 1.8, (0, (1.0, 1.5))),
+    BETTER: AgentStyle("Better plan", REFERENCE_DRIVER, 0.8, 3.0),
+    WORSE: AgentStyle("Worse plan", OURS, 1.3, 4.6),
     "drive_jepa_perception_free": AgentStyle("Drive-JEPA, perception-free", "#a23b72", 1.3, 4.6),
     "drive_jepa_without_distillation": AgentStyle("Drive-JEPA without distillation", "#d9a441", 1.3, 4.6),
     "drive_jepa_without_distillation_momentum": AgentStyle("Without distillation, momentum", "#b7c14a", 1.3, 4.6),

@@ -1,0 +1,107 @@
+"""Pictures of the scenes in which two tables differ most, drawn as the report draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from navsim_agents.common.conventions import FRONT_CAMERA
+from navsim_agents.common.files import reading
+from navsim_agents.errors import InputError, NavsimDriveJepaError
+from navsim_agents.evaluation.files import PLANS_FILE
+from navsim_agents.poses import FloatArray
+from navsim_agents.sources import LoggedScenes
+from training.report import html
+from training.report.pictures import BOX_COLORS, bev_picture, camera_picture
+from training.report.scenes_section import ReadView
+from training.report.style import BETTER, WORSE, agent_style, as_data_url, figure_style
+from training.report.views import NOW, open_world, view_scene
+from training.table_words import SHORT
+
+HUMAN = "human"
+DRAWN = (WORSE, BETTER, HUMAN)  # broad bands first, narrow ones on top
+
+
+@dataclass(frozen=True)
+class StoredPlans:
+    """The plans of an evaluation, by scene."""
+
+    rows: dict[str, int]  # by token
+    log_names: list[str]
+    plans: dict[str, FloatArray]  # agent → [scenes, T, 3]
+    human: FloatArray  # [scenes, T, 3]
+
+    def drawn(self, token: str, better: str, worse: str) -> dict[str, FloatArray]:
+        """What is drawn in a scene, in drawing order, by role."""
+        row = self.rows[token]
+        by_role = {WORSE: self.plans[worse][row], BETTER: self.plans[better][row], HUMAN: self.human[row]}
+        return {role: by_role[role] for role in DRAWN}
+
+
+def read_plans(evaluation: Path, names: Sequence[str]) -> StoredPlans:
+    """Plans of an evaluation of one stage.
+
+    Raises:
+        InputError: the folder holds none, or those of less than two of ``names``.
+    """
+    path = evaluation / PLANS_FILE
+    way_out = "give evaluation=<output of drive-jepa evaluate>"
+    with reading(path, InputError, way_out), np.load(path, allow_pickle=False) as stored:
+        tokens, log_names = (list(map(str, stored[name])) for name in ("tokens", "log_names"))
+        plans = {name: stored[f"plans.{name}"] for name in names if f"plans.{name}" in stored.files}
+        agents = [name.partition(".")[2] for name in stored.files if name.startswith("plans.")]
+        human = stored["human"]
+    if len(plans) < 2:
+        raise InputError(
+            f"{path} holds plans of {', '.join(agents)}, but of tables {', '.join(names)} only those of "
+            f"{', '.join(plans) or 'none'}; call two tables as their agents are called"
+        )
+    return StoredPlans({token: row for row, token in enumerate(tokens)}, log_names, plans, human)
+
+
+def view_reader(data_root: str, split: str) -> ReadView:
+    """Reads scenes of ``data_root`` for their pictures."""
+    source = LoggedScenes(data_root, split, {FRONT_CAMERA: (NOW,)})
+    return partial(view_scene, source, open_world(Path(data_root)), None)
+
+
+def pictures_page(summary: Mapping[str, Any], stored: StoredPlans, read_view: ReadView, most: int) -> str:
+    """A page that holds everything: ``most`` scenes of each pair whose plans are stored."""
+    with figure_style():
+        return html.page("Scenes in which tables differ most", _sections(summary, stored, read_view, most))
+
+
+def _sections(summary: Mapping[str, Any], stored: StoredPlans, read_view: ReadView, most: int) -> Iterator[str]:
+    yield html.title("Scenes in which tables differ most")
+    styles = [agent_style(name) for name in DRAWN]
+    boxes = [(color, name.replace("_", " ")) for name, color in BOX_COLORS.items()]
+    yield html.legend([*((style.color, style.label) for style in styles), *boxes])
+    for pair in summary["pairs"]:
+        names = (pair["row"], pair["other"])
+        if stored.plans.keys() >= set(names):
+            yield html.heading(" − ".join(names))
+            scenes = [scene for scene in pair["largest"] if scene["token"] in stored.rows]
+            yield from (_scene(scene, names, stored, read_view) for scene in scenes[:most])
+
+
+def _scene(scene: Mapping[str, Any], names: tuple[str, str], stored: StoredPlans, read_view: ReadView) -> str:
+    """One scene; where it cannot be read, a line that says why."""
+    better, worse = names if scene["difference"] > 0 else names[::-1]
+    token, decided = scene["token"], SHORT.get(scene["decided_by"], scene["decided_by"])
+    log_name = stored.log_names[stored.rows[token]]
+    try:
+        view = read_view(log_name, token, stored.drawn(token, better, worse))
+    except NavsimDriveJepaError as error:
+        return html.paragraph(f"Scene {token} of {log_name} cannot be drawn: {error}")
+    scores = {name: scene["rows"][name]["score"] for name in names}
+    pictures = [
+        html.image(as_data_url(camera_picture(view), "jpeg"), f"front camera of scene {token} with plans"),
+        html.image(as_data_url(bev_picture(view)), f"scene {token} from above"),
+    ]
+    title = f"{better} {scores[better]:.3f}, {worse} {scores[worse]:.3f}: decided by {decided}"
+    return html.scene(title, pictures, f"Scene {token} of {log_name}.")
