@@ -28,6 +28,8 @@ from training.probe_config import LINEAR_FIT, PLANNER, ProbeConfig
 
 PICTURES = "pictures"
 RUN_FILE = "probe_run.json"
+BESIDE_LEARNING = ("saving", "logger")
+"""Settings of a training that change nothing of what is learnt, and that earlier records do not have."""
 SUMMARY_FILE = "probe.json"
 TABLE_FILE = "probe.txt"
 COMMAND_ALONE = "command alone"
@@ -92,7 +94,8 @@ def train_one(config: ProbeConfig, encoder: str, seed: int, source: Optional[Sce
     """
     folder = Path(config.output) / "runs" / seeded(encoder, seed)
     settings = run_config(config, encoder, seed, folder)
-    record = {"config": asdict(settings), "weights": weights_stamp(weights_of(config, encoder, seed))}
+    told = {name: value for name, value in asdict(settings).items() if name not in BESIDE_LEARNING}
+    record = {"config": told, "weights": weights_stamp(weights_of(config, encoder, seed))}
     path = folder / RUN_FILE
     if path.exists() and read_json(path) != record:
         raise InputError(
