@@ -125,11 +125,15 @@ class PathSetting(NamedTuple):
 
 
 def path_settings(config: Any, prefix: str = "") -> Iterator[PathSetting]:
-    """Every path that the fields of ``config`` declare, those of nested dataclasses too."""
+    """Every path that the fields of ``config`` declare, those of nested dataclasses and of tables of them too."""
     for field in dataclasses.fields(config):
         value, key = getattr(config, field.name), f"{prefix}{field.name}"
         if dataclasses.is_dataclass(value):
             yield from path_settings(value, f"{key}.")
+        elif isinstance(value, Mapping) and ROLE not in field.metadata:
+            for name, part in value.items():
+                if dataclasses.is_dataclass(part):
+                    yield from path_settings(part, f"{key}.{name}.")
         elif ROLE in field.metadata and value is not None:
             for name, path in _named_paths(key, value):
                 yield PathSetting(name, Path(str(path)), field.metadata)

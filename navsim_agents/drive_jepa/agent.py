@@ -19,6 +19,7 @@ from navsim_agents.drive_jepa.config import OptimiserConfig
 from navsim_agents.drive_jepa.optimiser import ENCODER_PREFIXES, build_optimiser
 from navsim_agents.drive_jepa.record import Progress, StepRecord
 from navsim_agents.drive_jepa.targets import TRAJECTORY
+from navsim_agents.models.config import USUAL_READING, PositionReading
 from navsim_agents.models.encoders import AnyEncoder, load_pretrained
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class DriveJepaAgent(AgentBase):
     """Parameters of the planner whose learning rate is the encoder's."""
     encoder_entry: Optional[str] = None
     """Of the pretrained encoder's file: ``target_encoder`` and the like; None: the usual one."""
+    positions: PositionReading = USUAL_READING
+    """Of that file of timm's, how a table of positions is read."""
 
     def __init__(
         self,
@@ -122,7 +125,7 @@ class DriveJepaAgent(AgentBase):
         Raises:
             CheckpointError: they are not of this encoder.
         """
-        return load_pretrained(cast(AnyEncoder, self.encoder), path, self.encoder_entry)
+        return load_pretrained(cast(AnyEncoder, self.encoder), path, self.encoder_entry, self.positions)
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Any]:
         """Predictions of a batch, ``trajectory`` [B, T, 3] in the ego frame of now among them."""

@@ -15,7 +15,16 @@ from navsim_agents.common.conventions import FRAME_INTERVAL_S, NUM_FUTURE_FRAMES
 from navsim_agents.common.former_names import near_match
 from navsim_agents.common.settings import at_least, read_group, within
 from navsim_agents.errors import InputError
-from navsim_agents.models.config import ENTRIES, TIMM_PREFIX, TRAJECTORY_LOSS_NAMES, PlannerConfig
+from navsim_agents.models.config import (
+    ENTRIES,
+    RESAMPLINGS,
+    TIMM_PREFIX,
+    TIMMS,
+    TRAJECTORY_LOSS_NAMES,
+    USUAL_READING,
+    PlannerConfig,
+    PositionReading,
+)
 
 Config = TypeVar("Config", bound="AgentConfig")
 
@@ -91,10 +100,13 @@ class EncoderConfig:
     entry: Optional[str] = None  # of a V-JEPA checkpoint: encoder, target_encoder, ema_encoder; null: the usual one
     pretrained: bool = False  # let timm download its weights; for name=timm:… only
     activation_checkpointing: bool = False  # less memory for about a third more time
+    resampling: str = TIMMS  # of a timm file's table of positions: with antialiasing; transformers: without
+    file_grid: list[int] = field(default_factory=list)  # its patches [rows, columns]; []: a square, or as here
 
     def __post_init__(self) -> None:
         if self.entry is not None:
             require_choice("entry", self.entry, ENTRIES)
+        self._check_positions()
         if self.is_timm:
             given = f"levels={self.levels}, entry={self.entry} with name={self.name!r}"
             require(self.levels == 1 and self.entry is None, given, "are for V-JEPA's encoders; leave them out")
@@ -111,6 +123,25 @@ class EncoderConfig:
             "must be false: only timm's weights can be downloaded; set agent.encoder_checkpoint_path",
         )
         encoder_preset(self.name, num_levels=self.levels)  # refuses levels that it has not
+
+    def _check_positions(self) -> None:
+        require_choice("resampling", self.resampling, RESAMPLINGS)
+        require(
+            not self.file_grid or (len(self.file_grid) == 2 and min(self.file_grid) > 0),
+            f"file_grid={self.file_grid}",
+            "must be rows and columns of patches, such as [37,37], or [] for a square",
+        )
+        require(
+            self.positions == USUAL_READING or (self.is_timm and not self.pretrained),
+            f"resampling={self.resampling}, file_grid={self.file_grid} with name={self.name!r}, "
+            f"pretrained={self.pretrained}",
+            "are for files of timm's weights; leave them out, or give one as agent.encoder_checkpoint_path",
+        )
+
+    @property
+    def positions(self) -> PositionReading:
+        """How a file's table of positions is read."""
+        return PositionReading(self.resampling, (self.file_grid[0], self.file_grid[1]) if self.file_grid else None)
 
     @property
     def is_timm(self) -> bool:

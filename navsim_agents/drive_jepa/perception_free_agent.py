@@ -74,6 +74,7 @@ class PerceptionFreeAgent(DriveJepaAgent):
         )
         self.config = config
         self.encoder_entry = config.encoder.entry
+        self.positions = config.encoder.positions
 
     def name(self) -> str:
         """Name in tables and file names."""

@@ -78,7 +78,7 @@ class FrontVideoInput(PictureInput):
 
     def load_encoder(self, encoder: Any, path: Path) -> str:
         """Weights of V-JEPA, Drive-JEPA or ``drive-jepa pretrain``; of timm behind one of its encoders."""
-        return load_pretrained(encoder, path, self.config.encoder.entry)
+        return load_pretrained(encoder, path, self.config.encoder.entry, self.config.encoder.positions)
 
 
 class FourCamerasInput(PictureInput):

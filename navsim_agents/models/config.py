@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple, Optional
 
 from navsim_agents.common.conventions import NUM_POSES, STEPS_PER_POSE
 from navsim_agents.errors import InputError
@@ -11,11 +12,27 @@ TIMM_PREFIX = "timm:"
 """Before timm's name of a network, in the name of an encoder."""
 ENTRIES = ("ema_encoder", "target_encoder", "encoder")
 """Of a V-JEPA checkpoint, what may hold an encoder; the first that a file has is read unless another is asked for."""
+TIMMS, TRANSFORMERS = RESAMPLINGS = ("timm", "transformers")
+"""Whose way of resampling a table of positions: with antialiasing, or without."""
 TRAJECTORY_LOSS_NAMES = ("length_normalised_l1", "mse")
 TEACHER_REDUCTIONS = ("mean", "sum")
 OF_QUERIES, OF_TRAJECTORIES = SCORERS = ("queries", "trajectories")
 WHOLE, PARTS = FORESEEN = ("score", "sub_scores")
 NO_RANKING, LIST_WISE, PAIR_WISE = RANKINGS = ("none", "list_wise", "pair_wise")
+
+
+Grid = tuple[int, int]
+"""Rows and columns of patches."""
+
+
+class PositionReading(NamedTuple):
+    """How a file's table of positions is read for pictures of another size; of timm's encoders alone."""
+
+    resampling: str = TIMMS
+    grid: Optional[Grid] = None  # that it was learnt on; None: a square, or the network's own
+
+
+USUAL_READING = PositionReading()
 
 
 def require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

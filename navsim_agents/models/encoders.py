@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from navsim_agents.models.checkpoint import WHOLE_FILE, load_encoder_weights
-from navsim_agents.models.config import TIMM_PREFIX
+from navsim_agents.models.config import TIMM_PREFIX, USUAL_READING, PositionReading
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.timm_encoder import TimmVideoEncoder
 from navsim_agents.models.timm_weights import load_timm_weights
@@ -52,6 +52,7 @@ def load_encoder(
     image_size: tuple[int, int] = (256, 512),
     entry: Optional[str] = None,
     num_levels: int = 1,
+    positions: PositionReading = USUAL_READING,
 ) -> AnyEncoder:
     """Encoder called ``name`` for inference: clips [B, 3, T, H, W] after ``PixelNormalize`` become tokens [B, N, D].
 
@@ -61,6 +62,7 @@ def load_encoder(
         image_size: height and width [px]; only timm's encoders need to know them.
         entry: of a V-JEPA checkpoint, which of its encoders: ``target_encoder`` and the like; None: the usual one.
         num_levels: of the output: 1, or 4 of V-JEPA 2.1's encoders, whose tokens are four times as wide.
+        positions: of a timm encoder's file, how its table is read for pictures of another size.
 
     Raises:
         InputError: no such encoder.
@@ -68,12 +70,17 @@ def load_encoder(
     """
     encoder = build_encoder(name, image_size, num_levels=num_levels)
     if path is not None:
-        load_pretrained(encoder, Path(path).expanduser(), entry)
+        load_pretrained(encoder, Path(path).expanduser(), entry, positions)
     return encoder.eval()
 
 
-def load_pretrained(encoder: AnyEncoder, path: Union[str, Path], entry: Optional[str] = None) -> str:
-    """Load pretrained weights of either kind of encoder, all or nothing; ``entry`` as of :func:`load_encoder`.
+def load_pretrained(
+    encoder: AnyEncoder,
+    path: Union[str, Path],
+    entry: Optional[str] = None,
+    positions: PositionReading = USUAL_READING,
+) -> str:
+    """Load pretrained weights of either kind of encoder, all or nothing; the rest as of :func:`load_encoder`.
 
     Returns:
         What was read, in words.
@@ -82,6 +89,6 @@ def load_pretrained(encoder: AnyEncoder, path: Union[str, Path], entry: Optional
         CheckpointError: the file does not fit.
     """
     if isinstance(encoder, TimmVideoEncoder):
-        load_timm_weights(encoder.network, path)
-        return f"{WHOLE_FILE} {path}"
+        done = load_timm_weights(encoder.network, path, positions)
+        return f"{WHOLE_FILE} {path}" + (f", {done}" if done else "")
     return f"{load_encoder_weights(encoder, path, entry)} of {path}".replace(f"{WHOLE_FILE} of", WHOLE_FILE)

@@ -43,9 +43,16 @@ class TimmEncoderConfig:
         if num_frames != NUM_CLIP_FRAMES or height % self.patch_size or width % self.patch_size:
             raise InputError(
                 f"a clip of {num_frames} frames of {height}x{width} px: this encoder takes {NUM_CLIP_FRAMES} frames "
-                f"whose sides are multiples of {self.patch_size} px; choose image_height and image_width so"
+                f"whose sides are multiples of {self.patch_size} px; set agent.config.pictures.height="
+                f"{self._nearest(height)} agent.config.pictures.width={self._nearest(width)}, the nearest that both "
+                "planners take"
             )
         return TokenGrid(1, height // self.patch_size, width // self.patch_size)
+
+    def _nearest(self, side: int) -> int:
+        """The nearest side [px] of an even number of patches, as the perception-free planner pools 2 x 2 of them."""
+        pair = 2 * self.patch_size
+        return max(1, round(side / pair)) * pair
 
 
 class TimmVideoEncoder(nn.Module):

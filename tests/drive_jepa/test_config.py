@@ -82,6 +82,17 @@ def test_what_is_left_out_keeps_its_default() -> None:
             {"encoder": {"name": "timm:vit_tiny", "entry": "encoder"}},
             "encoder.levels=1, entry=encoder with .*leave",
         ),
+        ({"encoder": {"resampling": "torch"}}, "encoder.resampling='torch' must be one of timm, transformers"),
+        ({"encoder": {"name": "timm:vit_x", "file_grid": [37]}}, r"encoder.file_grid=\[37\] must be rows and columns"),
+        ({"encoder": {"name": "timm:vit_x", "file_grid": [37, 0]}}, r"encoder.file_grid=\[37, 0\] must be rows and"),
+        (
+            {"encoder": {"resampling": "transformers"}},
+            "encoder.resampling=transformers, .*'vit_l', .* of timm's weights",
+        ),
+        (
+            {"encoder": {"name": "timm:vit_x", "pretrained": True, "file_grid": [4, 4]}},
+            r"encoder.resampling=timm, file_grid=\[4, 4\] with .*pretrained=True are for files",
+        ),
         ({"encoder": {"pretrained": True}}, "encoder.pretrained=True with name='vit_l' must be false"),
         ({"loss": "l1"}, "loss='l1' must be one of length_normalised_l1, mse"),
         ({"pictures": {"height": 0}}, "pictures.height=0 must be a positive number of pixels"),

@@ -31,6 +31,11 @@ class Row:
     is_pretrained: bool = True  # its encoder starts from the pretrained one
     when_planning: dict[str, Any] = field(default_factory=dict)  # keys of the agent's config that differ then
     in_sequence: bool = False  # momentum goes on from the plan that was really made, as in the released evaluation
+    encoder: Optional[str] = field(default=None, metadata=READS)  # that it starts from, in the place of given.encoder
+
+    def __post_init__(self) -> None:
+        if self.encoder is not None and not self.is_pretrained:
+            raise InputError(f"encoder={self.encoder} with is_pretrained=false, but it is pretrained; leave one out")
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,10 @@ class AblateConfig:
                 "set rows.<name>.needs_labels=false"
             )
         has_encoder = given.encoder is not None or (given.root is None and self.pretraining.steps > 0)
-        if not has_encoder and any(row.is_pretrained for row in rows):
+        if not has_encoder and any(row.is_pretrained and row.encoder is None for row in rows):
             raise InputError(
                 "given.encoder=null and no pretraining is made, but rows start from a pretrained encoder; give "
-                "given.encoder=… or pretraining.steps=…, or set rows.<name>.is_pretrained=false"
+                "given.encoder=…, rows.<name>.encoder=… or pretraining.steps=…, or set rows.<name>.is_pretrained=false"
             )
 
     @property

@@ -85,7 +85,7 @@ def train_settings(config: AblateConfig, inputs: Inputs, row: Row, seed: int) ->
         "+trainer.params.enable_progress_bar=false",  # several trainings write to one terminal
     ]
     if row.is_pretrained:
-        overrides.append(f"agent.encoder_checkpoint_path={in_quotes(inputs.encoder)}")
+        overrides.append(f"agent.encoder_checkpoint_path={in_quotes(row.encoder or inputs.encoder)}")
     if row.needs_labels:
         overrides += [
             f"agent.config.scenes={in_quotes(inputs.scenes)}",

@@ -183,6 +183,32 @@ def test_what_a_training_learns_from_is_part_of_it(tmp_path: Path, monkeypatch: 
     assert len({its.identity for its in [*others, first["plain", 0]]}) == 6
 
 
+def test_a_row_s_own_encoder_is_part_of_it_and_needs_no_other(tmp_path: Path) -> None:
+    """Of two rows with encoders of their own each starts from its own, and other weights are another training."""
+    files = {name: tmp_path / f"{name}.safetensors" for name in ("dinov2", "siglip2")}
+    for number, path in enumerate(files.values()):
+        path.write_bytes(bytes(number + 1))
+    rows = {name: Row(encoder=str(path)) for name, path in files.items()}
+    settings = config(tmp_path, rows=rows, seeds=[0])  # given.encoder is none
+    first = planned(settings).of_row
+    for name, path in files.items():
+        assert first[name, 0].settings.agent["encoder_checkpoint_path"] == str(path)
+    assert planned(settings).of_row["dinov2", 0].identity == first["dinov2", 0].identity
+    files["dinov2"].write_bytes(bytes(9))
+    second = planned(settings).of_row
+    changed = [name for name in files if second[name, 0].identity != first[name, 0].identity]
+    assert changed == ["dinov2"]
+    shared = train_settings(settings, replace(INPUTS, encoder="shared.pt"), Row(), 0)
+    assert shared.agent["encoder_checkpoint_path"] == "shared.pt"
+
+
+def test_a_row_s_encoder_contradicts_random_weights(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"encoder=a.pt with is_pretrained=false, but it is pretrained; leave one out"):
+        Row(encoder="a.pt", is_pretrained=False)
+    with pytest.raises(InputError, match=r"given.encoder=null .* give given.encoder=…, rows.<name>.encoder=…"):
+        config(tmp_path, rows={"own": Row(encoder="a.pt"), "shared": Row()})
+
+
 def test_places_and_ways_of_running_are_not_part_of_it(tmp_path: Path) -> None:
     first = planned(config(tmp_path)).of_row
     moved = replace(INPUTS, root="moved", scenes="moved/scenes", labels="moved/labels", vocabulary="moved.npy")
