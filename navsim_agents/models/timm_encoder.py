@@ -81,9 +81,7 @@ class TimmVideoEncoder(nn.Module):
             InputError: timm has no such network, or it is no vision transformer, or the frames do not fit its patches.
         """
         super().__init__()
-        # First without memory or weights: the patches have to fit before positions can be made for the frame.
-        with torch.device("meta"):
-            network = create_timm_model(name, pretrained=False, num_classes=0)
+        network = _outline(name)  # the patches have to fit before positions can be made for the frame
         if not hasattr(network, "patch_embed") or not hasattr(network, "num_prefix_tokens"):
             raise InputError(f"encoder=timm:{name} is no vision transformer; choose one of timm.list_models('vit_*')")
         side, _ = network.patch_embed.patch_size
@@ -108,3 +106,12 @@ class TimmVideoEncoder(nn.Module):
         tokens = self.network.forward_features(frames.flatten(0, 1))
         patches = tokens[:, self.network.num_prefix_tokens :]
         return patches.unflatten(0, (-1, NUM_CLIP_FRAMES)).transpose(1, 2).flatten(2)
+
+
+def _outline(name: str) -> Any:
+    """The network without memory or weights, where timm can make it so: 0.9 reads tensors' values as it builds."""
+    try:
+        with torch.device("meta"):
+            return create_timm_model(name, pretrained=False, num_classes=0)
+    except RuntimeError:
+        return create_timm_model(name, pretrained=False, num_classes=0)

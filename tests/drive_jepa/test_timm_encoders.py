@@ -63,7 +63,7 @@ def test_the_grid_of_an_oblong_file_is_told(make: Any, tmp_path: Path) -> None:
 def test_the_full_planner_s_features_are_of_each_frame_by_the_encoder_s_statistics(make_planner: Any) -> None:
     backbone = make_planner(encoder={"name": NAME}).eval().planner.backbone
     assert isinstance(backbone, FrontVideoBackbone)
-    network = backbone.encoder.network
+    network: Any = backbone.encoder.network
     mean, std = (torch.tensor(network.pretrained_cfg[key]).view(3, 1, 1) for key in ("mean", "std"))
     assert mean[0] != pytest.approx(0.485)  # ImageNet's, with which the video encoder's pixels are normalised
     pictures = torch.randint(0, 256, (2, 2, 3, 32, 64), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)

@@ -140,7 +140,7 @@ def test_files_as_the_hub_and_as_meta_have_them(tmp_path: Path) -> None:
     tables = [loaded(path).network.pos_embed for path in (hub, tmp_path / "meta.pth", tmp_path / "nested.pth")]
     assert torch.equal(tables[0], tables[1])
     assert torch.equal(tables[0], tables[2])
-    from_hub = load_encoder(f"timm:{NAME}", hub, image_size=SIZE, positions=PositionReading(TRANSFORMERS))
+    from_hub: Any = load_encoder(f"timm:{NAME}", hub, image_size=SIZE, positions=PositionReading(TRANSFORMERS))
     assert not torch.equal(from_hub.network.pos_embed, tables[0])
 
 
