@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import pandas as pd
 
@@ -23,9 +23,7 @@ from navsim_agents.errors import InputError
 from navsim_agents.evaluation.plan_scores import EPDMS_STAR
 from navsim_agents.evaluation.score_convention import NEITHER, Convention, scores_by, tell_convention
 from navsim_agents.evaluation.score_files import LOG_NAME, STAGE, TOKEN, ScoreFile, read_score_file
-from training.report.scenes_section import ReadView
 from training.table_comparison import ScoredTable, averages, common_tokens, compare_all, scene_table
-from training.table_pictures import pictures_page, read_plans, view_reader
 from training.table_words import in_markdown
 
 CONVENTIONS = (*METRIC_NAMES, EPDMS_STAR)
@@ -69,7 +67,7 @@ class CompareTablesConfig:
                 raise InputError(f"tables.{name}={path} would be written over; name another output than {self.output}")
 
 
-def compare_tables(config: CompareTablesConfig, read_view: Optional[ReadView] = None) -> dict[str, Any]:
+def compare_tables(config: CompareTablesConfig, read_view: Optional[Callable[..., Any]] = None) -> dict[str, Any]:
     """Compare, write ``config.output``, and return what ``comparison.json`` holds.
 
     ``read_view`` stands in for the scenes at ``config.data_root``.
@@ -140,7 +138,9 @@ def _summary(
     }
 
 
-def _pictures(config: CompareTablesConfig, summary: Mapping[str, Any], read_view: Optional[ReadView]) -> Optional[str]:
+def _pictures(
+    config: CompareTablesConfig, summary: Mapping[str, Any], read_view: Optional[Callable[..., Any]]
+) -> Optional[str]:
     """The page of pictures; None where none are asked for. Raises InputError where there can be none."""
     if config.evaluation is None or config.data_root is None:
         return None
@@ -148,6 +148,8 @@ def _pictures(config: CompareTablesConfig, summary: Mapping[str, Any], read_view
         raise InputError(
             f"evaluation={config.evaluation}, but pictures are drawn of scenes of one stage; leave it out for two"
         )
+    from training.table_pictures import pictures_page, read_plans, view_reader  # needs the extra report
+
     stored = read_plans(Path(config.evaluation), list(config.tables))
     return pictures_page(summary, stored, read_view or view_reader(config.data_root, config.split), config.num_pictures)
 
