@@ -28,10 +28,10 @@ def exported(devkit: Devkit) -> dict[str, str]:
 
 
 def filled(command: Documented, exported: dict[str, str]) -> list[str]:
-    """The words of ``command``; values that it leaves open are an x."""
+    """The words of ``command``; values that it leaves open are an x, and words that it leaves out stay out."""
     text = expand(expand(command.text, assignments(ROOT / command.file)), exported)
     assert "$" not in text, text
-    return shlex.split(text.replace("…", "x"))
+    return [word.replace("…", "x") for word in shlex.split(text) if word != "…"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{Path(command.file).name}-{command.program}")
