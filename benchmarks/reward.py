@@ -79,7 +79,8 @@ def measure(works: dict[str, Callable[[], object]], calls: int, repeats: int) ->
             for _ in range(calls):
                 work()
             if turn:
-                seconds[name].append(((time.perf_counter() - wall) / calls, (processor_s() - processor) / calls))
+                worked = max(processor_s() - processor, 1.0 / TICKS)  # the clock's tick: less cannot be told
+                seconds[name].append(((time.perf_counter() - wall) / calls, worked / calls))
     return {name: tuple(map(statistics.median, zip(*pairs))) for name, pairs in seconds.items()}  # type: ignore[misc]
 
 
