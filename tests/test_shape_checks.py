@@ -18,6 +18,7 @@ from navsim_agents.distillation.teachers import sample_teachers
 from navsim_agents.drive_jepa.features import front_picture
 from navsim_agents.evaluation.feature_colours import enlarge
 from navsim_agents.models.losses import arc_length
+from navsim_agents.reward.sources import tokens_of
 from navsim_agents.scenes import open_scenes
 from navsim_agents.scoring.rules.centerline import project_on_polyline
 from navsim_agents.sources import split_logs
@@ -36,6 +37,7 @@ WRONG: dict[str, Wrong] = {
     "navsim_agents/distillation": partial(sample_teachers, torch.zeros(5, dtype=torch.long), 2, torch.Generator()),
     "navsim_agents/drive_jepa": partial(front_picture, np.zeros((60, 5, 3), np.float32), 3, 2),
     "navsim_agents/models": partial(arc_length, torch.zeros(2, 8, 2)),
+    "navsim_agents/reward": partial(tokens_of, 3),
     "navsim_agents/scenes": partial(open_scenes, 3),
     "navsim_agents/scoring": partial(project_on_polyline, torch.zeros(5, 2), torch.zeros(7, 3)),
     "navsim_agents/world": partial(corners, np.zeros((2, 4))),

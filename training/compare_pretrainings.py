@@ -1,4 +1,4 @@
-"""Compares ways to pretrain the video encoder: several pretrainings of each, and how well one plans on them, frozen.
+"""Compares ways to pretrain the video encoder: several pretrainings of each, planned on frozen.
 
 Beside them stand encoders that learnt nothing. By default the paper's masks and ours on the built-in world, which is
 made first. An interrupted run goes on where it stopped.
