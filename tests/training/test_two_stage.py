@@ -261,7 +261,7 @@ def test_the_human_alone_is_nobody_to_evaluate(root: Path) -> None:
         InputError, match=r"baselines=\['human'\] alone, but nobody drove on .*; name constant_velocity"
     ):
         config(root, baselines=["human"], agent=None)
-    with pytest.raises(InputError, match="nothing to evaluate; name baselines, runs or an agent"):
+    with pytest.raises(InputError, match="nothing to evaluate; name baselines, runs, checkpoints or an agent"):
         evaluate(config(root, baselines=[], agent=None))
     (root / "split.txt").write_text("a\n")
     with pytest.raises(InputError, match=r"split\.txt has no reactive_all_mapping, so nothing says"):
