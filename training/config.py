@@ -50,6 +50,10 @@ class ParamsConfig:
     params: dict[str, Any] = field(default_factory=dict)
 
 
+BESIDE_LEARNING = ("saving", "logger")
+"""Settings of a training that change nothing of what is learnt; records of earlier releases do not have them."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Configuration of ``drive-jepa train``."""

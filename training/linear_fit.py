@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Subset
 
 from navsim_agents.drive_jepa.agent import resolve_device
 from navsim_agents.drive_jepa.targets import TRAJECTORY
+from navsim_agents.errors import InputError
 from navsim_agents.evaluation.metrics import average_displacement, final_displacement, heading_error
 from navsim_agents.evaluation.table import COUNTS
 from navsim_agents.models.perception_free import COMMAND_DIM
@@ -74,8 +75,17 @@ def fit_and_test(train: Encoded, test: Encoded) -> tuple[dict[str, float], float
 
 
 def choose_strength(scenes: Encoded) -> float:
-    """The one of STRENGTHS with the least average displacement on drives that were left out, in FOLDS turns."""
+    """The one of STRENGTHS with the least average displacement on drives that were left out, in FOLDS turns.
+
+    Raises:
+        InputError: all scenes are of one drive.
+    """
     drives = np.unique(np.asarray(scenes.drives), return_inverse=True)[1]
+    if drives.max() == 0:
+        raise InputError(
+            f"all {len(drives)} scenes are of the drive {scenes.drives[0]}, but a linear fit chooses its penalty on "
+            "drives that it leaves out; give two or more, or take measures=[planner]"
+        )
     folds = drives % min(FOLDS, int(drives.max()) + 1)
     errors = np.zeros(len(STRENGTHS))
     for fold in np.unique(folds):

@@ -19,7 +19,7 @@ from navsim_agents.evaluation.encoder_weights import RANDOM, weights_stamp
 from navsim_agents.evaluation.planning import choose_scenes
 from navsim_agents.evaluation.seeds import seeded, spread, spread_table
 from navsim_agents.sources import LoggedScenes, SceneSource, split_logs
-from training.config import EvaluateConfig, TrainConfig
+from training.config import BESIDE_LEARNING, EvaluateConfig, TrainConfig
 from training.dataset import CachedScenes
 from training.evaluate import evaluate
 from training.fitting import fill_cache, train
@@ -28,8 +28,6 @@ from training.probe_config import LINEAR_FIT, PLANNER, ProbeConfig
 
 PICTURES = "pictures"
 RUN_FILE = "probe_run.json"
-BESIDE_LEARNING = ("saving", "logger")
-"""Settings of a training that change nothing of what is learnt, and that earlier records do not have."""
 SUMMARY_FILE = "probe.json"
 TABLE_FILE = "probe.txt"
 COMMAND_ALONE = "command alone"

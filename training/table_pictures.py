@@ -16,12 +16,12 @@ from navsim_agents.errors import InputError, NavsimDriveJepaError
 from navsim_agents.evaluation.files import PLANS_FILE
 from navsim_agents.poses import FloatArray
 from navsim_agents.sources import LoggedScenes
+from training.labels import SUB_SCORE_LABELS
 from training.report import html
 from training.report.pictures import BOX_COLORS, bev_picture, camera_picture
 from training.report.scenes_section import ReadView
 from training.report.style import BETTER, WORSE, agent_style, as_data_url, figure_style
 from training.report.views import NOW, open_world, view_scene
-from training.table_words import SHORT
 
 HUMAN = "human"
 DRAWN = (WORSE, BETTER, HUMAN)  # broad bands first, narrow ones on top
@@ -92,7 +92,7 @@ def _sections(summary: Mapping[str, Any], stored: StoredPlans, read_view: ReadVi
 def _scene(scene: Mapping[str, Any], names: tuple[str, str], stored: StoredPlans, read_view: ReadView) -> str:
     """One scene; where it cannot be read, a line that says why."""
     better, worse = names if scene["difference"] > 0 else names[::-1]
-    token, decided = scene["token"], SHORT.get(scene["decided_by"], scene["decided_by"])
+    token, decided = scene["token"], SUB_SCORE_LABELS.get(scene["decided_by"], scene["decided_by"])
     log_name = stored.log_names[stored.rows[token]]
     try:
         view = read_view(log_name, token, stored.drawn(token, better, worse))

@@ -5,29 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
-from navsim_agents.evaluation.plan_scores import EPDMS_STAR
 from training.ablation.statistics import NOISE
+from training.labels import METRIC_LABELS, SUB_SCORE_LABELS
 
-LABELS = {PDMS_NAME: "PDMS", EPDMS_NAME: "EPDMS", EPDMS_STAR: "EPDMS*"}
-SHORT = {
-    "no_at_fault_collisions": "NC",
-    "drivable_area_compliance": "DAC",
-    "driving_direction_compliance": "DDC",
-    "traffic_light_compliance": "TLC",
-    "ego_progress": "EP",
-    "time_to_collision_within_bound": "TTC",
-    "lane_keeping": "LK",
-    "comfort": "C",
-    "history_comfort": "HC",
-    "two_frame_extended_comfort": "EC",
-}
 NUM_NAMED = 5
 
 
 def in_markdown(summary: Mapping[str, Any]) -> str:
     """The text of what :func:`training.compare_tables.compare_tables` found."""
-    label = LABELS[summary["metric"]]
+    label = METRIC_LABELS[summary["metric"]]
     lines = [f"# {label}, scene by scene", "", "## Tables", ""]
     for name, table in summary["tables"].items():
         lines += _file_lines(name, table, label)
@@ -60,7 +46,7 @@ def _some(examples: Sequence[str], count: int) -> str:
 
 def _averages(tables: Mapping[str, Any], label: str) -> Iterator[str]:
     names = dict.fromkeys(name for table in tables.values() for its in table["averages"].values() for name in its)
-    yield _line(["", *(label if name == "score" else SHORT[name] for name in names)])
+    yield _line(["", *(label if name == "score" else SUB_SCORE_LABELS[name] for name in names)])
     yield _line(["---"] * (len(names) + 1))
     for method, table in tables.items():
         for stage, means in table["averages"].items():
@@ -98,17 +84,20 @@ def _pair_lines(pair: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _counts(decided: Mapping[str, int]) -> str:
-    return ", ".join(f"{SHORT.get(name, name)} {count}" for name, count in decided.items()) or "nothing: there are none"
+    return (
+        ", ".join(f"{SUB_SCORE_LABELS.get(name, name)} {count}" for name, count in decided.items())
+        or "nothing: there are none"
+    )
 
 
 def _scene_lines(pair: Mapping[str, Any]) -> Iterator[str]:
     """The scenes of largest difference, both rows of each."""
     names = [name for name in pair["largest"][0]["rows"][pair["row"]] if name != "score"]
-    header = ["scene", "drive", "decided by", "", "score", *(SHORT[name] for name in names)]
+    header = ["scene", "drive", "decided by", "", "score", *(SUB_SCORE_LABELS[name] for name in names)]
     yield _line(header)
     yield _line(["---"] * len(header))
     for scene in pair["largest"]:
-        decided = SHORT.get(scene["decided_by"], scene["decided_by"])
+        decided = SUB_SCORE_LABELS.get(scene["decided_by"], scene["decided_by"])
         where = [scene["token"], scene["log_name"], decided]
         for method in (pair["row"], pair["other"]):
             values = [scene["rows"][method][name] for name in ("score", *names)]

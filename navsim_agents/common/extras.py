@@ -20,10 +20,9 @@ EXTRAS = {
     "video": ("av",),
 }
 """Extra → modules that it brings and no requirement does; what two extras bring, the first is named for."""
-LOGGERS = {"tensorboard": ("tensorboard",), "wandb": ("wandb",)}
-"""The same of loggers, which the demo does not bring: they are a matter of taste."""
-NOT_OF_DEMO = {**LOGGERS, "ray": ("ray",)}
-"""All that the demo does not bring."""
+NOT_OF_DEMO = {"tensorboard": ("tensorboard",), "wandb": ("wandb",), "ray": ("ray",)}
+"""The same of what the demo does not bring: a matter of taste, or of several machines."""
+ALL_EXTRAS = {**EXTRAS, **NOT_OF_DEMO}
 HOST = ("navsim", "nuplan")
 HOST_PAGE = "docs/devkit.md"
 
@@ -39,7 +38,7 @@ def require_extras(*extras: str) -> None:
         MissingPackageError: the first that is not.
     """
     for extra in extras:
-        for module in {**EXTRAS, **NOT_OF_DEMO}[extra]:
+        for module in ALL_EXTRAS[extra]:
             if find_spec(module) is None:
                 raise MissingPackageError(_advice(module, extra))
 
@@ -61,7 +60,7 @@ def explain_missing_module(error: ModuleNotFoundError) -> Optional[str]:
     module = (error.name or "").partition(".")[0]
     if module in HOST:
         return f"{module} is not installed, but this needs a NAVSIM devkit; {HOST_PAGE} says how to install one"
-    extra = next((extra for extra, modules in {**EXTRAS, **NOT_OF_DEMO}.items() if module in modules), None)
+    extra = next((extra for extra, modules in ALL_EXTRAS.items() if module in modules), None)
     return None if extra is None else _advice(module, extra)
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 from navsim_agents.models.masks import Masks
 from navsim_agents.models.pictures import PixelNormalize
 from navsim_agents.models.predictor import PredictorConfig
+from navsim_agents.models.transformer import TokenGrid
 from navsim_agents.models.video_encoder import VideoEncoderConfig
 
 TARGET_NORM_EPS = 1e-5
@@ -49,8 +50,19 @@ class VideoJepa(nn.Module):
         for context_ids, target_ids in masks:
             context = self.encoder(pixels, keep=context_ids)
             predicted = self.predictor(context, context_ids, target_ids, grid)
-            losses.append(masked_l1(predicted, targets, target_ids))
+            losses.append(self.family_loss(predicted, targets, context_ids, target_ids, grid))
         return torch.stack(losses), targets
+
+    def family_loss(
+        self,
+        predicted: Float[Tensor, "B P D"],
+        targets: Float32[Tensor, "B N D"],
+        context_ids: Int64[Tensor, "B K"],
+        target_ids: Int64[Tensor, "B M"],
+        grid: TokenGrid,
+    ) -> Float32[Tensor, ""]:
+        """Loss of one mask family, of what the predictor says: here of the masked tokens alone."""
+        return masked_l1(predicted, targets, target_ids)
 
     @torch.no_grad()
     def targets(self, pixels: Float32[Tensor, "B 3 T H W"]) -> Float32[Tensor, "B N D"]:

@@ -8,16 +8,14 @@ of its processes train on single images, which no data set here has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Optional
 
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.masks import Masks
 from navsim_agents.models.predictor_21 import Predictor21Config
 from navsim_agents.models.transformer import TokenGrid
 from navsim_agents.models.video_encoder import VideoEncoderConfig
@@ -48,22 +46,19 @@ class VideoJepa21(VideoJepa):
         self.context_weight = 0.0
         self.weighs_distance = True
 
-    def forward(
-        self, clip: UInt8[Tensor, "B 3 T H W"], masks: Sequence[Masks]
-    ) -> tuple[Float32[Tensor, " F"], Float32[Tensor, "B N D"]]:
-        """Loss of every mask family, and the target features of the whole clip, four levels side by side."""
-        pixels = self.normalize(clip)
-        targets = self.targets(pixels)
-        grid = self.encoder.config.grid(*clip.shape[2:])
-        losses = []
-        for context_ids, target_ids in masks:
-            context = self.encoder(pixels, keep=context_ids)
-            features = self.predictor(context, context_ids, target_ids, grid)
-            seen, guessed = features.split((context_ids.shape[1], target_ids.shape[1]), dim=1)
-            distances = nearest_masked(grid, context_ids, target_ids) if self.weighs_distance else None
-            seen_loss = seen_l1(seen, targets, context_ids, distances)
-            losses.append(masked_l1(guessed, targets, target_ids) + self.context_weight * seen_loss)
-        return torch.stack(losses), targets
+    def family_loss(
+        self,
+        predicted: Float[Tensor, "B P D"],
+        targets: Float32[Tensor, "B N D"],
+        context_ids: Int64[Tensor, "B K"],
+        target_ids: Int64[Tensor, "B M"],
+        grid: TokenGrid,
+    ) -> Float32[Tensor, ""]:
+        """Of the masked tokens, and weighted of the visible ones, which the predictor answers first."""
+        seen, guessed = predicted.split((context_ids.shape[1], target_ids.shape[1]), dim=1)
+        distances = nearest_masked(grid, context_ids, target_ids) if self.weighs_distance else None
+        seen_loss = seen_l1(seen, targets, context_ids, distances)
+        return masked_l1(guessed, targets, target_ids) + self.context_weight * seen_loss
 
     @torch.no_grad()
     def targets(self, pixels: Float32[Tensor, "B 3 T H W"]) -> Float32[Tensor, "B N D"]:

@@ -11,6 +11,7 @@ import torch
 
 from navsim_agents.drive_jepa.features import FRONT_VIDEO, STATUS
 from navsim_agents.drive_jepa.perception_free_agent import PerceptionFreeAgent
+from navsim_agents.errors import InputError
 from tests.training.fakes import LOGS, FakeSource, TinyAgent
 from training.cache import Builders, build_cache
 from training.dataset import CachedScenes
@@ -137,3 +138,9 @@ def test_the_planner_tells_command_and_tokens_and_nothing_of_motion() -> None:
     assert tokens.shape == (3, 2 * 3, 40)
     torch.testing.assert_close(found, torch.cat((status[:, :4], tokens.flatten(1)), dim=1))
     torch.testing.assert_close(found, faster)
+
+
+def test_scenes_of_one_drive_are_refused() -> None:
+    """There is nothing to leave out, so nothing to choose the penalty by."""
+    with pytest.raises(InputError, match="all 12 scenes are of the drive drive_0"):
+        fit_and_test(scenes(12, 1.0, drives=1), scenes(3, 1.0))

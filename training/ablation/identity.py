@@ -12,7 +12,7 @@ from navsim_agents.drive_jepa.runs import build_agent
 from navsim_agents.evaluation.encoder_weights import RANDOM, weights_stamp
 from navsim_agents.sources import LoggedScenes
 from training.ablation.inputs import version
-from training.config import TrainConfig
+from training.config import BESIDE_LEARNING, TrainConfig
 
 PATHS = (
     "data.root",
@@ -22,7 +22,7 @@ PATHS = (
     "agent.config.teachers.vocabulary",
 )
 """Of a training's settings, those whose content counts and not their place."""
-SAYS_NOTHING = ("output", "cache", "threads", "resume", "saving", "logger")
+SAYS_NOTHING = ("output", "cache", "threads", "resume", *BESIDE_LEARNING)
 """The others that change nothing of what is learnt."""
 
 

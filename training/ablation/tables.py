@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from training.ablation.results import AblationResults, RowResults
 from training.ablation.statistics import NOISE, Comparison
-from training.report.results_section import METRIC_LABELS
+from training.labels import METRIC_LABELS
 
 
 def label(metric: str) -> str:

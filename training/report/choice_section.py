@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from navsim_agents.common.conventions import EPDMS_NAME
+from training.labels import SUB_SCORE_LABELS
 from training.report import html
 from training.report.results import Results
-from training.report.results_section import SUB_SCORE_LABELS
 from training.report.style import INK, MUTED, agent_style, as_data_url, new_figure
 
 CHOICE = "choice"

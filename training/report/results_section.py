@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from navsim_agents.common.conventions import EPDMS_NAME, PDMS_NAME
+from navsim_agents.common.conventions import EPDMS_NAME
 from navsim_agents.evaluation.table import metric_names, sub_score_names
 from navsim_agents.scoring.config import REACTIVE
 from training.config import ReportConfig
+from training.labels import METRIC_LABELS, SUB_SCORE_LABELS
 from training.report import html
 from training.report.charts import error_charts
 from training.report.gallery import share_better
@@ -15,29 +16,6 @@ from training.report.results import Results
 from training.report.style import INK, OURS, agent_style, as_data_url
 
 BASELINE = "constant_velocity"
-METRIC_LABELS = {
-    "ade_m": "ADE, 4 s [m]",
-    "fde_m": "FDE at 4 s [m]",
-    "heading_error_rad": "heading error [rad]",
-    PDMS_NAME: "PDMS",
-    EPDMS_NAME: "EPDMS",
-    "epdms_star": "EPDMS*",
-    "extended_comfort": "EC",
-    "diversity": "diversity",
-    "best_of_n": "best of N",
-    "choice_gap": "best − chosen",
-}
-SUB_SCORE_LABELS = {
-    "no_at_fault_collisions": "NC",
-    "drivable_area_compliance": "DAC",
-    "driving_direction_compliance": "DDC",
-    "traffic_light_compliance": "TLC",
-    "ego_progress": "EP",
-    "time_to_collision_within_bound": "TTC",
-    "lane_keeping": "LK",
-    "history_comfort": "HC",
-    "comfort": "C",
-}
 
 
 def headline(config: ReportConfig, results: Results) -> Iterator[str]:
