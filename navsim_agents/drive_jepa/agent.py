@@ -66,9 +66,10 @@ class DriveJepaAgent(AgentBase):
     ) -> None:
         super().__init__(num_poses=num_poses, interval_s=POSE_INTERVAL_S)
         self.planner = planner
-        self.encoder.requires_grad_(not optimiser.freeze_encoder)
-        if optimiser.freeze_encoder:
-            self.encoder.eval()  # Lightning keeps the mode that it finds
+        for encoder in self.encoders:
+            encoder.requires_grad_(not optimiser.freeze_encoder)
+            if optimiser.freeze_encoder:
+                encoder.eval()  # Lightning keeps the mode that it finds
         self.progress = Progress()
         self._optimiser = optimiser
         self._checkpoint_path = checkpoint_path
@@ -82,11 +83,16 @@ class DriveJepaAgent(AgentBase):
         """The planner's encoder."""
         return cast(nn.Module, self.planner.encoder)
 
+    @property
+    def encoders(self) -> list[nn.Module]:
+        """All that start from pretrained weights and may be frozen; the planner's comes first."""
+        return [self.encoder]
+
     def train(self: Agent, mode: bool = True) -> Agent:
         """As of any module, but a frozen encoder stays as it is: the statistics of its batch norms do not move."""
         super().train(mode)
-        if self._optimiser.freeze_encoder:
-            self.encoder.eval()
+        for encoder in self.encoders if self._optimiser.freeze_encoder else ():
+            encoder.eval()
         return self
 
     @abstractmethod

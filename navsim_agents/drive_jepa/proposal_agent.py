@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.devkit.bases import make_trajectory, sensor_config
@@ -36,7 +36,7 @@ class ProposalAgent(DriveJepaAgent):
     """
 
     planner: ProposalPlanner
-    encoder_prefixes = ("backbone.",)  # released code: the projector learns at the encoder's rate
+    encoder_prefixes = ("backbone.", "scorer_backbone.")  # released code: the projector learns at the encoder's rate
 
     def __init__(
         self,
@@ -69,6 +69,11 @@ class ProposalAgent(DriveJepaAgent):
         self.proposal_loss = ProposalLoss(config)
         self._name = name
         self._memory: ContentMemory[Proposals] = ContentMemory(config.momentum.remembered_frames)
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        """The planner's, and the scorer's where it has a backbone of its own."""
+        return self.planner.encoders
 
     def name(self) -> str:
         """Name in tables and file names."""
@@ -203,4 +208,8 @@ class ProposalAgent(DriveJepaAgent):
         Raises:
             CheckpointError: they are not of this encoder.
         """
-        return self.pictures.load_encoder(self.encoder, path)
+        first, *others = self.encoders
+        read = self.pictures.load_encoder(first, path)
+        for encoder in others:
+            encoder.load_state_dict(first.state_dict())
+        return read

@@ -99,6 +99,7 @@ class ProposalConfig(TransformerConfig):
     scorer: str = OF_QUERIES  # what a score is read of: refined queries (released), or trajectories, whosever they are
     scorer_layers: int = 2  # of scorer=trajectories
     scorer_is_detached: bool = False  # scores teach the scorer alone, neither queries nor the pictures' features
+    scorer_has_backbone: bool = False  # scorer=trajectories sees pictures through a backbone that scores alone teach
     foresees: str = WHOLE  # the score (released), or sub_scores, put together as the metric does
 
     def __post_init__(self) -> None:
@@ -106,6 +107,12 @@ class ProposalConfig(TransformerConfig):
         require_positive(num_proposals=self.num_proposals, num_stages=self.num_stages, scorer_layers=self.scorer_layers)
         require_one_of("scorer", self.scorer, SCORERS)
         require_one_of("foresees", self.foresees, FORESEEN)
+        if self.scorer_has_backbone and (self.scorer != OF_TRAJECTORIES or self.scorer_is_detached):
+            raise InputError(
+                f"scorer_has_backbone=true with scorer={self.scorer} and scorer_is_detached={self.scorer_is_detached}, "
+                f"but a backbone of its own is the scorer of trajectories' and learns from scores; set "
+                f"scorer={OF_TRAJECTORIES} and scorer_is_detached=false"
+            )
         if self.model_dim % 2:
             raise InputError(f"model_dim={self.model_dim} must be even: one half codes proposals, one waypoints")
         for name in ("metres_per_unit", "radians_per_unit"):

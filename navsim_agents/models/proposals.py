@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import NamedTuple, Optional
 
@@ -139,11 +140,18 @@ class ProposalPlanner(nn.Module):
             if config.scorer == OF_TRAJECTORIES
             else None
         )
+        self.scorer_backbone = copy.deepcopy(backbone) if config.scorer_has_backbone else None
 
     @property
     def encoder(self) -> nn.Module:
         """The pretrained part of the backbone."""
         return self.backbone.encoder
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        """All that start from the same pretrained weights: that of the backbone, and of the scorer's if it has one."""
+        own = [] if self.scorer_backbone is None else [self.scorer_backbone.encoder]
+        return [self.encoder, *own]
 
     @property
     def dtype(self) -> torch.dtype:
@@ -170,24 +178,29 @@ class ProposalPlanner(nn.Module):
             InputError: pictures or projections are not as many as the backbone takes.
         """
         self._check(pictures.shape[1], camera_from_ego.shape[1])
-        features = self.backbone(pictures, generator)
+        features = self.backbone(pictures, generator).to(self.dtype)
+        seen = None if self.scorer_backbone is None else self.scorer_backbone(pictures, generator).to(self.dtype)
         with torch.autocast(features.device.type, enabled=False):
-            return self.propose(features.to(self.dtype), ego.to(self.dtype), camera_from_ego.to(self.dtype))
+            return self.propose(features, ego.to(self.dtype), camera_from_ego.to(self.dtype), seen)
 
     def propose(
         self,
         features: Float[Tensor, "B C h w D"],
         ego: Float[Tensor, "B 11"],
         camera_from_ego: Float[Tensor, "B C 4 4"],
+        seen_by_scorer: Optional[Float[Tensor, "B C h w D"]] = None,
     ) -> ProposalOutput:
-        """Propose from the pictures' features; kept out of autocast, as sampling amplifies every rounding."""
+        """Propose from the pictures' features; kept out of autocast, as sampling amplifies every rounding.
+
+        The scorer of trajectories looks at ``seen_by_scorer``, by default at the same features.
+        """
         start = self.query_embedding + self.ego_projector(ego).unsqueeze(1)  # [B, N T, D]
         queries = start.unflatten(1, (self.config.num_proposals, self.sampling.num_poses))
         stages = []
         for _ in range(self.config.num_stages):
             proposals, queries = self.refiner(queries, features, camera_from_ego)
             stages.append(proposals)
-        scene = SceneView(features, ego, camera_from_ego)
+        scene = SceneView(features if seen_by_scorer is None else seen_by_scorer, ego, camera_from_ego)
         if self.scorer is None:
             return self.heads(torch.stack(stages, dim=1), queries, self._with_whole(self.heads.score_logits(queries)))
         output: ProposalOutput = self.heads(torch.stack(stages, dim=1), queries, self.score_given(proposals, scene))

@@ -205,6 +205,24 @@ def test_a_frozen_encoder_keeps_the_statistics_of_its_batch_norms(
     assert agent.planner.backbone.grid_mask.training
 
 
+@pytest.mark.parametrize("freeze", [False, True])
+def test_the_scorers_own_backbone_starts_from_the_same_encoder_and_is_frozen_with_it(
+    make_planner: MakePlanner, tmp_path: Path, freeze: bool
+) -> None:
+    planner = {"scorer": "trajectories", "scorer_has_backbone": True}
+    agent = make_planner(planner=planner, optimiser={"freeze_encoder": freeze})
+    path = tmp_path / "encoder.pt"
+    weights = make_planner(seed=7).encoder.state_dict()
+    torch.save({"target_encoder": {f"module.backbone.{name}": value for name, value in weights.items()}}, path)
+    agent.load_encoder(path)
+    first, second = agent.encoders
+    assert first is not second
+    for name, value in first.state_dict().items():
+        assert torch.equal(second.state_dict()[name], value), name
+    assert {parameter.requires_grad for parameter in second.parameters()} == {not freeze}
+    assert agent.train().encoders[1].training is not freeze
+
+
 def test_a_pickled_agent_plans_the_same(make_planner: MakePlanner) -> None:
     agent, agent_input = make_planner(momentum={"mode": "on"}), Drive().agent_input(5)
     before = agent.compute_trajectory(agent_input).poses

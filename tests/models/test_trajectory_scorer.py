@@ -104,6 +104,38 @@ def test_a_detached_scorer_teaches_itself_alone(scorer: str) -> None:
         assert (taught == own) is is_detached
 
 
+def test_a_backbone_of_the_scorers_own_learns_from_scores_alone_and_proposals_from_the_other() -> None:
+    planner = make_planner(scorer="trajectories", scorer_has_backbone=True)
+    output = planner(*make_inputs())
+    output.score_logits.sum().backward()
+    taught = {name.split(".")[0] for name, value in planner.named_parameters() if value.grad is not None}
+    assert taught == {"scorer", "scorer_backbone"}
+    planner.zero_grad()
+    output = planner(*make_inputs())
+    output.proposals.sum().backward()
+    taught = {name.split(".")[0] for name, value in planner.named_parameters() if value.grad is not None}
+    assert "backbone" in taught
+    assert not taught & {"scorer", "scorer_backbone"}
+
+
+def test_a_backbone_of_the_scorers_own_changes_scores_and_no_proposal() -> None:
+    planner = make_scoring(scorer_has_backbone=True)
+    before = planner(*make_inputs())
+    with torch.no_grad():
+        for parameter in planner.scorer_backbone.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    after = planner(*make_inputs())
+    assert torch.equal(after.proposals, before.proposals)
+    assert (after.score_logits - before.score_logits).abs().amax() > 1e-4
+    torch.testing.assert_close(planner.score_given(after.final, after.scene), after.score_logits)
+
+
+@pytest.mark.parametrize("others", [{"scorer": "queries"}, {"scorer": "trajectories", "scorer_is_detached": True}])
+def test_a_backbone_that_nothing_teaches_is_refused(others: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="scorer_has_backbone=true with scorer="):
+        replace(CONFIG, scorer_has_backbone=True, **others)
+
+
 @pytest.mark.parametrize("scorer", ["queries", "trajectories"])
 def test_the_last_logit_is_put_together_of_the_sub_scores(scorer: str) -> None:
     planner = make_scoring(foresees="sub_scores") if scorer == "trajectories" else None
