@@ -109,4 +109,4 @@ def test_what_does_not_fit_is_refused(run: Path, tmp_path: Path) -> None:
         shutil.copy(last, tmp_path / name)
     twice = {"a": [str(tmp_path / "x" / "last.ckpt"), str(tmp_path / "y" / "last.ckpt")]}
     with pytest.raises(InputError, match="more than one file would be called a-epoch009-step00030-last"):
-        evaluate(config(tmp_path, checkpoints=twice), FakeSource())
+        evaluate(config(tmp_path, checkpoints=twice, agent={"_target_": "tests.training.fakes.TinyAgent"}), FakeSource())
