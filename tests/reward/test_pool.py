@@ -168,6 +168,7 @@ def test_an_error_without_a_name_gets_one(store: Path) -> None:
         ({"workers": 0, "backend": "ray"}, InputError, "workers is 0, but must be 1 or more with backend=ray"),
         ({"backend": "threads"}, InputError, "backend is threads, but must be one of processes, ray"),
         ({"kept_scenes": 0}, InputError, "kept_scenes is 0"),
+        *(({"timeout_s": value}, InputError, "timeout_s is .* positive number") for value in (0, -1.0, float("nan"))),
         ({"scenes": {}}, InputError, "there are 0 scenes"),
         ({"scenes": "nowhere"}, InputError, "scenes=nowhere is not there"),
     ],
