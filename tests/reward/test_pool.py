@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,17 @@ def test_with_the_human_filter_the_reward_is_epdms_after_it() -> None:
     assert not torch.equal(wanted, direct()["pdm_score"]), "the human of some scene drives into the car"
     made = RewardPool(SCENES, human_penalty_filter=True)
     torch.testing.assert_close(made.rewards(ORDER, PLANS), wanted, rtol=0, atol=1e-12)
+
+
+def test_plans_that_are_read_only_are_scored_without_a_warning() -> None:
+    """As Ray hands them over."""
+    plans = PLANS.numpy().copy()
+    plans.flags.writeable = False
+    work = SceneScorer(SCENES.__getitem__, Rules("epdms", 0.5, False), 9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = work(Job(ORDER, plans, with_columns=False))
+    torch.testing.assert_close(torch.from_numpy(found[0]), direct()["pdm_score"], rtol=0, atol=1e-12)
 
 
 class Counting(SceneStore):

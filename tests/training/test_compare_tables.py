@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,12 @@ import pandas as pd
 import pytest
 
 from navsim_agents.common.files import read_json
+from navsim_agents.data.restricted_pickle import load_plain_file
 from navsim_agents.errors import InputError, SceneError
 from navsim_agents.world.camera.calibration import default_cameras
+from navsim_agents.world.writers.pickles import dump_portable
+from tests.data import synthetic
+from tests.evaluation import split_on_disk as split
 from tests.evaluation.score_tables import (
     COLLIDED,
     FIRST_FRAME,
@@ -229,6 +234,41 @@ def test_pictures_of_the_scenes_that_differ_most(ours: Path, theirs: Path, tmp_p
     assert "Scene t of a cannot be drawn: t has no picture" in page
 
 
+def test_pictures_of_both_stages(tmp_path: Path) -> None:
+    """First scenes from their log, however it ends; follow-ups, in which nobody drove, from their pickles."""
+    split.write_split(tmp_path)
+    first, second = split.mapping().first_stage[0], split.mapping().second_stage[0]
+    one = staged(tmp_path / "one.csv", {first: PERFECT}, {second: HALFWAY}, {})
+    two = staged(tmp_path / "two.csv", {first: HALFWAY}, {second: PERFECT}, {})
+    ahead = np.zeros((2, 8, 3))
+    ahead[..., 0] = np.arange(1, 9)
+    human = np.stack((ahead[0], np.full((8, 3), np.nan)))
+    plans = {"plans.one": ahead, "plans.two": 2 * ahead}
+    np.savez(tmp_path / "plans.npz", tokens=[first, second], log_names=[split.LOGS[0]] * 2, human=human, **plans)
+    log = tmp_path / "navsim_logs" / "test" / f"{split.LOGS[0]}.pkl"
+    frames = load_plain_file(log)
+    frames[split.NOW]["cams"] = {"CAM_F0": synthetic.camera("3")}
+    log.write_bytes(dump_portable(frames))
+    shown = tmp_path / "sensor_blobs" / "test" / synthetic.camera("3")["data_path"]
+    shown.parent.mkdir(parents=True)
+    shutil.copy(next((tmp_path / "navhard_two_stage" / "sensor_blobs").rglob("*.jpg")), shown)
+    compared(tmp_path, one, two, evaluation=str(tmp_path), data_root=str(tmp_path))
+    page = (tmp_path / "out" / "pictures.html").read_text(encoding="utf-8")
+    assert "cannot be drawn" not in page
+    assert page.count("<img ") == 4
+    assert page.index("one − two, stage one") < page.index(f"Scene {first} ") < page.index("one − two, stage two")
+    assert f"Scene {second} of {split.LOGS[0]}" in page
+    moved = (tmp_path / "navhard_two_stage").rename(tmp_path / "elsewhere")
+    paths = {"synthetic_scenes_path": moved / "synthetic_scene_pickles", "synthetic_sensor_path": moved / "sensor_blobs"}
+    settings = {name: str(path) for name, path in paths.items()}
+    compared(tmp_path, one, two, evaluation=str(tmp_path), data_root=str(tmp_path), **settings)
+    assert (tmp_path / "out" / "pictures.html").read_text(encoding="utf-8") == page
+    compared(tmp_path, one, two, evaluation=str(tmp_path), data_root=str(tmp_path))
+    page = (tmp_path / "out" / "pictures.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == 2  # that of the log
+    assert page.count("cannot be drawn") == 1
+
+
 def test_pictures_that_nobody_can_draw(ours: Path, theirs: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give both or neither"):
         compared(tmp_path, ours, theirs, evaluation="x")
@@ -238,9 +278,6 @@ def test_pictures_that_nobody_can_draw(ours: Path, theirs: Path, tmp_path: Path)
     (tmp_path / "plans.npz").unlink()
     with pytest.raises(InputError, match=r"plans.npz cannot be read .*output of drive-jepa evaluate"):
         compared(tmp_path, ours, theirs, **settings)
-    one = staged(tmp_path / "one.csv", {"a": PERFECT}, {"b": HALFWAY}, {})
-    with pytest.raises(InputError, match="pictures are drawn of scenes of one stage"):
-        compared(tmp_path, one, staged(tmp_path / "two.csv", {"a": HALFWAY}, {"b": HALFWAY}, {}), **settings)
     assert not (tmp_path / "out").exists()
 
 
