@@ -16,6 +16,7 @@ from navsim_agents.common.kept_workers import KeptWorkers
 from navsim_agents.common.processes import WorkerError
 from navsim_agents.errors import InputError, SceneError, TrajectoryError
 from navsim_agents.reward import RewardPool, scorer
+from navsim_agents.reward.scorer import Job, Rules, SceneScorer
 from navsim_agents.scoring import SceneStore, ScoringScene, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, SCORE, epdms
 from tests.reward.scenes_of_pool import damaged_store, hand_made, plans_for, write_store
