@@ -58,6 +58,9 @@ class CompareTablesConfig:
                 f"tables={self.tables} names {len(self.tables)} of the two or more that are compared; add "
                 "+tables.<name>=<per-token csv>"
             )
+        odd = [name for name in self.tables if not name.strip() or set(name) & set("|\n\r")]
+        if odd:
+            raise InputError(f"a table is called {odd[0]!r}, which no column of a text can be; call it otherwise")
         if self.metric is not None and self.metric not in CONVENTIONS:
             raise InputError(f"metric={self.metric!r} is unknown; choose from {', '.join(CONVENTIONS)}, or null")
         if (self.evaluation is None) != (self.data_root is None):
@@ -196,7 +199,11 @@ def _log_names(config: CompareTablesConfig, files: Mapping[str, ScoreFile]) -> d
     path = Path(config.drives)
     with reading(path, InputError, f"it must be a csv with {TOKEN} and {LOG_NAME}, as drive-jepa evaluate writes"):
         cells = pd.read_csv(path, dtype=str, keep_default_na=False)
-        return {**found, **dict(zip(cells[TOKEN], cells[LOG_NAME]))}
+        drives = dict(zip(cells[TOKEN], cells[LOG_NAME]))
+    twice = [token for token, name in zip(cells[TOKEN], cells[LOG_NAME]) if drives[token] != name]
+    if twice:
+        raise InputError(f"{path} says two drives of {twice[0]}; a scene is of one: mend the file")
+    return {**found, **drives}
 
 
 @command(CompareTablesConfig, "training.conf.compare_tables")

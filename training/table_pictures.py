@@ -60,6 +60,9 @@ def read_plans(evaluation: Path, names: Sequence[str]) -> StoredPlans:
         plans = {name: stored[f"plans.{name}"] for name in names if f"plans.{name}" in stored.files}
         agents = [name.partition(".")[2] for name in stored.files if name.startswith("plans.")]
         human = stored["human"]
+    for name, poses in {"log_names": log_names, HUMAN: human, **plans}.items():
+        if len(poses) != len(tokens):
+            raise InputError(f"{path} has {len(tokens)} tokens, but {len(poses)} of {name}; {way_out}")
     if len(plans) < 2:
         raise InputError(
             f"{path} holds plans of {', '.join(agents)}, but of tables {', '.join(names)} only those of "

@@ -92,6 +92,9 @@ def read_checkpoint(path: Union[str, Path]) -> Mapping[str, Any]:
         contents = _load(path)
     if not isinstance(contents, Mapping):
         raise CheckpointError(f"{path} holds a {type(contents).__name__}, but a checkpoint is a dictionary of weights")
+    odd = next((name for name in contents if not isinstance(name, str)), None)
+    if odd is not None:
+        raise CheckpointError(f"{path} holds something called {odd!r}, but a checkpoint's entries are called by texts")
     return contents
 
 

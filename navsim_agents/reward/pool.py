@@ -224,9 +224,7 @@ class RewardPool:
         self.close()
 
 
-def _started(
-    makers: Sequence[Callable[[], SceneScorer]], workers: int, backend: str, timeout_s: float
-) -> Workers:
+def _started(makers: Sequence[Callable[[], SceneScorer]], workers: int, backend: str, timeout_s: float) -> Workers:
     if backend == RAY:
         return RayWorkers(makers, timeout_s)
     return KeptWorkers(makers, threads=1) if workers else WorkHere(makers[0])

@@ -117,7 +117,9 @@ def test_ten_checkpoints_read_everything_once(
     rows = evaluate(asked, source)["agents"]
     assert list(rows) == [f"mine-epoch{number:03d}-step{3 * number:05d}" for number in range(COUNT)]
     assert len({row["ade_m"] for row in rows.values()}) == COUNT
-    assert source.read == Counter([f"{kind} {token}" for kind in ("scene", "scoring scene")[: 1 + bool(scores)] for token in source.tokens])
+    assert source.read == Counter(
+        [f"{kind} {token}" for kind in ("scene", "scoring scene")[: 1 + bool(scores)] for token in source.tokens]
+    )
     pictures = frames_a_scene * len(FRAMES)
     assert reads.count == {**{f"file {path}": 1 for path in files}, "pictures": pictures, "projection": pictures}
 

@@ -104,9 +104,7 @@ class FakeActor:
         self._own = kind(*pickle.loads(pickle.dumps(given)))
 
     def __getattr__(self, name: str) -> Any:
-        return types.SimpleNamespace(
-            remote=lambda *given: Answer(self, partial(self._call, name, pickle.dumps(given)))
-        )
+        return types.SimpleNamespace(remote=lambda *given: Answer(self, partial(self._call, name, pickle.dumps(given))))
 
     def _call(self, name: str, given: bytes) -> Any:
         if self in self._ray.dead:
@@ -192,7 +190,9 @@ def test_an_actor_that_does_not_answer_is_named_and_ends_the_pool(is_up: bool, f
     with RewardPool(SCENES, workers=2, backend="ray", timeout_s=7.5) as pool:
         actors = list(pool._workers._actors)  # type: ignore[union-attr]
         fake.stuck.add(actors[1])
-        with pytest.raises(WorkerError, match=r"worker 2 of 2 has not answered within timeout_s=7\.5, so all are closed"):
+        with pytest.raises(
+            WorkerError, match=r"worker 2 of 2 has not answered within timeout_s=7\.5, so all are closed"
+        ):
             pool.rewards(TOKENS, PLANS)
         assert 0 < max(fake.asked) <= 7.5
         assert fake.killed == (actors if is_up else [])
@@ -205,7 +205,9 @@ def test_actors_that_wait_for_processors_say_so(fake: FakeRay, caplog: pytest.Lo
     """Ray counts all processors of a cluster, whoever holds them."""
     fake.init()
     fake.held = 1
-    with pytest.raises(WorkerError, match=r"worker 2 of 2 has not begun .*of 2 processors .* 0 are free.*fewer workers"):
+    with pytest.raises(
+        WorkerError, match=r"worker 2 of 2 has not begun .*of 2 processors .* 0 are free.*fewer workers"
+    ):
         RewardPool(SCENES, workers=2, backend="ray", timeout_s=3)
     assert "1 of 2 workers have not begun: of 2 processors of Ray's cluster 0 are free" in caplog.text
     assert len(fake.killed) == 2

@@ -97,7 +97,9 @@ def test_the_same_table_from_whatever_a_training_left(
     assert np.abs(of[trained] - of[first]).max() > 1e-3
     validated = pd.read_csv(tmp_path / "parts" / "history.csv")["val_ade_m"].iloc[-1]
     assert rows[first]["ade_m"] == pytest.approx(validated, abs=1e-4)
-    assert ade_by_lightning(training(tmp_path / "parts", agent, EPOCHS, [VAL]), last, source) == pytest.approx(validated, abs=1e-4)
+    assert ade_by_lightning(training(tmp_path / "parts", agent, EPOCHS, [VAL]), last, source) == pytest.approx(
+        validated, abs=1e-4
+    )
 
 
 def ade_by_lightning(config: Any, path: Path, source: DriveLogs) -> float:

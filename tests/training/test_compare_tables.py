@@ -105,6 +105,9 @@ def test_scenes_of_one_drive_count_as_one(ours: Path, theirs: Path, tmp_path: Pa
     drives.write_text("token,log_name\ns,a\nt,a\nu,a\nv,a\n", encoding="utf-8")
     (pair,) = compared(tmp_path, ours, theirs, drives=str(drives))["pairs"]
     assert pair["standard_error"] is None
+    drives.write_text("token,log_name\ns,a\nt,b\ns,c\n", encoding="utf-8")
+    with pytest.raises(InputError, match="says two drives of s; a scene is of one"):
+        compared(tmp_path, ours, theirs, drives=str(drives))
     drives.write_text("scene,log\ns,a\n", encoding="utf-8")
     with pytest.raises(InputError, match="must be a csv with token and log_name"):
         compared(tmp_path, ours, theirs, drives=str(drives))
@@ -259,7 +262,10 @@ def test_pictures_of_both_stages(tmp_path: Path) -> None:
     assert page.index("one − two, stage one") < page.index(f"Scene {first} ") < page.index("one − two, stage two")
     assert f"Scene {second} of {split.LOGS[0]}" in page
     moved = (tmp_path / "navhard_two_stage").rename(tmp_path / "elsewhere")
-    paths = {"synthetic_scenes_path": moved / "synthetic_scene_pickles", "synthetic_sensor_path": moved / "sensor_blobs"}
+    paths = {
+        "synthetic_scenes_path": moved / "synthetic_scene_pickles",
+        "synthetic_sensor_path": moved / "sensor_blobs",
+    }
     settings = {name: str(path) for name, path in paths.items()}
     compared(tmp_path, one, two, evaluation=str(tmp_path), data_root=str(tmp_path), **settings)
     assert (tmp_path / "out" / "pictures.html").read_text(encoding="utf-8") == page
@@ -275,6 +281,11 @@ def test_pictures_that_nobody_can_draw(ours: Path, theirs: Path, tmp_path: Path)
     settings = {"evaluation": str(stored_plans(tmp_path, "ours", "others")), "data_root": "nowhere"}
     with pytest.raises(InputError, match="plans of ours, others, but of tables ours, theirs only those of ours;"):
         compared(tmp_path, ours, theirs, **settings)
+    whole = dict(np.load(stored_plans(tmp_path, "ours", "theirs") / "plans.npz"))
+    for name in ("log_names", "human", "plans.theirs"):
+        np.savez(tmp_path / "plans.npz", **{**whole, name: whole[name][:1]})
+        with pytest.raises(InputError, match=rf"has 3 tokens, but 1 of {name.partition('.')[2] or name}; give"):
+            compared(tmp_path, ours, theirs, **settings)
     (tmp_path / "plans.npz").unlink()
     with pytest.raises(InputError, match=r"plans.npz cannot be read .*output of drive-jepa evaluate"):
         compared(tmp_path, ours, theirs, **settings)
@@ -284,6 +295,9 @@ def test_pictures_that_nobody_can_draw(ours: Path, theirs: Path, tmp_path: Path)
 def test_settings(ours: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="names 1 of the two or more that are compared"):
         CompareTablesConfig("out", {"a": str(ours)})
+    for name in ("", " ", "a|b", "a\nb"):
+        with pytest.raises(InputError, match="which no column of a text can be"):
+            CompareTablesConfig("out", {name: str(ours), "b": str(ours)})
     with pytest.raises(InputError, match="metric='pdm' is unknown; choose from pdms, epdms, epdms_star, or null"):
         CompareTablesConfig("out", {"a": str(ours), "b": str(ours)}, metric="pdm")
     with pytest.raises(InputError, match=r"tables.b=.*scenes.csv would be written over"):

@@ -102,7 +102,9 @@ def test_which_entry_of_a_file_is_seen(tmp_path: Path) -> None:
         drawn("both.pt", entry="ema_encoder")
     with pytest.raises(CheckpointError, match="one table of tensors and has no entries"):
         drawn("encoder.pt", entry="encoder")
-    with pytest.raises(InputError, match="entry='teacher', but must be one of ema_encoder, target_encoder, encoder, or"):
+    with pytest.raises(
+        InputError, match="entry='teacher', but must be one of ema_encoder, target_encoder, encoder, or"
+    ):
         drawn("both.pt", entry="teacher")
 
 
