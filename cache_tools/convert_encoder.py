@@ -29,7 +29,6 @@ from navsim_agents.models.encoder_export import (
     write_own,
     write_vjepa,
 )
-
 from navsim_agents.models.weight_file import weights_file
 
 

@@ -51,9 +51,8 @@ class KeyTable:
         for entry in self.entries:
             if isinstance(contents.get(entry), Mapping):
                 return entry
-        raise CheckpointError(
-            f"the file has no entry {' or '.join(self.entries)}; it holds {shown(list(map(str, contents))) or 'nothing'}"
-        )
+        held = shown(list(map(str, contents))) or "nothing"
+        raise CheckpointError(f"the file has no entry {' or '.join(self.entries)}; it holds {held}")
 
 
 def are_tensors(value: Any) -> bool:

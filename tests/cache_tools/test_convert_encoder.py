@@ -188,7 +188,7 @@ def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
         ("hub", "hub/model.safetensors", "hub"),
     ):
         config = ConvertEncoderConfig(str(tmp_path / given), str(tmp_path / output), layout=layout)
-        with pytest.raises(InputError, match="is what input=.* is read from; name another output"):
+        with pytest.raises(InputError, match=r"is what input=.* is read from; name another output"):
             convert_encoder(config)
     assert {path: path.read_bytes() for path in files} == files
 

@@ -171,7 +171,7 @@ WEIRD: dict[str, Any] = {
 def test_weights_that_have_no_mean_are_refused_in_words(kind: str, tmp_path: Path, make_agent: MakeAgent) -> None:
     path = tmp_path / "weird.ckpt"
     torch.save({"state_dict": WEIRD[kind]}, path)
-    with pytest.raises(CheckpointError, match="has no state_dict|is sparse or complex"):
+    with pytest.raises(CheckpointError, match=r"has no state_dict|is sparse or complex"):
         average_checkpoints([path, path])
     with pytest.raises(CheckpointError, match=r"weird\.ckpt"):  # the agent refuses it, too
         make_agent(path).initialize()
