@@ -29,6 +29,7 @@ from navsim_agents.models.encoder_export import (
     write_own,
     write_vjepa,
 )
+from navsim_agents.models.weight_file import weights_file
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,11 @@ def convert_encoder(config: ConvertEncoderConfig) -> str:
         CheckpointError: the input is no video encoder's, or the layout has no place for it.
         InputError: the output's name does not suit the layout, or the heads are not known.
     """
-    output = Path(config.output).expanduser()
+    output, given = Path(config.output).expanduser(), Path(config.input).expanduser()
     check_place(output, config.layout)
-    source = read_source(Path(config.input).expanduser(), config.entry)
+    if output.resolve() == weights_file(given).resolve():
+        raise InputError(f"output={output} is what input={given} is read from; name another output")
+    source = read_source(given, config.entry)
     if config.layout == HUB:
         heads = Heads(config.num_heads, config.predictor_heads)
         write_hub(output, source, heads, config.crop_size, config.num_frames)

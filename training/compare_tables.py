@@ -23,6 +23,8 @@ from navsim_agents.errors import InputError
 from navsim_agents.evaluation.plan_scores import EPDMS_STAR
 from navsim_agents.evaluation.score_convention import NEITHER, Convention, scores_by, tell_convention
 from navsim_agents.evaluation.score_files import LOG_NAME, STAGE, TOKEN, ScoreFile, read_score_file
+from navsim_agents.evaluation.two_stage import STAGE_TWO
+from training.config import synthetic_paths
 from training.table_comparison import ScoredTable, averages, common_tokens, compare_all, scene_table
 from training.table_words import in_markdown
 
@@ -45,6 +47,8 @@ class CompareTablesConfig:
     evaluation: Optional[str] = field(default=None, metadata=READS)  # output of drive-jepa evaluate, for pictures
     data_root: Optional[str] = field(default=None, metadata=READS)  # of its scenes
     split: str = "test"
+    synthetic_scenes_path: Optional[str] = field(default=None, metadata=READS)  # of two stages, as of evaluate
+    synthetic_sensor_path: Optional[str] = field(default=None, metadata=READS)
     num_pictures: int = field(default=3, metadata=at_least(1))  # scenes of each pair, of those that are listed
 
     def __post_init__(self) -> None:
@@ -54,6 +58,9 @@ class CompareTablesConfig:
                 f"tables={self.tables} names {len(self.tables)} of the two or more that are compared; add "
                 "+tables.<name>=<per-token csv>"
             )
+        odd = [name for name in self.tables if not name.strip() or set(name) & set("|\n\r")]
+        if odd:
+            raise InputError(f"a table is called {odd[0]!r}, which no column of a text can be; call it otherwise")
         if self.metric is not None and self.metric not in CONVENTIONS:
             raise InputError(f"metric={self.metric!r} is unknown; choose from {', '.join(CONVENTIONS)}, or null")
         if (self.evaluation is None) != (self.data_root is None):
@@ -144,14 +151,16 @@ def _pictures(
     """The page of pictures; None where none are asked for. Raises InputError where there can be none."""
     if config.evaluation is None or config.data_root is None:
         return None
-    if any(pair["stage"] for pair in summary["pairs"]):
-        raise InputError(
-            f"evaluation={config.evaluation}, but pictures are drawn of scenes of one stage; leave it out for two"
-        )
     from training.table_pictures import pictures_page, read_plans, view_reader  # needs the extra report
 
     stored = read_plans(Path(config.evaluation), list(config.tables))
-    return pictures_page(summary, stored, read_view or view_reader(config.data_root, config.split), config.num_pictures)
+    if read_view is None:
+        follow_ups = frozenset(
+            scene["token"] for pair in summary["pairs"] if pair["stage"] == STAGE_TWO for scene in pair["largest"]
+        )
+        synthetic = synthetic_paths(config.data_root, config.synthetic_scenes_path, config.synthetic_sensor_path)
+        read_view = view_reader(config.data_root, config.split, synthetic, follow_ups)
+    return pictures_page(summary, stored, read_view, config.num_pictures)
 
 
 def _refuse_stages(files: Mapping[str, ScoreFile]) -> None:
@@ -190,7 +199,11 @@ def _log_names(config: CompareTablesConfig, files: Mapping[str, ScoreFile]) -> d
     path = Path(config.drives)
     with reading(path, InputError, f"it must be a csv with {TOKEN} and {LOG_NAME}, as drive-jepa evaluate writes"):
         cells = pd.read_csv(path, dtype=str, keep_default_na=False)
-        return {**found, **dict(zip(cells[TOKEN], cells[LOG_NAME]))}
+        drives = dict(zip(cells[TOKEN], cells[LOG_NAME]))
+    twice = [token for token, name in zip(cells[TOKEN], cells[LOG_NAME]) if drives[token] != name]
+    if twice:
+        raise InputError(f"{path} says two drives of {twice[0]}; a scene is of one: mend the file")
+    return {**found, **drives}
 
 
 @command(CompareTablesConfig, "training.conf.compare_tables")

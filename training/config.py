@@ -166,9 +166,7 @@ class EvaluateConfig:
     @property
     def synthetic_paths(self) -> tuple[str, str]:
         """Folders of the second stage's pickles and of their pictures, by default where NAVSIM looks for them."""
-        folder = Path(self.data_root) / "navhard_two_stage"
-        scenes, pictures = self.synthetic_scenes_path, self.synthetic_sensor_path
-        return scenes or str(folder / "synthetic_scene_pickles"), pictures or str(folder / "sensor_blobs")
+        return synthetic_paths(self.data_root, self.synthetic_scenes_path, self.synthetic_sensor_path)
 
     def check_traffic(self) -> None:
         """Raises TrajectoryError where there is no such traffic, InputError where no column group asks for it."""
@@ -196,6 +194,12 @@ class EvaluateConfig:
             self.agent_name,
             self.checkpoints,
         )
+
+
+def synthetic_paths(data_root: str, scenes: Optional[str], pictures: Optional[str]) -> tuple[str, str]:
+    """Folders of the second stage's pickles and of their pictures; None: where NAVSIM looks for them."""
+    folder = Path(data_root) / "navhard_two_stage"
+    return scenes or str(folder / "synthetic_scene_pickles"), pictures or str(folder / "sensor_blobs")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 import torch
 from PIL import Image
@@ -19,6 +20,7 @@ from navsim_agents.common.settings import READS, SEED, at_least, writes_file
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.encoder_weights import RANDOM
 from navsim_agents.evaluation.feature_colours import feature_sheet
+from navsim_agents.models.config import ENTRIES
 from navsim_agents.video.clip import read_clip
 from navsim_agents.video.config import ClipDataConfig, DataSetConfig
 from navsim_agents.video.manifest import Video, read_rows
@@ -33,6 +35,7 @@ class FeaturePcaConfig:
     root: str = field(metadata=READS)  # of the manifest's paths
     encoder: str = "vit_l"  # preset
     encoders: dict[str, str] = field(default_factory=dict)  # name -> checkpoint, or random
+    entry: Optional[str] = None  # of the checkpoints; null: the usual one
     video: int = field(default=0, metadata=at_least(0))  # number in the manifest, unreadable ones not counted
     start: int = field(default=0, metadata=at_least(0))  # first frame of the clip
     num_frames: int = field(default=8, metadata=at_least(2))
@@ -41,6 +44,11 @@ class FeaturePcaConfig:
     width: int = 512
     cropped_rows: int = 0
     seed: int = field(default=0, metadata=SEED)  # of random weights
+
+    def __post_init__(self) -> None:
+        """Raises InputError where no checkpoint has such an entry."""
+        if self.entry is not None and self.entry not in ENTRIES:
+            raise InputError(f"entry={self.entry!r}, but must be one of {', '.join(ENTRIES)}, or null")
 
 
 def draw(config: FeaturePcaConfig) -> None:
@@ -52,7 +60,8 @@ def draw(config: FeaturePcaConfig) -> None:
     """
     if not config.encoders:
         raise InputError(f"encoders is empty; name one: +encoders.<name>=<checkpoint>, or ={RANDOM}")
-    sheet = feature_sheet(load_clip(config), config.encoder, [*config.encoders.values()], config.seed)
+    weights = [*config.encoders.values()]
+    sheet = feature_sheet(load_clip(config), config.encoder, weights, config.seed, config.entry)
     with whole_file(Path(config.output)) as temporary, temporary.open("wb") as file:
         Image.fromarray(sheet).save(file, format="png")
 

@@ -51,7 +51,7 @@ def _averages(tables: Mapping[str, Any], label: str) -> Iterator[str]:
     for method, table in tables.items():
         for stage, means in table["averages"].items():
             cells = [f"{means[name]:.4f}" if name in means else "" for name in names]
-            yield _line([_with_stage(method, stage), *cells])
+            yield _line([with_stage(method, stage), *cells])
 
 
 def _errors_in_words(summary: Mapping[str, Any]) -> str:
@@ -69,7 +69,7 @@ def _pair_lines(pair: Mapping[str, Any]) -> Iterator[str]:
     error = pair["standard_error"]
     is_noise = error is not None and not abs(pair["difference"]) > NOISE * error
     spread = "what one drive cannot tell" if error is None else f"{error:.4f}"
-    yield f"### {_with_stage(f'{row} − {other}', pair['stage'])}"
+    yield f"### {with_stage(f'{row} − {other}', pair['stage'])}"
     yield ""
     yield (
         f"{pair['difference']:+.4f} ± {spread}{', within the noise' if is_noise else ''}; {row} wins {pair['wins']}, "
@@ -106,7 +106,8 @@ def _scene_lines(pair: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _with_stage(text: str, stage: str) -> str:
+def with_stage(text: str, stage: str) -> str:
+    """``text`` and the stage in words, where there are two."""
     return f"{text}, {stage.replace('_', ' ')}" if stage else text
 
 

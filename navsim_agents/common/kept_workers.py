@@ -75,11 +75,12 @@ class KeptWorkers:
         self._open.close()
 
 
-def killed_worker(worker: int, workers: int) -> WorkerError:
-    """What is said of a kept worker that is gone, by its number from 0."""
+def killed_worker(worker: int, workers: int, reason: str = "") -> WorkerError:
+    """What is said of a kept worker that is gone, by its number from 0; ``reason``: as far as it is known."""
+    why = f" ({reason})" if reason else ""
     return WorkerError(
-        f"worker {worker + 1} of {workers} was killed, but each must live until it is closed, so all are closed now; "
-        "it may have run out of memory: start again with fewer workers, or let each keep less"
+        f"worker {worker + 1} of {workers} was killed{why}, but each must live until it is closed, so all are closed "
+        "now; it may have run out of memory: start again with fewer workers, or let each keep less"
     )
 
 

@@ -14,7 +14,7 @@ from navsim_agents.drive_jepa.averaging import MeanWeights
 from navsim_agents.drive_jepa.checkpoints import ENCODER_HINT, RECORD, SEEN
 from navsim_agents.errors import CheckpointError
 from navsim_agents.models.checkpoint_file import read_checkpoint
-from navsim_agents.models.key_table import mismatches
+from navsim_agents.models.key_table import are_tensors, mismatches
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +77,20 @@ def moving_statistics(paths: Sequence[Path]) -> list[str]:
 
 def _weights(path: Path, contents: Mapping[str, Any]) -> Mapping[str, Tensor]:
     weights = contents.get("state_dict")
-    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not isinstance(weights, Mapping) or not weights or not are_tensors(weights):
         raise CheckpointError(f"{path} has no state_dict, so it is no agent's Lightning checkpoint; {ENCODER_HINT}")
-    broken = [name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
+    odd = [name for name, value in weights.items() if value.layout != torch.strided or value.is_complex()]
+    if odd:
+        raise CheckpointError(f"{path}: {_shown(odd)} is sparse or complex, which no agent of ours is; leave it out")
+    broken = [name for name, value in weights.items() if value.is_floating_point() and not _is_finite(value)]
     if broken:
         raise CheckpointError(f"{path}: {_shown(broken)} is not finite, so no mean of it is; leave the file out")
     return weights
+
+
+def _is_finite(value: Tensor) -> bool:
+    """Whether all of it is; torch itself cannot tell of numbers of one byte."""
+    return bool((value.float() if value.element_size() == 1 else value).isfinite().all())
 
 
 def _require_alike(first_path: Path, first: Mapping[str, Any], path: Path, other: Mapping[str, Any]) -> None:

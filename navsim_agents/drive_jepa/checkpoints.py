@@ -21,7 +21,7 @@ from navsim_agents.drive_jepa.released_proposals import (
 )
 from navsim_agents.errors import CheckpointError
 from navsim_agents.models.checkpoint_file import read_checkpoint
-from navsim_agents.models.key_table import load_strictly
+from navsim_agents.models.key_table import are_tensors, load_strictly
 
 Prefixes = Mapping[str, str]
 """Beginning of a name in the file → beginning of the name in the agent's state dict."""
@@ -61,7 +61,7 @@ def load_agent_weights(agent: nn.Module, path: Union[str, Path]) -> None:
     """
     checkpoint = read_checkpoint(path)
     weights, config = checkpoint.get("state_dict"), getattr(agent, "config", None)
-    if not isinstance(weights, Mapping):
+    if not isinstance(weights, Mapping) or not are_tensors(weights):
         raise CheckpointError(f"{path} has no state_dict, so it is no agent's Lightning checkpoint; {ENCODER_HINT}")
     try:
         if any(name.startswith(RELEASED_PERCEPTION_BASED_MARK) for name in weights):

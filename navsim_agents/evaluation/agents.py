@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from navsim_agents.common.conventions import METRIC_NAMES
 from navsim_agents.drive_jepa.runs import BEST, LAST, build_agent, load_agent
 from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.baselines import BASELINES
 from navsim_agents.evaluation.checkpoints import load_checkpoints
+
+PARTS = (*METRIC_NAMES, "choice", "two_stage")
+"""Of which a row has a csv of its own, ``<row>.<part>.csv``."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Contestants:
             holds = f"runs holds {sorted(self.runs)}"
             holds += f" and checkpoints {sorted(self.checkpoints)}" if self.checkpoints else ""
             raise InputError(f"run_settings are given for {strange}, but {holds}; name one of them")
+        for name in (*self.runs, *self.checkpoints, *([self.agent_name] if self.has_agent else [])):
+            refuse_name(name)
         others = {*self.baselines, *([self.agent_name] if self.has_agent else [])}
         taken = sorted(set(self.runs) & set(self.checkpoints))
         if taken:
@@ -54,6 +60,23 @@ class Contestants:
         return self.agent is not None and (not self.checkpoints or bool(self.agent.get("checkpoint_path")))
 
 
+def refuse_name(name: str) -> None:
+    """Raises InputError where a name of a row can be none of the files that it gets."""
+    if not name.strip() or set(name) & set("/\\\0") or name.startswith("."):
+        raise InputError(
+            f"a row is called {name!r}, but its name is that of its files: text without / and \\ that does not begin "
+            "with a dot; call it otherwise"
+        )
+
+
+def refuse_same_files(names: Collection[str]) -> None:
+    """Raises InputError where the table of one row would be written over by another's."""
+    for name in names:
+        base, _, part = name.rpartition(".")
+        if base in names and part in PARTS:
+            raise InputError(f"{name}.csv would be both a row's and a part of {base}'s; call one of them otherwise")
+
+
 def load_agents(wanted: Contestants) -> dict[str, Any]:
     """All agents, ready to plan, by name.
 
@@ -70,8 +93,12 @@ def load_agents(wanted: Contestants) -> dict[str, Any]:
     rows = {name: [name] for name in agents}
     for name, given in wanted.checkpoints.items():
         found = load_checkpoints(name, given, wanted.agent, wanted.run_settings.get(name))
+        twice = sorted(found.keys() & agents.keys())
+        if twice:
+            raise InputError(f"checkpoints.{name}: there is a row called {twice[0]} already; give it another name")
         rows[name] = list(found)
         agents.update(found)
+    refuse_same_files(agents)
     sequential = [row for name in wanted.sequential for row in rows.get(name, [name])]
     unfit = [name for name in sequential if not has_momentum(agents.get(name))]
     if unfit:

@@ -16,7 +16,7 @@ from navsim_agents.drive_jepa.checkpoint_average import AVERAGED
 from navsim_agents.drive_jepa.checkpoint_files import find_checkpoints
 from navsim_agents.drive_jepa.runs import agent_of_checkpoint, build_agent
 from navsim_agents.errors import InputError
-from navsim_agents.models.checkpoint_file import read_checkpoint
+from navsim_agents.models.checkpoint_file import open_checkpoint
 
 REMEMBERED = 4
 """Inputs whose features are kept: a scene's, and those of the frames before it, which momentum plans again."""
@@ -36,30 +36,42 @@ def load_checkpoints(name: str, given: Any, agent: Any, settings: Optional[Mappi
         InputError: there is no such file, or nothing says which agent it is of.
         CheckpointError: weights are damaged, or not of their agent.
     """
-    paths = find_checkpoints(given, f"checkpoints.{name}")
-    names = row_names(name, paths)
+    labels: dict[Path, Optional[str]] = {}
     shared: dict[str, SharedFeatures] = {}
-    agents = {}
-    for path in paths:
-        own = agent_of_checkpoint(path) or (dict(agent) if agent is not None else None)
-        if own is None:
-            raise InputError(
-                f"checkpoints.{name}: {path} lies in no folder of a training, so say which agent it is of: "
-                "agent=drive_jepa, or another of navsim_configs"
-            )
-        if settings:
-            own["config"] = changed(own.get("config") or {}, settings)
-        found = build_agent(own, str(path))
-        if hasattr(found, "build_features"):
-            key = json.dumps({**own, "checkpoint_path": None}, sort_keys=True, default=str)
-            found.build_features = shared.setdefault(key, SharedFeatures(found.build_features))
-        agents[names[path]] = found
-    return agents
+    agents = []
+    for path in find_checkpoints(given, f"checkpoints.{name}"):
+        with open_checkpoint(path) as contents:
+            labels[path] = _label(contents)
+            row_names(name, labels)  # refuses names that come twice before the weights are loaded
+            agents.append(_agent_of(name, path, agent, settings, shared))
+    return dict(zip(row_names(name, labels).values(), agents))
 
 
-def row_names(name: str, paths: list[Path]) -> dict[Path, str]:
+def _agent_of(
+    name: str,
+    path: Path,
+    agent: Any,
+    settings: Optional[Mapping[str, Any]],
+    shared: dict[str, SharedFeatures],
+) -> Any:
+    """The agent that plans with ``path``; ``shared`` holds the features of those whose settings are the same."""
+    own = agent_of_checkpoint(path) or (dict(agent) if agent is not None else None)
+    if own is None:
+        raise InputError(
+            f"checkpoints.{name}: {path} lies in no folder of a training, so say which agent it is of: "
+            "agent=drive_jepa, or another of navsim_configs"
+        )
+    if settings:
+        own["config"] = changed(own.get("config") or {}, settings)
+    found = build_agent(own, str(path))
+    if hasattr(found, "build_features"):
+        key = json.dumps({**own, "checkpoint_path": None}, sort_keys=True, default=str)
+        found.build_features = shared.setdefault(key, SharedFeatures(found.build_features))
+    return found
+
+
+def row_names(name: str, labels: Mapping[Path, Optional[str]]) -> dict[Path, str]:
     """Path → ``<name>-epoch003-step01234``; with the file's name where it says no step, is an average, or is alike."""
-    labels = {path: _label(path) for path in paths}
     names = {}
     for path, label in labels.items():
         is_alike = label is not None and list(labels.values()).count(label) > 1
@@ -74,8 +86,7 @@ def row_names(name: str, paths: list[Path]) -> dict[Path, str]:
     return names
 
 
-def _label(path: Path) -> Optional[str]:
-    contents = read_checkpoint(path)
+def _label(contents: Mapping[str, Any]) -> Optional[str]:
     epoch, step = contents.get("epoch"), contents.get("global_step")
     if AVERAGED in contents or not isinstance(epoch, int) or not isinstance(step, int):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ WHITE = 255
 
 
 def feature_sheet(
-    clip: UInt8[Tensor, "3 frames H W"], encoder: str, weights: Sequence[str], seed: int
+    clip: UInt8[Tensor, "3 frames H W"], encoder: str, weights: Sequence[str], seed: int, entry: Optional[str] = None
 ) -> npt.NDArray[np.uint8]:
     """One row of the clip's frames, then one row for each of ``weights``, a column for each time step of the tokens.
 
@@ -34,6 +35,7 @@ def feature_sheet(
         encoder: preset.
         weights: checkpoints, or ``random``.
         seed: of random weights.
+        entry: of the checkpoints, which of their encoders; None: the usual one.
 
     Returns:
         A picture [height, width, 3].
@@ -44,19 +46,19 @@ def feature_sheet(
     tubelet, (height, width) = encoder_preset(encoder).tubelet_size, clip.shape[-2:]
     rows = [clip[:, tubelet - 1 :: tubelet].permute(1, 2, 3, 0).numpy()]
     for each in weights:
-        colours = principal_colours(encode(encoder, each, clip, seed))  # [T, rows, columns, 3]
+        colours = principal_colours(encode(encoder, each, clip, seed, entry))  # [T, rows, columns, 3]
         rows.append(np.stack([enlarge(step, width, height) for step in colours]))
     return montage(rows)
 
 
 def encode(
-    name: str, weights: str, clip: UInt8[Tensor, "3 frames H W"], seed: int
+    name: str, weights: str, clip: UInt8[Tensor, "3 frames H W"], seed: int, entry: Optional[str] = None
 ) -> Float[Tensor, "T rows columns D"]:
     """Tokens of ``clip`` in their places, from the preset ``name`` with ``weights``."""
     torch.manual_seed(seed)
     encoder = encoder_preset(name).build().eval()
     if weights != RANDOM:
-        load_encoder_weights(encoder, Path(weights).expanduser())
+        load_encoder_weights(encoder, Path(weights).expanduser(), entry)
     grid = encoder.config.grid(*clip.shape[1:])
     with torch.inference_mode():
         tokens = encoder(PixelNormalize()(clip.unsqueeze(0))).squeeze(0)

@@ -16,7 +16,7 @@ from torch import Tensor
 from navsim_agents.errors import CheckpointError
 from navsim_agents.models.config import ENTRIES
 from navsim_agents.models.hub_layout import Parts, check_hub_config, from_hub, is_hub_layout
-from navsim_agents.models.key_table import KeyTable, load_strictly, shown
+from navsim_agents.models.key_table import KeyTable, are_tensors, load_strictly, shown
 from navsim_agents.models.presets import ENCODER_PRESETS
 from navsim_agents.models.video_encoder import VideoEncoder, VideoEncoderConfig
 from navsim_agents.models.video_encoder_21 import VideoEncoder21Config
@@ -144,7 +144,7 @@ def _width_and_depth(tensors: Mapping[str, Tensor]) -> tuple[int, int]:
 
 
 def _is_table(contents: Mapping[str, Any]) -> bool:
-    return bool(contents) and all(isinstance(value, Tensor) for value in contents.values())
+    return bool(contents) and are_tensors(contents)
 
 
 def _tensors(contents: Mapping[str, Any], entry: str) -> Mapping[str, Tensor]:
@@ -153,9 +153,10 @@ def _tensors(contents: Mapping[str, Any], entry: str) -> Mapping[str, Tensor]:
     if entry not in contents:
         raise CheckpointError(f"the file has no entry {entry}; it holds {shown(list(map(str, contents)))}")
     found = contents[entry]
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise CheckpointError(f"its entry {entry!r} is not a table of tensors")
-    return found
+    if not are_tensors(found):
+        raise CheckpointError(f"its entry {entry!r} is not a table of tensors by name")
+    tensors: Mapping[str, Tensor] = found
+    return tensors
 
 
 def is_video_encoder(tensors: Mapping[str, Tensor]) -> bool:

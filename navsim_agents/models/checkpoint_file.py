@@ -10,10 +10,11 @@ import importlib
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import torch
 
@@ -58,6 +59,23 @@ RE_SAVE = (
     "torch.save({key: torch.load(path, weights_only=False)[key]}, new_path)"
 )
 
+_open: ContextVar[Optional[tuple[Path, Mapping[str, Any]]]] = ContextVar("open_checkpoint", default=None)
+
+
+@contextmanager
+def open_checkpoint(path: Union[str, Path]) -> Iterator[Mapping[str, Any]]:
+    """Contents of a file that is read once: :func:`read_checkpoint` of the same path gives them too, until the end.
+
+    Raises:
+        CheckpointError: as :func:`read_checkpoint`.
+    """
+    contents = read_checkpoint(path)
+    token = _open.set((Path(path), contents))
+    try:
+        yield contents
+    finally:
+        _open.reset(token)
+
 
 def read_checkpoint(path: Union[str, Path]) -> Mapping[str, Any]:
     """Contents of a ``.pt`` or ``.ckpt`` file, tensors on the CPU, read from disk only when used (torch >= 2.1).
@@ -65,13 +83,18 @@ def read_checkpoint(path: Union[str, Path]) -> Mapping[str, Any]:
     Raises:
         CheckpointError: no such file, not a checkpoint, or it needs objects that are not known to be plain data.
     """
-    path = Path(path)
+    path, known = Path(path), _open.get()
+    if known is not None and known[0] == path:
+        return known[1]
     if not path.is_file():
         raise CheckpointError(f"{path} is not a file; give the path of a .pt or .ckpt checkpoint")
     with _safe_globals(path):
         contents = _load(path)
     if not isinstance(contents, Mapping):
         raise CheckpointError(f"{path} holds a {type(contents).__name__}, but a checkpoint is a dictionary of weights")
+    odd = next((name for name in contents if not isinstance(name, str)), None)
+    if odd is not None:
+        raise CheckpointError(f"{path} holds something called {odd!r}, but a checkpoint's entries are called by texts")
     return contents
 
 

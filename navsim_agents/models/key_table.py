@@ -51,7 +51,15 @@ class KeyTable:
         for entry in self.entries:
             if isinstance(contents.get(entry), Mapping):
                 return entry
-        raise CheckpointError(f"the file has no entry {' or '.join(self.entries)}; it holds {shown(list(contents))}")
+        held = shown(list(map(str, contents))) or "nothing"
+        raise CheckpointError(f"the file has no entry {' or '.join(self.entries)}; it holds {held}")
+
+
+def are_tensors(value: Any) -> bool:
+    """Whether it is a table of tensors by their names."""
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(one, Tensor) for name, one in value.items()
+    )
 
 
 def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:

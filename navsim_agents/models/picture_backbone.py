@@ -13,6 +13,7 @@ from navsim_agents.common.conventions import CAMERA_HEIGHT_PX, CAMERA_WIDTH_PX, 
 from navsim_agents.models.deformable import PictureRegion
 from navsim_agents.models.encoders import AnyEncoder
 from navsim_agents.models.pictures import GridMask, PixelNormalize
+from navsim_agents.models.timm_encoder import TimmVideoEncoder
 
 CROPPED_ROWS = 28
 """Cut from the front camera's picture at the top and at the bottom, before it is scaled."""
@@ -72,6 +73,7 @@ class FrontVideoBackbone(PictureBackbone):
         self, pictures: UInt8[Tensor, "B 2 3 H W"], generator: Optional[torch.Generator] = None
     ) -> Float[Tensor, "B 1 h w D"]:
         """One feature map, of the frames (the previous one first)."""
-        clip = self.grid_mask(self.pixel_normalize(pictures.transpose(1, 2)), generator)  # [B, 3, 2, H, W]
+        hidden = self.encoder.mean_colour if isinstance(self.encoder, TimmVideoEncoder) else None
+        clip = self.grid_mask(self.pixel_normalize(pictures.transpose(1, 2)), generator, hidden)  # [B, 3, 2, H, W]
         tokens = self.projector(self.encoder(clip.to(self.projector.weight.dtype)))
         return tokens.unflatten(1, (1, *self.grid_size))

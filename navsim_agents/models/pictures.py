@@ -46,7 +46,8 @@ CANVAS = 1.5
 class GridMask(nn.Module):
     """Keep stripes of rows and stripes of columns, hide the rectangles between them (mode 1 of the released code).
 
-    One lattice is drawn for the whole batch. Hidden pixels become 0, which is the mean colour of normalised pictures.
+    One lattice is drawn for the whole batch. Hidden pixels become 0, which is the mean colour of normalised pictures,
+    or another colour where an encoder normalises them anew.
     """
 
     def __init__(self, ratio: float, probability: float) -> None:
@@ -67,18 +68,23 @@ class GridMask(nn.Module):
         self.probability = probability
 
     def forward(
-        self, pictures: Float[Tensor, "*batch h w"], generator: Optional[torch.Generator] = None
+        self,
+        pictures: Float[Tensor, "*batch h w"],
+        generator: Optional[torch.Generator] = None,
+        hidden: Optional[Float[Tensor, "3 1 1 1"]] = None,
     ) -> Float[Tensor, "*batch h w"]:
         """Normalised pictures, masked in training.
 
         Args:
             pictures: normalised.
             generator: of the CPU; torch's own by default.
+            hidden: what hidden pixels of clips [*batch, 3, T, h, w] become; None: 0.
         """
         if not self.training or torch.rand((), generator=generator) > self.probability:
             return pictures
         mask = self.draw((pictures.shape[-2], pictures.shape[-1]), generator)
-        return pictures * mask.to(pictures.device)
+        mask = mask.to(pictures.device)
+        return pictures * mask if hidden is None else torch.where(mask, pictures, hidden.to(pictures))
 
     def draw(self, size: tuple[int, int], generator: Optional[torch.Generator] = None) -> Bool[Tensor, "h w"]:
         """True where a picture of ``size`` (height, width) [px] is kept.

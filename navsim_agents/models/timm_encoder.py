@@ -8,7 +8,7 @@ the two frames, twice as wide, so that the planner behind can see motion.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from jaxtyping import Float
@@ -99,6 +99,12 @@ class TimmVideoEncoder(nn.Module):
         affine = [(own_std / std, (own_mean - mean) / std) for own_mean, own_std, mean, std in statistics]
         for name, values in zip(("scale", "shift"), torch.tensor(affine).T):
             self.register_buffer(name, values.reshape(NUM_CHANNELS, 1, 1, 1), persistent=False)
+        self._has_own_mean = any(shift != 0.0 for _, shift in affine)
+
+    @property
+    def mean_colour(self) -> Optional[Float[Tensor, "3 1 1 1"]]:
+        """What is 0 by the network's own statistics, by those of ``PixelNormalize``; None where that is 0, too."""
+        return -self.shift / self.scale if self._has_own_mean else None
 
     def forward(self, clip: Float[Tensor, "B 3 2 H W"]) -> Float[Tensor, "B N D"]:
         """Tokens of clips that ``PixelNormalize`` normalised; the network gets them by its own statistics."""

@@ -20,7 +20,7 @@ from navsim_agents.common.kept_workers import KeptWorkers
 from navsim_agents.common.poses import LARGEST_M
 from navsim_agents.common.processes import WorkerError
 from navsim_agents.errors import InputError, TrajectoryError
-from navsim_agents.reward.ray_workers import RayWorkers
+from navsim_agents.reward.ray_workers import TIMEOUT_S, RayWorkers
 from navsim_agents.reward.scorer import Job, Rules, SceneScorer
 from navsim_agents.reward.sources import SceneSource, reader_of, tokens_of
 from navsim_agents.scoring.aggregate import COLUMNS
@@ -85,6 +85,7 @@ class RewardPool:
         interval_length: float = POSE_INTERVAL_S,
         human_penalty_filter: bool = False,
         kept_scenes: int = KEPT_SCENES,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         """Start the workers, and wait until they are ready.
 
@@ -98,14 +99,17 @@ class RewardPool:
             interval_length: s between poses of the plans, which cover 4 s.
             human_penalty_filter: excuse sub-scores on which the human scores 0 (epdms, original scenes).
             kept_scenes: that a worker keeps; of more, those that were not asked for longest are read again.
+            timeout_s: longest wait for Ray's actors, when they start and in each call; then the pool is closed.
 
         Raises:
             InputError: a setting is out of range, there are no scenes, or none lie at the path.
             TrajectoryError: an unknown metric, or the human filter with pdms.
             MissingPackageError: ``backend`` is ray, and Ray is not installed.
-            WorkerError: a worker ended.
+            WorkerError: a worker ended, or has not begun within ``timeout_s``.
         """
         self._check(metric, workers, backend, human_penalty_filter, kept_scenes)
+        if not 0.0 < timeout_s < float("inf"):
+            raise InputError(f"timeout_s is {timeout_s}, but must be a positive number of seconds; give one")
         self._rules, self._tokens = Rules(metric, interval_length, human_penalty_filter), tokens_of(scenes)
         if not self._tokens:
             raise InputError("there are 0 scenes, but a reward needs one; give at least one scene")
@@ -120,7 +124,7 @@ class RewardPool:
             )
             for worker in range(count)
         ]
-        self._workers: Optional[Workers] = _started(makers, workers, backend)
+        self._workers: Optional[Workers] = _started(makers, workers, backend, timeout_s)
 
     @staticmethod
     def _check(metric: str, workers: int, backend: str, human_penalty_filter: bool, kept_scenes: int) -> None:
@@ -154,7 +158,7 @@ class RewardPool:
             InputError: a token is unknown, or the pool is closed.
             TrajectoryError: wrong shape, interval or values.
             SceneError: a scene is damaged, or has too few track columns for the metric; the pool stays open.
-            WorkerError: a worker ended, and with it the pool.
+            WorkerError: a worker ended or has not answered within ``timeout_s``, and with it the pool.
         """
         return self._ask(tokens, trajectories, with_columns=False)[0]
 
@@ -220,7 +224,7 @@ class RewardPool:
         self.close()
 
 
-def _started(makers: Sequence[Callable[[], SceneScorer]], workers: int, backend: str) -> Workers:
+def _started(makers: Sequence[Callable[[], SceneScorer]], workers: int, backend: str, timeout_s: float) -> Workers:
     if backend == RAY:
-        return RayWorkers(makers)
+        return RayWorkers(makers, timeout_s)
     return KeptWorkers(makers, threads=1) if workers else WorkHere(makers[0])

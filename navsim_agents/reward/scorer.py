@@ -55,7 +55,8 @@ class SceneScorer:
         for start in range(0, len(job.tokens), SCENES_AT_ONCE):
             rows = slice(start, start + SCENES_AT_ONCE)
             scenes = [self._scene(token) for token in job.tokens[rows]]
-            parts.append(self._scored(scenes, torch.from_numpy(job.trajectories[rows]), job.with_columns))
+            plans = np.require(job.trajectories[rows], requirements="W")  # Ray's arrays are read only
+            parts.append(self._scored(scenes, torch.from_numpy(plans), job.with_columns))
         return np.concatenate(parts, axis=1)
 
     def _scored(self, scenes: list[ScoringScene], trajectories: Tensor, with_columns: bool) -> npt.NDArray:

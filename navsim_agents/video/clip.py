@@ -64,7 +64,7 @@ def read_pictures(video: Video, times_s: Sequence[float], root: Path) -> Iterato
     """The pictures of ``video`` nearest to ``times_s``, which ascend, in their own size.
 
     Raises:
-        VideoError: one is missing or damaged.
+        VideoError: one is missing or damaged, or the video ends before.
     """
     path = root / video.path
     if video.kind == VIDEO_FILE:
@@ -72,7 +72,13 @@ def read_pictures(video: Video, times_s: Sequence[float], root: Path) -> Iterato
         return
     names = video.frame_names.split("\n")
     for time_s in times_s:
+        number = nearest_frame(video, time_s)
+        if number >= len(names):
+            raise VideoError(
+                f"{path} has {len(names)} pictures, but one at {time_s:.2f} s is wanted, which would be number "
+                f"{number + 1}; take a shorter clip, let it begin earlier, or index the videos again"
+            )
         try:
-            yield read_image(path / names[nearest_frame(video, time_s)])
+            yield read_image(path / names[number])
         except WorldDataError as error:
             raise VideoError(str(error)) from error

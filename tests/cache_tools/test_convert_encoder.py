@@ -14,6 +14,7 @@ from torch import Tensor
 from cache_tools.convert_encoder import ConvertEncoderConfig, convert_encoder
 from navsim_agents.errors import CheckpointError, InputError
 from navsim_agents.models.checkpoint import load_encoder_weights
+from navsim_agents.models.encoders import load_encoder
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.video_encoder import VideoEncoder, VideoEncoderConfig
 from tests.models.hub_files import TINY_CONFIG, in_hub_names, tiny_predictor, write_hub
@@ -170,3 +171,35 @@ def test_files_of_something_else_are_refused(tmp_path: Path, contents: Any, mess
     torch.save(contents, tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match=rf"a\.pt cannot be converted: .*{message}.*; give a file of V-JEPA"):
         convert(tmp_path / "a.pt", tmp_path / "b.pt", "ours")
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    """Neither by its name, nor by another, nor as the folder that it lies in."""
+    weights = VideoEncoder(encoder_preset("tiny")).state_dict()
+    torch.save({"target_encoder": weights, "encoder": weights}, tmp_path / "both.pt")
+    (tmp_path / "link.pt").symlink_to("both.pt")
+    hub = tmp_path / "hub" / "model.safetensors"
+    convert_encoder(ConvertEncoderConfig(str(tmp_path / "both.pt"), str(hub), layout="hub"))
+    files = {path: path.read_bytes() for path in (tmp_path / "both.pt", hub)}
+    for given, output, layout in (
+        ("both.pt", "both.pt", "ours"),
+        ("both.pt", "link.pt", "vjepa2"),
+        ("link.pt", "both.pt", "ours"),
+        ("hub", "hub/model.safetensors", "hub"),
+    ):
+        config = ConvertEncoderConfig(str(tmp_path / given), str(tmp_path / output), layout=layout)
+        with pytest.raises(InputError, match=r"is what input=.* is read from; name another output"):
+            convert_encoder(config)
+    assert {path: path.read_bytes() for path in files} == files
+
+
+@pytest.mark.parametrize("contents", [{}, {1: torch.zeros(2)}, {"encoder": {1: torch.zeros(2)}}, {"encoder": {}}])
+def test_files_without_names_are_refused_in_words(contents: Any, tmp_path: Path) -> None:
+    torch.save(contents, tmp_path / "odd.pt")
+    with pytest.raises(
+        CheckpointError,
+        match=r"odd\.pt (cannot be converted: (the file has no|its entry|no patch_)|holds something called 1)",
+    ):
+        convert_encoder(ConvertEncoderConfig(str(tmp_path / "odd.pt"), str(tmp_path / "out.pt")))
+    with pytest.raises(CheckpointError, match=r"odd\.pt (does not fit the encoder|holds something called 1)"):
+        load_encoder("tiny", tmp_path / "odd.pt")

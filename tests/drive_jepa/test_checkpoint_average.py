@@ -156,3 +156,31 @@ def test_files_by_path_pattern_and_list(tmp_path: Path) -> None:
             find_checkpoints(wrong)
     with pytest.raises(InputError, match=r"some: no file is called .*x\*\.ckpt"):
         find_checkpoints([str(tmp_path / "x*.ckpt")], "some")
+
+
+WEIRD: dict[str, Any] = {
+    "nothing": {},
+    "numbers as names": {1: torch.zeros(2)},
+    "no tensors": {"agent.a": 1.0},
+    "sparse": {"agent.a": torch.ones(2).to_sparse()},
+    "complex": {"agent.a": torch.ones(2, dtype=torch.complex64)},
+}
+
+
+@pytest.mark.parametrize("kind", WEIRD)
+def test_weights_that_have_no_mean_are_refused_in_words(kind: str, tmp_path: Path, make_agent: MakeAgent) -> None:
+    path = tmp_path / "weird.ckpt"
+    torch.save({"state_dict": WEIRD[kind]}, path)
+    with pytest.raises(CheckpointError, match=r"has no state_dict|is sparse or complex"):
+        average_checkpoints([path, path])
+    with pytest.raises(CheckpointError, match=r"weird\.ckpt"):  # the agent refuses it, too
+        make_agent(path).initialize()
+
+
+@pytest.mark.skipif(not hasattr(torch, "float8_e4m3fn"), reason="numbers of one byte came with torch 2.1")
+def test_numbers_of_one_byte_are_averaged(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{value}.ckpt" for value in (1, 3)]
+    for path in paths:
+        torch.save({"state_dict": {"agent.a": torch.full((2,), float(path.stem)).to(torch.float8_e4m3fn)}}, path)
+    found = average_checkpoints(paths)["state_dict"]["agent.a"]
+    assert (found.dtype, found.float().tolist()) == (torch.float8_e4m3fn, [2.0, 2.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from navsim_agents.common.kept_workers import KeptWorkers
 from navsim_agents.common.processes import WorkerError
 from navsim_agents.errors import InputError, SceneError, TrajectoryError
 from navsim_agents.reward import RewardPool, scorer
+from navsim_agents.reward.scorer import Job, Rules, SceneScorer
 from navsim_agents.scoring import SceneStore, ScoringScene, score_scenes
 from navsim_agents.scoring.aggregate import COLUMNS, SCORE, epdms
 from tests.reward.scenes_of_pool import damaged_store, hand_made, plans_for, write_store
@@ -81,6 +83,17 @@ def test_with_the_human_filter_the_reward_is_epdms_after_it() -> None:
     assert not torch.equal(wanted, direct()["pdm_score"]), "the human of some scene drives into the car"
     made = RewardPool(SCENES, human_penalty_filter=True)
     torch.testing.assert_close(made.rewards(ORDER, PLANS), wanted, rtol=0, atol=1e-12)
+
+
+def test_plans_that_are_read_only_are_scored_without_a_warning() -> None:
+    """As Ray hands them over."""
+    plans = PLANS.numpy().copy()
+    plans.flags.writeable = False
+    work = SceneScorer(SCENES.__getitem__, Rules("epdms", 0.5, False), 9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = work(Job(ORDER, plans, with_columns=False))
+    torch.testing.assert_close(torch.from_numpy(found[0]), direct()["pdm_score"], rtol=0, atol=1e-12)
 
 
 class Counting(SceneStore):
@@ -168,6 +181,7 @@ def test_an_error_without_a_name_gets_one(store: Path) -> None:
         ({"workers": 0, "backend": "ray"}, InputError, "workers is 0, but must be 1 or more with backend=ray"),
         ({"backend": "threads"}, InputError, "backend is threads, but must be one of processes, ray"),
         ({"kept_scenes": 0}, InputError, "kept_scenes is 0"),
+        *(({"timeout_s": value}, InputError, "timeout_s is .* positive number") for value in (0, -1.0, float("nan"))),
         ({"scenes": {}}, InputError, "there are 0 scenes"),
         ({"scenes": "nowhere"}, InputError, "scenes=nowhere is not there"),
     ],

@@ -7,8 +7,10 @@ import pickle
 import sys
 import types
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from importlib.machinery import ModuleSpec
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 import torch
@@ -25,14 +27,22 @@ TOKENS = list(SCENES)[::-1]
 PLANS = plans_for(len(TOKENS))
 
 
-class RayActorError(Exception):
+class RayError(Exception):
+    """As ray.exceptions.RayError."""
+
+
+class RayActorError(RayError):
     """As ray.exceptions.RayActorError."""
 
 
-class RayTaskError(Exception):
+class OutOfMemoryError(RayError):
+    """As ray.exceptions.OutOfMemoryError, which is no error of an actor."""
+
+
+class RayTaskError(RayError):
     """As ray.exceptions.RayTaskError."""
 
-    def __init__(self, cause: Exception) -> None:
+    def __init__(self, cause: Any) -> None:
         super().__init__("a long text with the worker's traceback")
         self.cause = cause
 
@@ -43,8 +53,9 @@ class FakeRay(types.ModuleType):
     def __init__(self, cpus: int = 2) -> None:
         super().__init__("ray")
         self.__spec__ = ModuleSpec("ray", None)
-        self.cpus, self.is_up, self.dead, self.killed = cpus, False, set(), []  # type: ignore[var-annotated]
-        self.exceptions = types.SimpleNamespace(RayActorError=RayActorError, RayTaskError=RayTaskError)
+        self.cpus, self.is_up, self.dead, self.killed = cpus, False, {}, []  # type: ignore[var-annotated]
+        self.exceptions = types.SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
+        self.held, self.stuck, self.asked = 0, set(), []  # type: ignore[var-annotated]
 
     def is_initialized(self) -> bool:
         return self.is_up
@@ -58,12 +69,28 @@ class FakeRay(types.ModuleType):
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": float(self.cpus)}
 
+    def available_resources(self) -> dict[str, float]:
+        return {"CPU": float(self.cpus - self.held)} if self.cpus > self.held else {}  # as Ray: what is 0 is left out
+
+    def wait(self, answers: list[Any], *, num_returns: int, timeout: float) -> tuple[list[Any], list[Any]]:
+        assert timeout >= 0
+        self.asked.append(timeout)
+        ready = [answer for answer in answers if answer.actor not in self.stuck][:num_returns]
+        return ready, [answer for answer in answers if answer not in ready]
+
     def remote(self, *, num_cpus: int) -> Any:
         assert num_cpus == 1
-        return lambda kind: types.SimpleNamespace(remote=lambda *given: FakeActor(self, kind, given))
+        return lambda kind: types.SimpleNamespace(remote=lambda *given: self.start(FakeActor(self, kind, given)))
+
+    def start(self, actor: FakeActor) -> FakeActor:
+        """An actor for which there is no processor waits."""
+        if self.held >= self.cpus:
+            self.stuck.add(actor)
+        self.held += 1
+        return actor
 
     def get(self, answer: Any) -> Any:
-        return answer()
+        return answer.call()
 
     def kill(self, actor: Any) -> None:
         self.killed.append(actor)
@@ -77,15 +104,23 @@ class FakeActor:
         self._own = kind(*pickle.loads(pickle.dumps(given)))
 
     def __getattr__(self, name: str) -> Any:
-        return types.SimpleNamespace(remote=lambda *given: lambda: self._call(name, pickle.dumps(given)))
+        return types.SimpleNamespace(remote=lambda *given: Answer(self, partial(self._call, name, pickle.dumps(given))))
 
     def _call(self, name: str, given: bytes) -> Any:
         if self in self._ray.dead:
-            raise RayActorError("The actor died unexpectedly before finishing this task.")
+            raise self._ray.dead[self]
         try:
             return pickle.loads(pickle.dumps(getattr(self._own, name)(*pickle.loads(given))))
         except Exception as error:
             raise RayTaskError(error) from error
+
+
+@dataclass(eq=False)
+class Answer:
+    """What stands for a result that is not there yet."""
+
+    actor: FakeActor
+    call: Callable[[], Any]
 
 
 @pytest.fixture
@@ -121,15 +156,68 @@ def test_more_workers_than_processors_are_refused_before_they_wait_for_ever(fake
     assert not fake.is_up
 
 
-def test_a_dead_actor_is_named_once_and_ends_the_pool(fake: FakeRay) -> None:
+DEAD = RayActorError("The actor died unexpectedly.\n\tclass_name: KeptWork\n\tIts worker process has died.\n")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [(DEAD, "Its worker process has died"), (OutOfMemoryError("node full"), "node full")]
+)
+def test_a_dead_actor_is_named_once_and_ends_the_pool(fault: RayError, words: str, fake: FakeRay) -> None:
     fake.init()
     with RewardPool(SCENES, workers=2, backend="ray") as pool:
         actors = pool._workers._actors  # type: ignore[union-attr]
-        fake.dead.add(actors[1])
-        with pytest.raises(WorkerError, match="worker 2 of 2 was killed"):
+        fake.dead[actors[1]] = fault
+        with pytest.raises(WorkerError, match=rf"worker 2 of 2 was killed \({words}\), but each"):
             pool.rewards(TOKENS, PLANS)
         assert fake.killed == actors
         with pytest.raises(InputError, match="is closed"):
+            pool.rewards(TOKENS, PLANS)
+
+
+def test_a_dead_actor_is_noticed_while_another_hangs(fake: FakeRay) -> None:
+    fake.init()
+    with RewardPool(SCENES, workers=2, backend="ray") as pool:
+        first, second = pool._workers._actors  # type: ignore[union-attr]
+        fake.stuck.add(first)
+        fake.dead[second] = DEAD
+        with pytest.raises(WorkerError, match="worker 2 of 2 was killed"):
+            pool.rewards(TOKENS, PLANS)
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_an_actor_that_does_not_answer_is_named_and_ends_the_pool(is_up: bool, fake: FakeRay) -> None:
+    fake.is_up = is_up
+    with RewardPool(SCENES, workers=2, backend="ray", timeout_s=7.5) as pool:
+        actors = list(pool._workers._actors)  # type: ignore[union-attr]
+        fake.stuck.add(actors[1])
+        with pytest.raises(
+            WorkerError, match=r"worker 2 of 2 has not answered within timeout_s=7\.5, so all are closed"
+        ):
+            pool.rewards(TOKENS, PLANS)
+        assert 0 < max(fake.asked) <= 7.5
+        assert fake.killed == (actors if is_up else [])
+        assert fake.is_up is is_up
+        with pytest.raises(InputError, match="is closed"):
+            pool.rewards(TOKENS, PLANS)
+
+
+def test_actors_that_wait_for_processors_say_so(fake: FakeRay, caplog: pytest.LogCaptureFixture) -> None:
+    """Ray counts all processors of a cluster, whoever holds them."""
+    fake.init()
+    fake.held = 1
+    with pytest.raises(
+        WorkerError, match=r"worker 2 of 2 has not begun .*of 2 processors .* 0 are free.*fewer workers"
+    ):
+        RewardPool(SCENES, workers=2, backend="ray", timeout_s=3)
+    assert "1 of 2 workers have not begun: of 2 processors of Ray's cluster 0 are free" in caplog.text
+    assert len(fake.killed) == 2
+
+
+def test_an_error_that_cannot_travel_is_raised_as_ray_tells_it(fake: FakeRay) -> None:
+    with RewardPool(SCENES, workers=1, backend="ray") as pool:
+        (actor,) = pool._workers._actors  # type: ignore[union-attr]
+        fake.dead[actor] = RayTaskError("no exception")
+        with pytest.raises(RayTaskError, match="a long text"):
             pool.rewards(TOKENS, PLANS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,12 @@ import pandas as pd
 import pytest
 
 from navsim_agents.common.files import read_json
+from navsim_agents.data.restricted_pickle import load_plain_file
 from navsim_agents.errors import InputError, SceneError
 from navsim_agents.world.camera.calibration import default_cameras
+from navsim_agents.world.writers.pickles import dump_portable
+from tests.data import synthetic
+from tests.evaluation import split_on_disk as split
 from tests.evaluation.score_tables import (
     COLLIDED,
     FIRST_FRAME,
@@ -100,6 +105,9 @@ def test_scenes_of_one_drive_count_as_one(ours: Path, theirs: Path, tmp_path: Pa
     drives.write_text("token,log_name\ns,a\nt,a\nu,a\nv,a\n", encoding="utf-8")
     (pair,) = compared(tmp_path, ours, theirs, drives=str(drives))["pairs"]
     assert pair["standard_error"] is None
+    drives.write_text("token,log_name\ns,a\nt,b\ns,c\n", encoding="utf-8")
+    with pytest.raises(InputError, match="says two drives of s; a scene is of one"):
+        compared(tmp_path, ours, theirs, drives=str(drives))
     drives.write_text("scene,log\ns,a\n", encoding="utf-8")
     with pytest.raises(InputError, match="must be a csv with token and log_name"):
         compared(tmp_path, ours, theirs, drives=str(drives))
@@ -229,24 +237,67 @@ def test_pictures_of_the_scenes_that_differ_most(ours: Path, theirs: Path, tmp_p
     assert "Scene t of a cannot be drawn: t has no picture" in page
 
 
+def test_pictures_of_both_stages(tmp_path: Path) -> None:
+    """First scenes from their log, however it ends; follow-ups, in which nobody drove, from their pickles."""
+    split.write_split(tmp_path)
+    first, second = split.mapping().first_stage[0], split.mapping().second_stage[0]
+    one = staged(tmp_path / "one.csv", {first: PERFECT}, {second: HALFWAY}, {})
+    two = staged(tmp_path / "two.csv", {first: HALFWAY}, {second: PERFECT}, {})
+    ahead = np.zeros((2, 8, 3))
+    ahead[..., 0] = np.arange(1, 9)
+    human = np.stack((ahead[0], np.full((8, 3), np.nan)))
+    plans = {"plans.one": ahead, "plans.two": 2 * ahead}
+    np.savez(tmp_path / "plans.npz", tokens=[first, second], log_names=[split.LOGS[0]] * 2, human=human, **plans)
+    log = tmp_path / "navsim_logs" / "test" / f"{split.LOGS[0]}.pkl"
+    frames = load_plain_file(log)
+    frames[split.NOW]["cams"] = {"CAM_F0": synthetic.camera("3")}
+    log.write_bytes(dump_portable(frames))
+    shown = tmp_path / "sensor_blobs" / "test" / synthetic.camera("3")["data_path"]
+    shown.parent.mkdir(parents=True)
+    shutil.copy(next((tmp_path / "navhard_two_stage" / "sensor_blobs").rglob("*.jpg")), shown)
+    compared(tmp_path, one, two, evaluation=str(tmp_path), data_root=str(tmp_path))
+    page = (tmp_path / "out" / "pictures.html").read_text(encoding="utf-8")
+    assert "cannot be drawn" not in page
+    assert page.count("<img ") == 4
+    assert page.index("one − two, stage one") < page.index(f"Scene {first} ") < page.index("one − two, stage two")
+    assert f"Scene {second} of {split.LOGS[0]}" in page
+    moved = (tmp_path / "navhard_two_stage").rename(tmp_path / "elsewhere")
+    paths = {
+        "synthetic_scenes_path": moved / "synthetic_scene_pickles",
+        "synthetic_sensor_path": moved / "sensor_blobs",
+    }
+    settings = {name: str(path) for name, path in paths.items()}
+    compared(tmp_path, one, two, evaluation=str(tmp_path), data_root=str(tmp_path), **settings)
+    assert (tmp_path / "out" / "pictures.html").read_text(encoding="utf-8") == page
+    compared(tmp_path, one, two, evaluation=str(tmp_path), data_root=str(tmp_path))
+    page = (tmp_path / "out" / "pictures.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == 2  # that of the log
+    assert page.count("cannot be drawn") == 1
+
+
 def test_pictures_that_nobody_can_draw(ours: Path, theirs: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give both or neither"):
         compared(tmp_path, ours, theirs, evaluation="x")
     settings = {"evaluation": str(stored_plans(tmp_path, "ours", "others")), "data_root": "nowhere"}
     with pytest.raises(InputError, match="plans of ours, others, but of tables ours, theirs only those of ours;"):
         compared(tmp_path, ours, theirs, **settings)
+    whole = dict(np.load(stored_plans(tmp_path, "ours", "theirs") / "plans.npz"))
+    for name in ("log_names", "human", "plans.theirs"):
+        np.savez(tmp_path / "plans.npz", **{**whole, name: whole[name][:1]})
+        with pytest.raises(InputError, match=rf"has 3 tokens, but 1 of {name.partition('.')[2] or name}; give"):
+            compared(tmp_path, ours, theirs, **settings)
     (tmp_path / "plans.npz").unlink()
     with pytest.raises(InputError, match=r"plans.npz cannot be read .*output of drive-jepa evaluate"):
         compared(tmp_path, ours, theirs, **settings)
-    one = staged(tmp_path / "one.csv", {"a": PERFECT}, {"b": HALFWAY}, {})
-    with pytest.raises(InputError, match="pictures are drawn of scenes of one stage"):
-        compared(tmp_path, one, staged(tmp_path / "two.csv", {"a": HALFWAY}, {"b": HALFWAY}, {}), **settings)
     assert not (tmp_path / "out").exists()
 
 
 def test_settings(ours: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="names 1 of the two or more that are compared"):
         CompareTablesConfig("out", {"a": str(ours)})
+    for name in ("", " ", "a|b", "a\nb"):
+        with pytest.raises(InputError, match="which no column of a text can be"):
+            CompareTablesConfig("out", {name: str(ours), "b": str(ours)})
     with pytest.raises(InputError, match="metric='pdm' is unknown; choose from pdms, epdms, epdms_star, or null"):
         CompareTablesConfig("out", {"a": str(ours), "b": str(ours)}, metric="pdm")
     with pytest.raises(InputError, match=r"tables.b=.*scenes.csv would be written over"):

@@ -109,4 +109,44 @@ def test_what_does_not_fit_is_refused(run: Path, tmp_path: Path) -> None:
         shutil.copy(last, tmp_path / name)
     twice = {"a": [str(tmp_path / "x" / "last.ckpt"), str(tmp_path / "y" / "last.ckpt")]}
     with pytest.raises(InputError, match="more than one file would be called a-epoch009-step00030-last"):
-        evaluate(config(tmp_path, checkpoints=twice), FakeSource())
+        evaluate(
+            config(tmp_path, checkpoints=twice, agent={"_target_": "tests.training.fakes.TinyAgent"}), FakeSource()
+        )
+
+
+def copies(run: Path, folder: Path, *names: str) -> list[str]:
+    """Files without a step, so that rows are called as they are."""
+    weights = torch.load(run / "checkpoints" / "last.ckpt", weights_only=False)["state_dict"]
+    for name in names:
+        torch.save({"state_dict": weights}, folder / f"{name}.ckpt")
+    return [str(folder / f"{name}.ckpt") for name in names]
+
+
+AGENT = {"_target_": "tests.training.fakes.TinyAgent"}
+
+
+def test_no_row_takes_the_place_of_another(run: Path, tmp_path: Path) -> None:
+    one, two, three = copies(run, tmp_path, "b-c", "c", "c.epdms")
+    for given, changes, words in (
+        ({"a": one, "a-b": two}, {}, r"checkpoints\.a-b: there is a row called a-b-c already"),
+        ({"a": two}, {"runs": {"a-c": str(run)}}, r"checkpoints\.a: there is a row called a-c already"),
+        ({"a": [two, three]}, {}, r"a-c\.epdms\.csv would be both a row's and a part of a-c's"),
+    ):
+        with pytest.raises(InputError, match=words):
+            evaluate(config(tmp_path / "out", checkpoints=given, agent=AGENT, **changes), FakeSource())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["a/b", "../a", "a\\b", "", " ", ".a"])
+@pytest.mark.parametrize("kind", ["runs", "checkpoints", "agent"])
+def test_a_name_that_is_no_files_is_refused(name: str, kind: str, run: Path, tmp_path: Path) -> None:
+    """Tables would lie elsewhere, or outside of the output."""
+    path = str(run / "checkpoints" / "last.ckpt")
+    rows: dict[str, dict[str, Any]] = {
+        "runs": {"runs": {name: str(run)}},
+        "checkpoints": {"checkpoints": {name: path}},
+        "agent": {"agent": {**AGENT, "checkpoint_path": path}, "agent_name": name},
+    }
+    with pytest.raises(InputError, match="but its name is that of its files"):
+        evaluate(config(tmp_path / "out", **rows[kind]), FakeSource())
+    assert not list(tmp_path.iterdir())

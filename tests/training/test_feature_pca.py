@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from navsim_agents.errors import InputError
+from navsim_agents.errors import CheckpointError, InputError, VideoError
 from navsim_agents.evaluation.feature_colours import montage, principal_colours
 from navsim_agents.models.presets import encoder_preset
 from navsim_agents.models.video_encoder import VideoEncoder
@@ -75,3 +76,43 @@ def test_picture_shows_frames_and_one_row_an_encoder(tmp_path: Path) -> None:
         draw(FeaturePcaConfig(config.output, data.manifest, data.root))
     with pytest.raises(InputError, match=r"video=2, but .* has 2 videos: 0 … 1"):
         draw(FeaturePcaConfig(config.output, data.manifest, data.root, encoders={"a": "random"}, video=2))
+
+
+def test_which_entry_of_a_file_is_seen(tmp_path: Path) -> None:
+    """By default the moving average, as everywhere; random weights have no entries."""
+    data = picture_data(tmp_path / "dojo", {"a": 8})
+    weights = {}
+    for seed, name in enumerate(("encoder", "target_encoder")):
+        torch.manual_seed(seed)
+        weights[name] = VideoEncoder(encoder_preset("tiny")).state_dict()
+        torch.save(weights[name], tmp_path / f"{name}.pt")
+    torch.save(weights, tmp_path / "both.pt")
+
+    def drawn(file: str, **settings: Any) -> bytes:
+        shape: dict[str, Any] = {"num_frames": 4, "height": 32, "width": 48, **settings}
+        output, encoders = str(tmp_path / "pca.png"), {"a": str(tmp_path / file), "drawn": "random"}
+        draw(FeaturePcaConfig(output, data.manifest, data.root, "tiny", encoders, **shape))
+        return Path(output).read_bytes()
+
+    early, average = drawn("encoder.pt"), drawn("target_encoder.pt")
+    assert early != average
+    assert drawn("both.pt") == drawn("both.pt", entry="target_encoder") == average
+    assert drawn("both.pt", entry="encoder") == early
+    with pytest.raises(CheckpointError, match="has no entry ema_encoder; it holds encoder, target_encoder"):
+        drawn("both.pt", entry="ema_encoder")
+    with pytest.raises(CheckpointError, match="one table of tensors and has no entries"):
+        drawn("encoder.pt", entry="encoder")
+    with pytest.raises(
+        InputError, match="entry='teacher', but must be one of ema_encoder, target_encoder, encoder, or"
+    ):
+        drawn("both.pt", entry="teacher")
+
+
+@pytest.mark.parametrize("settings", [{"num_frames": 8}, {"num_frames": 4, "start": 9}, {"num_frames": 2, "start": 99}])
+def test_a_clip_that_reaches_beyond_its_video_is_refused_in_words(settings: dict[str, int], tmp_path: Path) -> None:
+    data = picture_data(tmp_path / "dojo", {"a": 12})
+    shape: dict[str, Any] = {"height": 32, "width": 48, **settings}
+    config = FeaturePcaConfig(str(tmp_path / "pca.png"), data.manifest, data.root, "tiny", {"a": "random"}, **shape)
+    with pytest.raises(VideoError, match=r"a has 12 pictures, but one at .*; take a shorter clip, let it begin"):
+        draw(config)
+    assert not Path(config.output).exists()
