@@ -97,8 +97,16 @@ class OpenLog:
 
     @property
     def _logged(self) -> SceneLoader:
-        own, rules = self.scenes, {"num_future_frames": NUM_POSES, "frame_interval": 1, "has_route": False}
-        return SceneLoader(own.root, own.split, own.sensors, [self.log_name], **rules)
+        own = self.scenes
+        return SceneLoader(
+            own.root,
+            own.split,
+            own.sensors,
+            [self.log_name],
+            num_future_frames=NUM_POSES,
+            frame_interval=1,
+            has_route=False,
+        )
 
     def get_scene(self, token: str) -> Scene:
         """The scene; raises WorldDataError where there is none."""

@@ -91,7 +91,7 @@ def test_plans_that_are_read_only_are_scored_without_a_warning() -> None:
     plans.flags.writeable = False
     work = SceneScorer(SCENES.__getitem__, Rules("epdms", 0.5, False), 9)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", "The given NumPy array is not writ")
         found = work(Job(ORDER, plans, with_columns=False))
     torch.testing.assert_close(torch.from_numpy(found[0]), direct()["pdm_score"], rtol=0, atol=1e-12)
 
