@@ -20,9 +20,11 @@ from navsim_agents.common.files import read_json, reading, write_json
 from navsim_agents.common.processes import run_jobs
 from navsim_agents.errors import InputError, NavsimDriveJepaError
 from navsim_agents.scoring.scene_record import encode
-from navsim_agents.scoring.scene_store import SceneStoreWriter
+from navsim_agents.scoring.scene_store import SceneStore, SceneStoreWriter
 
 REPORT_FILE = "convert_report.json"
+SCENES_FOLDER = "npz"
+FORMATS = ("store", "npz")
 MARKS = (ANNOTATIONS, POSES, MAP)
 """Any of them makes a folder a log."""
 DEPTHS = ("", "*", "*/*")
@@ -48,6 +50,11 @@ class ConvertReport:
     def num_scenes(self) -> int:
         """Of all logs."""
         return sum(result.scenes for result in self.logs.values())
+
+    @property
+    def num_off_lanes(self) -> int:
+        """Of all logs."""
+        return sum(result.off_lanes for result in self.logs.values())
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,15 @@ def convert(root: Path, output: Path, workers: int) -> ConvertReport:
             _enter(report, converted)
             write_json(output / REPORT_FILE, asdict(report))
     return report
+
+
+def write_npz(output: Path) -> None:
+    """Write the scenes of a store as archives too, which ``drive-jepa score-trajectories`` reads."""
+    store = SceneStore(output)
+    for token in tqdm(store, desc="writing archives", unit="scene"):
+        path = output / SCENES_FOLDER / f"{token}.npz"
+        if not path.exists():
+            store[token].save(path)
 
 
 def _enter(report: ConvertReport, converted: _Converted) -> None:
