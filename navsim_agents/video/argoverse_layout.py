@@ -1,4 +1,4 @@
-"""The front camera of Argoverse 2's sensor logs: ``<log>/sensors/cameras/ring_front_center/<time in ns>.jpg``, 20 Hz."""
+"""The front camera of Argoverse 2's sensor logs, 20 Hz: ``<log>/sensors/cameras/ring_front_center/<ns>.jpg``."""
 
 from __future__ import annotations
 
