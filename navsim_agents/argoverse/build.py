@@ -171,8 +171,8 @@ def _track_fields(tracks: tuple[LogTrack, ...], time: float, origin: Float64[np.
 
 def _touches_ego(track: LogTrack, pose: Float64[np.ndarray, "3"]) -> bool:
     """Whether a box at ``pose`` in the scene's frame shares a point with the ego's."""
-    ego = np.array([EGO_REAR_AXLE_TO_CENTER_M, 0.0, 0.0, EGO_LENGTH_M, EGO_WIDTH_M])
-    return bool(overlaps(np.concatenate((pose, track.size)), ego))
+    ego = np.array([[EGO_REAR_AXLE_TO_CENTER_M, 0.0, 0.0, EGO_LENGTH_M, EGO_WIDTH_M]])
+    return bool(overlaps(np.concatenate((pose, track.size))[None], ego)[0])
 
 
 def _no_lights() -> dict[str, Any]:
