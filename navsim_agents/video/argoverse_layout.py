@@ -18,6 +18,7 @@ CAMERAS = "sensors/cameras"
 FRONT_CAMERA = "ring_front_center"
 CLIP_FPS = 2.0  # of pretraining's clips
 NANOSECONDS = 1e-9
+LATENESS = 0.25  # of the interval between pictures: one that is farther from its time is not taken for it
 DEPTHS = ("", "*/", "*/*/")
 """Where logs are looked for below the root: it may be one, hold them, or hold their splits."""
 
@@ -66,6 +67,6 @@ def _runs(names: Sequence[str], fps: float, source: str) -> list[list[str]]:
     stamps = np.array([int(Path(name).stem) for name in names], dtype=np.int64)
     order = np.argsort(stamps)
     times = (stamps[order] - stamps[order[0]]) * NANOSECONDS
-    chosen = nearest_to_grid(times, 1.0 / fps, 0.5 / fps)
+    chosen = nearest_to_grid(times, 1.0 / fps, LATENESS / fps)
     breaks = np.flatnonzero(np.diff(times[chosen]) > 1.5 / fps) + 1
     return [[names[order[row]] for row in run] for run in np.split(chosen, breaks)]

@@ -83,7 +83,7 @@ def spinning(x: float, y: float, rate: float) -> Any:
 
 MOVERS: Mapping[str, Mover] = {
     "lead": Mover("REGULAR_VEHICLE", (4.6, 1.9, 1.5), straight_on(-15.0, -WIDTH / 2, 0.0, 7.0)),
-    "oncoming": Mover("BUS", (11.0, 2.6, 3.0), straight_on(60.0, WIDTH / 2, np.pi, 5.0), (1.0, 15.0)),
+    "oncoming": Mover("BUS", (11.0, 2.6, 3.0), straight_on(35.0, WIDTH / 2, np.pi, 8.0), (1.0, 12.0)),
     "parked": Mover("BOX_TRUCK", (7.0, 2.3, 3.0), straight_on(-30.0, -9.0, 0.0, 0.0)),
     "walker": Mover("PEDESTRIAN", (0.6, 0.7, 1.7), straight_on(8.0, -9.0, np.pi / 2, 0.5), (2.0, 9.0)),
     "cone": Mover("CONSTRUCTION_CONE", (0.4, 0.4, 0.8), straight_on(16.0, 20.0, 0.3, 0.0)),
