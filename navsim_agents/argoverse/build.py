@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from navsim_agents.argoverse.ego import HALF_WINDOW_S, states_at
 from navsim_agents.argoverse.lane_map import LaneMap
@@ -29,7 +30,7 @@ from navsim_agents.common.conventions import (
     STEP_S,
 )
 from navsim_agents.common.planar import arc_lengths, overlaps, unit
-from navsim_agents.common.poses import HEADING, POSE, XY, points_to_local, poses_to_local, wrap_angle
+from navsim_agents.common.poses import HEADING, POSE, XY, FloatArray, points_to_local, poses_to_local, wrap_angle
 from navsim_agents.common.time_grid import nearest_to_grid
 from navsim_agents.scoring.scene import ScoringScene
 from navsim_agents.scoring.scene_fields import ORIGINAL, V2_2
@@ -129,50 +130,48 @@ def _map_fields(lane_map: LaneMap, route: Route, origin: Float64[np.ndarray, "3"
         layers = ("intersection", "lane_connector") if lane.is_intersection else ("roadblock", "lane")
         rows += [(layer, lane.token, lane.ring, lane.token in route.lanes) for layer in layers]
     rows += [("drivable_area", token, ring, False) for token, ring in lane_map.areas.items()]
-    near = [row for row in rows if _reaches(row[2], origin)]
-    layers, tokens, rings, on_route = zip(*near)
+    is_near = _reaching([ring for _, _, ring, _ in rows], origin)
+    layers, tokens, rings, on_route = zip(*(row for row, reaches in zip(rows, is_near) if reaches))
     return area_fields(layers, tokens, rings, on_route, origin)
 
 
-def _reaches(ring: Float64[np.ndarray, "V 2"], origin: Float64[np.ndarray, "3"]) -> bool:
-    """Whether a ring's own box reaches into the square around the ego, which is turned as the ego is."""
-    local = points_to_local(ring, origin)
-    return bool((local.min(0) <= MAP_RADIUS_M).all() and (local.max(0) >= -MAP_RADIUS_M).all())
+def _reaching(rings: Sequence[FloatArray], origin: Float64[np.ndarray, "3"]) -> Bool[np.ndarray, " P"]:
+    """Which rings' own boxes reach into the square around the ego, which is turned as the ego is."""
+    local = points_to_local(np.concatenate(rings), origin)
+    firsts = np.cumsum([0, *(len(ring) for ring in rings[:-1])])
+    low, high = (limit.reduceat(local, firsts, axis=0) for limit in (np.minimum, np.maximum))
+    return ((low <= MAP_RADIUS_M) & (high >= -MAP_RADIUS_M)).all(1)
 
 
-def _track_fields(tracks: tuple[LogTrack, ...], time: float, origin: Float64[np.ndarray, "3"]) -> dict[str, Any]:
+def _track_fields(tracks: Sequence[LogTrack], time: float, origin: Float64[np.ndarray, "3"]) -> dict[str, Any]:
     """Tracks as v2.2's log replay has them, without those that touch the ego now."""
     times = time + STEP_S * np.arange(round(FUTURE_S / STEP_S) + 1)
-    found = [(track, *track_poses_at(track, times, HALF_STEP_S)) for track in tracks]
-    seen = [(track, poses_to_local(poses, origin), valid) for track, poses, valid in found if valid.any()]
-    kept = [(track, poses, valid) for track, poses, valid in seen if not (valid[0] and _touches_ego(track, poses[0]))]
-    names = tuple(track.kind.value for track, _, _ in kept)
-    is_agent = [name in AGENT_NAMES for name in names]
-    first = [int(valid.argmax()) for _, _, valid in kept]
-    speeds = [
-        speed_of(track, times[column], SPEED_WINDOW_S) if moves else 0.0
-        for (track, _, _), column, moves in zip(kept, first, is_agent)
-    ]
-    shape = (len(kept), len(times))
-    valid = np.array([valid for _, _, valid in kept], dtype=bool).reshape(shape)
-    poses = np.array([poses for _, poses, _ in kept]).reshape(*shape, len(origin))
+    found = [track_poses_at(track, times, HALF_STEP_S) for track in tracks]
+    valid = np.array([valid for _, valid in found], dtype=bool).reshape(-1, len(times))
+    poses = poses_to_local(np.array([poses for poses, _ in found]).reshape(*valid.shape, len(origin)), origin)
+    sizes = np.array([track.size for track in tracks]).reshape(len(tracks), 2)
+    kept = np.flatnonzero(valid.any(1) & ~(valid[:, 0] & _touching_ego(poses[:, 0], sizes)))
+    tracks, valid, poses, sizes = [tracks[row] for row in kept], valid[kept], poses[kept], sizes[kept]
+    names, first = tuple(track.kind.value for track in tracks), valid.argmax(1)
+    is_agent = np.isin(names, AGENT_NAMES)
+    speeds = [speed_of(track, times[column], SPEED_WINDOW_S) for track, column in zip(tracks, first)]
     return {
-        "track_token": tuple(track.token for track, _, _ in kept),
+        "track_token": tuple(track.token for track in tracks),
         "track_type": names,
-        "track_is_agent": torch.tensor(is_agent, dtype=torch.bool),
-        "collided_track": torch.zeros(len(kept), dtype=torch.bool),
-        "track_size": as_tensor(np.array([track.size for track, _, _ in kept]).reshape(-1, 2)),
-        "track_speed": as_tensor(np.array(speeds)),
-        "track_heading": as_tensor(np.array([poses[column, HEADING] for (_, poses, _), column in zip(kept, first)])),
+        "track_is_agent": torch.from_numpy(is_agent),
+        "collided_track": torch.zeros(len(tracks), dtype=torch.bool),
+        "track_size": as_tensor(sizes),
+        "track_speed": as_tensor(np.array(speeds) * is_agent),
+        "track_heading": as_tensor(poses[np.arange(len(tracks)), first, HEADING]),
         "track_poses": as_tensor(np.where(valid[..., None], poses, 0.0)),
         "track_valid": torch.from_numpy(valid),
     }
 
 
-def _touches_ego(track: LogTrack, pose: Float64[np.ndarray, "3"]) -> bool:
-    """Whether a box at ``pose`` in the scene's frame shares a point with the ego's."""
-    ego = np.array([[EGO_REAR_AXLE_TO_CENTER_M, 0.0, 0.0, EGO_LENGTH_M, EGO_WIDTH_M]])
-    return bool(overlaps(np.concatenate((pose, track.size))[None], ego)[0])
+def _touching_ego(poses: Float64[np.ndarray, "K 3"], sizes: Float64[np.ndarray, "K 2"]) -> Bool[np.ndarray, " K"]:
+    """Which boxes at ``poses`` in the scene's frame share a point with the ego's."""
+    ego = np.array([EGO_REAR_AXLE_TO_CENTER_M, 0.0, 0.0, EGO_LENGTH_M, EGO_WIDTH_M])
+    return overlaps(np.concatenate((poses, sizes), axis=1), np.tile(ego, (len(poses), 1)))
 
 
 def _no_lights() -> dict[str, Any]:

@@ -42,6 +42,14 @@ def test_the_ego_is_where_it_was(log):
     np.testing.assert_allclose(log.ego.at(times)[:, 2], wanted[:, 2], atol=3e-3)  # its frame is tilted in a turn
 
 
+def test_between_poses_of_either_sign_the_car_is_turned_as_beside_them(log):
+    times = ((log.ego.times[1:] + log.ego.times[:-1]) / 2)[50:1500:3]
+    rotations, positions = log.ego.in_space(times)
+    np.testing.assert_allclose(np.cos(headings(rotations) - log.ego.at(times)[:, 2]), 1.0, atol=1e-9)
+    np.testing.assert_allclose(rotations[:, 2, 2], np.cos(0.02) * np.cos(0.03), atol=1e-6)  # as tilted as ever
+    np.testing.assert_allclose(positions[:, :2], log.ego.at(times)[:, :2], atol=1e-9)
+
+
 def test_boxes_are_where_they_were_though_the_car_is_tilted(log):
     tracks = {track.token: track for track in log.tracks}
     assert set(tracks) == set(MOVERS)

@@ -10,6 +10,7 @@ import shapely
 import torch
 
 from navsim_agents.argoverse.build import SceneBuilder, scene_token
+from navsim_agents.argoverse.log import read_log
 from navsim_agents.common.poses import points_to_global, poses_to_local
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring import ScoringScene, score_scenes
@@ -29,8 +30,12 @@ from tests.argoverse.sensor_logs import (
     START_NS,
     TURN,
     WIDTH,
+    Mover,
+    Settings,
     ego_path,
+    scenes_of,
     sweep_times,
+    write_log,
 )
 from tests.scoring.both_engines import assert_same_answers, batch_of
 from tests.scoring.turned import plans_for
@@ -207,6 +212,18 @@ def test_a_scene_keeps_its_values_in_a_file(scenes, tmp_path):
     scenes[IN_TURN].save(tmp_path / "scene.npz")
     for name, values in ScoringScene.load(tmp_path / "scene.npz").to_arrays().items():
         np.testing.assert_array_equal(values, scenes[IN_TURN].to_arrays()[name])
+
+
+def test_a_scene_may_have_no_tracks(tmp_path):
+    """A dog on board touches the ego; the ego's own box, which some derived logs have, is none of the others."""
+    movers = {name: Mover(name, (0.9, 0.4, 0.6), ego_path) for name in ("DOG", "EGO_VEHICLE")}
+    log = read_log(write_log(tmp_path, Settings(movers=movers)))
+    assert [track.token for track in log.tracks] == ["DOG"]
+    alone = scenes_of(log)
+    assert len(alone) == 18
+    assert {scene.track_token for scene in alone} == {()}
+    human = torch.stack([scene.human_trajectory for scene in alone])[:, None]
+    assert (score_scenes(alone, human, 0.5, "pdms").columns["no_at_fault_collisions"] == 1.0).all()
 
 
 def test_an_ego_off_the_lanes_has_no_route(log):
