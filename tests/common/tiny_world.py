@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ def build(folder: Path) -> dict[str, str]:
     np.save(where["plans"], np.cumsum(np.full((3, 8, 3), (2.0, 0.1, 0.01)), axis=1))
     save_vocabulary(make_vocabulary(), where["vocabulary"])
     write_video(folder / "videos" / "a.mkv", 40)
-    write_log(folder / "argoverse")
+    with suppress(ModuleNotFoundError):  # without pyarrow its own tests fail alone
+        write_log(folder / "argoverse")
     write_submission(Path(where["submission"]), dict.fromkeys(store.tokens, np.load(where["plans"])[0]))
     fill(where, "cache_tools.index_videos", "manifest", "data_set=world")
     where["score_table"] = str(folder / "score_table.csv")
