@@ -140,7 +140,7 @@ def _reaching(rings: Sequence[FloatArray], origin: Float64[np.ndarray, "3"]) -> 
     local = points_to_local(np.concatenate(rings), origin)
     firsts = np.cumsum([0, *(len(ring) for ring in rings[:-1])])
     low, high = (limit.reduceat(local, firsts, axis=0) for limit in (np.minimum, np.maximum))
-    return ((low <= MAP_RADIUS_M) & (high >= -MAP_RADIUS_M)).all(1)
+    return np.asarray(((low <= MAP_RADIUS_M) & (high >= -MAP_RADIUS_M)).all(1))
 
 
 def _track_fields(tracks: Sequence[LogTrack], time: float, origin: Float64[np.ndarray, "3"]) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _track_fields(tracks: Sequence[LogTrack], time: float, origin: Float64[np.nd
     poses = poses_to_local(np.array([poses for poses, _ in found]).reshape(*valid.shape, len(origin)), origin)
     sizes = np.array([track.size for track in tracks]).reshape(len(tracks), 2)
     kept = np.flatnonzero(valid.any(1) & ~(valid[:, 0] & _touching_ego(poses[:, 0], sizes)))
-    tracks, valid, poses, sizes = [tracks[row] for row in kept], valid[kept], poses[kept], sizes[kept]
+    tracks, valid, poses, sizes = [tracks[row] for row in kept.tolist()], valid[kept], poses[kept], sizes[kept]
     names, first = tuple(track.kind.value for track in tracks), valid.argmax(1)
     is_agent = np.isin(names, AGENT_NAMES)
     speeds = [speed_of(track, times[column], SPEED_WINDOW_S) for track, column in zip(tracks, first)]
