@@ -3,8 +3,8 @@
     drive-jepa index-videos layout=navsim root=$OPENSCENE_DATA_ROOT data_set=openscene output=openscene.jsonl
 
 Layouts: ``videos`` (any folder of video files), ``covla``, ``drivingdojo``, ``folders`` (one folder of pictures a
-video), ``navsim`` (OpenScene, NAVSIM and the built-in world). An interrupted run goes on where it stopped, and a later
-run probes only what is new, has changed, or could not be read.
+video), ``navsim`` (OpenScene, NAVSIM and the built-in world), ``argoverse2`` (its sensor logs). An interrupted run goes
+on where it stopped, and a later run probes only what is new, has changed, or could not be read.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from navsim_agents.common.command import command
 from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.common.settings import READS, at_least, writes_file
 from navsim_agents.errors import VideoError
+from navsim_agents.video.argoverse_layout import CLIP_FPS, ArgoverseLogs
 from navsim_agents.video.guard import read_forbidden_logs
 from navsim_agents.video.indexing import describe, index_layout
 from navsim_agents.video.layouts import CovlaVideos, DrivingDojoFolders, Layout, PictureFolders, VideoFiles
@@ -34,7 +35,9 @@ class IndexVideosConfig:
     root: str = field(metadata=READS)
     output: str = field(metadata=writes_file(".jsonl"))
     data_set: Optional[str] = None  # name in the manifest; the layout's by default
-    fps: Optional[float] = None  # layouts of picture folders: pictures a second
+    fps: Optional[float] = (
+        None  # layouts of picture folders: pictures a second; argoverse2: how many to take, 2 by default
+    )
     split: str = "trainval"  # layout navsim: folder of navsim_logs
     camera: str = FRONT_CAMERA  # layout navsim
     forbidden_logs: Optional[str] = field(
@@ -54,6 +57,7 @@ LAYOUTS: dict[str, Callable[[IndexVideosConfig, str], Layout]] = {
     "folders": lambda config, name: PictureFolders(name, Path(config.root), config.fps or 0.0),
     "drivingdojo": lambda config, name: DrivingDojoFolders(name, Path(config.root), config.fps or DRIVINGDOJO_FPS),
     "navsim": _navsim,
+    "argoverse2": lambda config, name: ArgoverseLogs(name, Path(config.root), config.fps or CLIP_FPS),
 }
 
 

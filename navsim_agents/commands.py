@@ -22,6 +22,7 @@ DOOR = HOME / "navsim_agents" / "__main__.py"
 COMMANDS = {
     "world": "navsim_agents.world",
     "export-scenes": "cache_tools.export_scenes",
+    "convert-argoverse": "cache_tools.convert_argoverse",
     "score-trajectories": "cache_tools.score_trajectories",
     "compare-with-devkit": "cache_tools.compare_with_devkit",
     "build-vocabulary": "cache_tools.build_vocabulary",

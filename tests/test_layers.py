@@ -32,6 +32,7 @@ ALLOWED = {
     "data": {"errors", "common", "poses"},
     "video": {"errors", "common", "data"},
     "world": {"errors", "common", "poses", "data", "scoring"},
+    "argoverse": {"errors", "common", "scoring"},
     "devkit": {"errors", "common", "poses", "data", "scoring"},
     "scenes": {"errors", "scoring", "devkit"},
     "sources": {"errors", "common", "data", "scenes", "scoring"},

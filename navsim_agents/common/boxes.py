@@ -1,4 +1,4 @@
-"""Corners of oriented boxes in torch: the only place that computes them, except ``world/boxes.py`` in NumPy."""
+"""Corners of oriented boxes in torch: the only place that computes them, except ``planar.py`` in NumPy."""
 
 from __future__ import annotations
 

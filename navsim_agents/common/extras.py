@@ -20,8 +20,8 @@ EXTRAS = {
     "video": ("av",),
 }
 """Extra → modules that it brings and no requirement does; what two extras bring, the first is named for."""
-NOT_OF_DEMO = {"tensorboard": ("tensorboard",), "wandb": ("wandb",), "ray": ("ray",)}
-"""The same of what the demo does not bring: a matter of taste, or of several machines."""
+NOT_OF_DEMO = {"tensorboard": ("tensorboard",), "wandb": ("wandb",), "ray": ("ray",), "argoverse": ("pyarrow",)}
+"""The same of what the demo does not bring: a matter of taste, of several machines, or of data that it has not."""
 ALL_EXTRAS = {**EXTRAS, **NOT_OF_DEMO}
 HOST = ("navsim", "nuplan")
 HOST_PAGE = "docs/devkit.md"

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
+from navsim_agents.common.planar import arc_lengths, left_normal, unit
 from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.poses import Numbers, wrap_angle
 
@@ -19,27 +20,11 @@ _MIN_CORNER_SINE = 0.3  # below it two tangents meet too far away to shape a cor
 _FINE_SAMPLES = 200
 
 
-def unit(heading: Numbers) -> Float64[np.ndarray, "..."]:
-    """Unit vectors along ``heading`` [...]."""
-    return np.stack((np.cos(heading), np.sin(heading)), axis=-1)
-
-
-def left_normal(heading: Numbers) -> Float64[np.ndarray, "..."]:
-    """Unit vectors a quarter turn to the left of ``heading`` [...]."""
-    return np.stack((-np.sin(heading), np.cos(heading)), axis=-1)
-
-
 def dot(
     first: Float64[np.ndarray, "*batch 2"], second: Float64[np.ndarray, "*batch 2"]
 ) -> Float64[np.ndarray, "*batch"]:
     """Scalar products of vectors."""
     return first[..., X] * second[..., X] + first[..., Y] * second[..., Y]
-
-
-def arc_lengths(points: Float64[np.ndarray, "M columns"]) -> Float64[np.ndarray, " M"]:
-    """Distance travelled from the first of ``points`` along the polyline."""
-    steps = points[1:, XY] - points[:-1, XY]
-    return np.concatenate(([0.0], np.cumsum(np.hypot(steps[:, X], steps[:, Y]))))
 
 
 def offset_curve(curve: Float64[np.ndarray, "M 3"], offset: Numbers) -> Float64[np.ndarray, "M 2"]:

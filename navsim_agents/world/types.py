@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float64, Int64
 
+from navsim_agents.common.agent_types import AgentType as AgentType
+
 FloatArray = npt.NDArray[np.float64]
 
 Z = 2
@@ -38,18 +40,6 @@ class Light(str, Enum):
     GREEN = "green"
     YELLOW = "yellow"
     RED = "red"
-
-
-class AgentType(str, Enum):
-    """NAVSIM's names of what stands or moves on the road."""
-
-    VEHICLE = "vehicle"
-    BICYCLE = "bicycle"
-    PEDESTRIAN = "pedestrian"
-    TRAFFIC_CONE = "traffic_cone"
-    BARRIER = "barrier"
-    CZONE_SIGN = "czone_sign"
-    GENERIC_OBJECT = "generic_object"
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def places(folder: Path) -> dict[str, str]:
     """Names in ``needed``, for a folder in which nothing needs to be."""
     made = (
         "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining encoder_file "
-        "checkpoint score_table"
+        "checkpoint score_table argoverse"
     )
     return {name: str(folder / name) for name in (*made.split(), "cache", "submission", "out")}
 
@@ -112,6 +112,11 @@ COMMANDS = {
             "cache_tools.convert_encoder",
             "cache_tools.convert_encoder:ConvertEncoderConfig",
             {"input": "{encoder_file}", "output": "{out}"},
+        ),
+        Command(
+            "cache_tools.convert_argoverse",
+            "cache_tools.convert_argoverse:ConvertArgoverseConfig",
+            {"root": "{argoverse}", "output": "{out}", "workers": "0"},
         ),
         Command(
             "cache_tools.validate_submission",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from navsim_agents.distillation import save_vocabulary
 from navsim_agents.scoring import SceneStore
+from tests.argoverse.sensor_logs import write_log
 from tests.cache_tools.tools import make_vocabulary
 from tests.common.commands import COMMANDS, places
 from tests.data.foreign import write_submission
@@ -28,6 +30,8 @@ def build(folder: Path) -> dict[str, str]:
     np.save(where["plans"], np.cumsum(np.full((3, 8, 3), (2.0, 0.1, 0.01)), axis=1))
     save_vocabulary(make_vocabulary(), where["vocabulary"])
     write_video(folder / "videos" / "a.mkv", 40)
+    with suppress(ModuleNotFoundError):  # without pyarrow its own tests fail alone
+        write_log(folder / "argoverse")
     write_submission(Path(where["submission"]), dict.fromkeys(store.tokens, np.load(where["plans"])[0]))
     fill(where, "cache_tools.index_videos", "manifest", "data_set=world")
     where["score_table"] = str(folder / "score_table.csv")

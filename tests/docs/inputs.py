@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import types
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from cache_tools.index_videos import IndexVideosConfig, index_videos
 from navsim_agents.devkit.cache_files import FILE_NAME
+from tests.argoverse.sensor_logs import Settings, write_log
 from tests.scoring.tiny import plan, scene
 from tests.video.videos import write_pictures, write_video
 
@@ -23,6 +25,8 @@ def make_places(folder: Path, demo: Path) -> dict[str, str]:
     np.save(folder / "plans.npy", np.stack((plan(3.0), plan(2.0))).astype(np.float32))
     write_video(folder / "covla" / "videos" / "a.mp4", 45)
     write_pictures(folder / "dojo" / "videos" / "a", 20)
+    with suppress(ModuleNotFoundError):  # without pyarrow its own commands fail alone
+        write_log(folder / "argoverse", Settings(pictures=True))
     index_videos(IndexVideosConfig("covla", str(folder / "covla"), str(folder / "covla.jsonl"), workers=0))
     openscene = str(folder / "openscene.jsonl")
     index_videos(IndexVideosConfig("navsim", str(demo / "world"), openscene, data_set="openscene", workers=0))

@@ -27,8 +27,9 @@ from navsim_agents.common.conventions import (
 from navsim_agents.common.poses import HEADING, POSE, XY
 from navsim_agents.data.logs import split_into_scenes
 from navsim_agents.data.scene import LogFrame
-from navsim_agents.poses import FloatArray, points_to_local, poses_to_local
+from navsim_agents.poses import points_to_local, poses_to_local
 from navsim_agents.scoring.scene import ScoringScene
+from navsim_agents.scoring.scene_parts import area_fields, as_tensor, local_states, ring_offsets
 from navsim_agents.scoring.simulation.reference import knot_times_us, sample_times_us
 from navsim_agents.scoring.traffic.record import Arrays, replayed_arrays
 from navsim_agents.world.curves import unit
@@ -37,7 +38,7 @@ from navsim_agents.world.scoring_scenes import ego
 from navsim_agents.world.scoring_scenes.lights import RedLights, red_lights
 from navsim_agents.world.scoring_scenes.reacting import reacting_arrays
 from navsim_agents.world.scoring_scenes.route import centerline, lanes_of_route, starting_lane, without_loops
-from navsim_agents.world.scoring_scenes.town_map import DrivableArea, TownMap
+from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.scoring_scenes.tracks import (
     AGENT_NAMES,
     NUM_COLUMNS,
@@ -84,7 +85,9 @@ class SceneBuilder:
         frame, pose = self._frames[index], self._states[index, POSE]
         route, lane = self.start(index)
         first, future = index - NOW, slice(index, index + NUM_FUTURE_FRAMES + 1)
+        on_route_lanes = frozenset(lanes_of_route(self._map, route))
         area = self._map.drivable_area(pose[XY] + EGO_BODY.center_m * unit(pose[HEADING]))
+        on_route = [token in on_route_lanes for token in area.tokens]
         lights = red_lights(self._frames[future], lanes_of_route(self._map, frame["roadblock_ids"]))
         past = slice(first, index + 1)
         history = ego.history_states(self._states[past], self._times[past])
@@ -97,41 +100,20 @@ class SceneBuilder:
             map_name=frame["map_location"],
             scene_type="original",
             timestamp_us=timestamp_us,
-            ego_pose=_tensor(pose),
-            ego_state=_tensor(ego.local_states(self._states[index], pose)),
+            ego_pose=as_tensor(pose),
+            ego_state=as_tensor(local_states(self._states[index], pose)),
             vehicle=torch.tensor(EGO_MEASURES_M, dtype=torch.float64),
-            history_states=_tensor(ego.local_states(history, pose)),
-            human_trajectory=_tensor(poses_to_local(human, pose)),
+            history_states=as_tensor(local_states(history, pose)),
+            human_trajectory=as_tensor(poses_to_local(human, pose)),
             pdm_trajectory=torch.zeros(NUM_STATES, ego.NUM_STATE_COLUMNS, dtype=torch.float64),
-            centerline=_tensor(points_to_local(self._centerline(route, lane), pose)),
-            **_area_fields(area, frozenset(lanes_of_route(self._map, route)), pose),
+            centerline=as_tensor(points_to_local(self._centerline(route, lane), pose)),
+            **area_fields(area.layers, area.tokens, area.rings, on_route, pose),
             **_object_fields(self._boxes[future], self._map, pose),
             **_light_fields(lights, self._map, pose),
             model_knots_us=knot_times_us(NUM_POSES, POSE_INTERVAL_S, timestamp_us),
             sample_times_us=sample_times_us(timestamp_us),
             reference_driver=REFERENCE_DRIVER,
         )
-
-
-def _tensor(values: FloatArray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))
-
-
-def _offsets(rings: Sequence[FloatArray]) -> Tensor:
-    return torch.from_numpy(np.cumsum([0, *(len(ring) for ring in rings)], dtype=np.int64))
-
-
-def _area_fields(area: DrivableArea, route_lanes: frozenset[str], origin: Float64[np.ndarray, "3"]) -> dict:
-    count = len(area.rings)
-    return {
-        "ring_xy": _tensor(points_to_local(np.concatenate(area.rings), origin)),
-        "ring_offsets": _offsets(area.rings),
-        "ring_polygon": torch.arange(count),
-        "ring_is_hole": torch.zeros(count, dtype=torch.bool),
-        "polygon_layer": area.layers,
-        "polygon_token": area.tokens,
-        "polygon_on_route": torch.tensor([token in route_lanes for token in area.tokens]),
-    }
 
 
 def _object_fields(frames: Sequence[FrameBoxes], town_map: TownMap, origin: Float64[np.ndarray, "3"]) -> dict:
@@ -172,7 +154,7 @@ def _light_fields(lights: RedLights, town_map: TownMap, origin: Float64[np.ndarr
     xy = points_to_local(np.concatenate(rings), origin) if rings else np.zeros((0, 2))
     return {
         "red_light_token": lights.tokens,
-        "red_light_xy": _tensor(xy),
-        "red_light_offsets": _offsets(rings),
+        "red_light_xy": as_tensor(xy),
+        "red_light_offsets": ring_offsets(rings),
         "red_light_active": torch.from_numpy(lights.active).reshape(len(rings), NUM_COLUMNS),
     }

@@ -10,7 +10,6 @@ from jaxtyping import Float64, Int64
 from navsim_agents.common.conventions import STEP_US
 from navsim_agents.common.poses import POSE
 from navsim_agents.data.scene import LogFrame, global_ego_pose
-from navsim_agents.poses import poses_to_local
 from navsim_agents.scoring.axes import MOTION, State
 
 NUM_STATE_COLUMNS = len(State)
@@ -22,15 +21,6 @@ def global_states(frames: Sequence[LogFrame]) -> Float64[np.ndarray, "F 11"]:
     states[:, POSE] = [global_ego_pose(frame) for frame in frames]
     states[:, MOTION] = np.array([frame["ego_dynamic_state"] for frame in frames], dtype=np.float32)
     return states
-
-
-def local_states(
-    states: Float64[np.ndarray, "*batch 11"], origin: Float64[np.ndarray, "3"]
-) -> Float64[np.ndarray, "*batch 11"]:
-    """``states`` with their poses in the frame of the pose ``origin``."""
-    moved = states.copy()
-    moved[..., POSE] = poses_to_local(states[..., POSE], origin)
-    return moved
 
 
 def history_states(

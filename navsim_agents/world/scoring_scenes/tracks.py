@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float64, Int64
 
+from navsim_agents.common.agent_types import AGENT_NAMES as AGENT_NAMES
 from navsim_agents.common.conventions import FRAME_INTERVAL_S, STEP_S
 from navsim_agents.common.poses import HEADING, X, Y
 from navsim_agents.data.scene import BOX_FOOTPRINT, BOX_POSE, LogFrame, global_ego_pose, read_annotations
@@ -23,7 +24,6 @@ TYPE_ORDER = tuple(kind.value for kind in (
     AgentType.VEHICLE, AgentType.PEDESTRIAN, AgentType.BICYCLE, AgentType.TRAFFIC_CONE, AgentType.BARRIER,
     AgentType.CZONE_SIGN, AgentType.GENERIC_OBJECT,
 ))  # fmt: skip  # nuPlan sorts the objects of a frame so
-AGENT_NAMES = (AgentType.VEHICLE.value, AgentType.PEDESTRIAN.value, AgentType.BICYCLE.value)
 NUM_FRAMES_V2, NUM_FRAMES_V1 = 9, 11  # now and what is cached after it: 4 s by v2.2, 5 s by v1.1
 COLUMNS_PER_FRAME = round(FRAME_INTERVAL_S / STEP_S)
 NUM_COLUMNS_V2, NUM_COLUMNS = (1 + COLUMNS_PER_FRAME * (frames - 1) for frames in (NUM_FRAMES_V2, NUM_FRAMES_V1))

@@ -10,39 +10,13 @@ import torch
 
 from navsim_agents.errors import TrajectoryError
 from navsim_agents.scoring import ScoringScene, engines, pack_scene, score_batch, score_scenes, unpack_scenes
-from navsim_agents.scoring.aggregate import TENSORS
-from navsim_agents.scoring.by_tensors import ByTensors
 from navsim_agents.scoring.config import METRICS
-from navsim_agents.scoring.scene_batch import collate_scenes
+from tests.scoring.both_engines import NEAR, assert_same_answers, batch_of
 from tests.scoring.busy_road import busy, different_scenes, some_plans
 from tests.scoring.golden_scenes import BYTES, METRIC, SCENES
 from tests.scoring.traffic.roads import scene_of, standing, vehicle, way
 
 compiled_run = pytest.importorskip("navsim_agents.scoring.compiled.run", reason="Numba is not installed")
-NEAR = 1e-7
-"""Metres and radians; floats are summed in another order, which the tracker makes more of where a plan hardly moves."""
-
-
-def batch_of(scenes, metric="epdms", num_poses=8, interval_s=0.5, dtype=torch.float64):
-    return collate_scenes(scenes, METRICS[metric], num_poses, interval_s, dtype)
-
-
-def assert_same_answers(batch, plans):
-    """States within rounding; from the same states, every discrete answer is identical."""
-    fast, slow = compiled_run.Compiled(), ByTensors()
-    reference = batch.pdm_trajectory[:, None].double()
-    states = slow.drive(batch, plans, reference)
-    torch.testing.assert_close(fast.drive(batch, plans, reference), states, rtol=0, atol=NEAR)
-    found, wanted = fast.judge(batch, states), slow.judge(batch, states)
-    assert found.columns.keys() == wanted.columns.keys()
-    for name, values in wanted.columns.items():
-        assert torch.equal(found.columns[name], values), name
-    for name in TENSORS:
-        if name == "raw_progress":
-            torch.testing.assert_close(found.raw_progress, wanted.raw_progress, rtol=0, atol=NEAR)
-        else:
-            assert torch.equal(getattr(found, name), getattr(wanted, name)), name
-    return wanted
 
 
 @pytest.mark.parametrize("metric", METRICS)
