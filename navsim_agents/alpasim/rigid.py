@@ -1,0 +1,108 @@
+"""Rigid poses in space, in float64: the wire's own are float32, and so are only rounded once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from navsim_agents.common.poses import HEADING, XY, X, Y
+from navsim_agents.data.scene import quaternion_yaw
+
+Vector = Float64[np.ndarray, "3"]
+Quaternion = Float64[np.ndarray, "4"]
+"""(w, x, y, z), of length one."""
+NEARLY_ALIKE = 1.0 - 1e-9
+"""Cosine of half an angle, beyond which two turns are blended in a straight line."""
+
+
+@dataclass(frozen=True)
+class RigidPose:
+    """Where a frame lies in another: turn, then shift [m]."""
+
+    position: Vector
+    quaternion: Quaternion
+
+    @property
+    def planar(self) -> Float64[np.ndarray, "3"]:
+        """x, y [m] and heading [rad]."""
+        return np.array([*self.position[XY], quaternion_yaw(self.quaternion)])
+
+    def moved(self, pose: Float64[np.ndarray, "3"]) -> RigidPose:
+        """The planar ``pose`` of this frame's ground, in the frame that this one lies in."""
+        shift = np.array([pose[X], pose[Y], 0.0])
+        half = 0.5 * pose[HEADING]
+        turn = np.array([np.cos(half), 0.0, 0.0, np.sin(half)])
+        return RigidPose(self.position + turned(shift, self.quaternion), product(self.quaternion, turn))
+
+
+def unit_quaternion(values: Quaternion) -> Quaternion:
+    """Of length one; all zeros, which a message without a turn holds, mean no turn."""
+    length = float(np.linalg.norm(values))
+    return values / length if length > 0.0 else np.array([1.0, 0.0, 0.0, 0.0])
+
+
+def product(first: Quaternion, second: Quaternion) -> Quaternion:
+    """The turn ``second``, then ``first``."""
+    w, vector, w_second, vector_second = first[0], first[1:], second[0], second[1:]
+    scalar = w * w_second - vector @ vector_second
+    rest = w * vector_second + w_second * vector + np.cross(vector, vector_second)
+    return np.array([scalar, *rest])
+
+
+def turned(vector: Vector, turn: Quaternion) -> Vector:
+    """``vector`` after ``turn``."""
+    w, axis = turn[0], turn[1:]
+    across = 2.0 * np.cross(axis, vector)
+    return vector + w * across + np.cross(axis, across)
+
+
+def rotation_matrix(turn: Quaternion) -> Float64[np.ndarray, "3 3"]:
+    """The same as a matrix; its columns are the turned frame's axes."""
+    return np.stack([turned(axis, turn) for axis in np.eye(3)], axis=1)
+
+
+def blended(first: RigidPose, second: RigidPose, share: float) -> RigidPose:
+    """``share`` of the way from ``first`` to ``second``: straight, turning at an even rate."""
+    position = first.position + share * (second.position - first.position)
+    start, end = first.quaternion, second.quaternion
+    cosine = float(start @ end)
+    if cosine < 0.0:  # a quaternion and its negative are the same turn; the shorter way counts
+        end, cosine = -end, -cosine
+    if cosine > NEARLY_ALIKE:
+        return RigidPose(position, unit_quaternion(start + share * (end - start)))
+    angle = np.arccos(cosine)
+    turn = (np.sin((1.0 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
+    return RigidPose(position, unit_quaternion(turn))
+
+
+def from_planar(pose: Float64[np.ndarray, "3"]) -> RigidPose:
+    """The pose x, y [m], heading [rad] on level ground."""
+    return RigidPose(np.zeros(3), unit_quaternion(np.zeros(4))).moved(pose)
+
+
+def from_matrix(rotation: Float64[np.ndarray, "3 3"]) -> Quaternion:
+    """The quaternion of a rotation: of the four rows that are multiples of it, the one with the largest numbers."""
+    diagonal = np.diag(rotation)
+    squares = np.array([diagonal.sum(), *(2.0 * diagonal - diagonal.sum())]) + 1.0  # 4 w^2, 4 x^2, 4 y^2, 4 z^2
+    (yz, xz, xy), skew = _symmetric(rotation), _skew(rotation)
+    rows = np.array(
+        [
+            [squares[0], *skew],
+            [skew[0], squares[1], xy, xz],
+            [skew[1], xy, squares[2], yz],
+            [skew[2], xz, yz, squares[3]],
+        ]
+    )
+    return unit_quaternion(rows[int(np.argmax(squares))])
+
+
+def _symmetric(rotation: Float64[np.ndarray, "3 3"]) -> Vector:
+    both = rotation + rotation.T
+    return np.array([both[1, 2], both[0, 2], both[0, 1]])
+
+
+def _skew(rotation: Float64[np.ndarray, "3 3"]) -> Vector:
+    both = rotation - rotation.T
+    return np.array([both[2, 1], both[0, 2], both[1, 0]])
