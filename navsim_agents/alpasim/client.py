@@ -38,8 +38,8 @@ class DriverClient:
 
     def __init__(self, target: str, timeout_s: float = TIMEOUT_S) -> None:
         """Connect to ``target``, such as ``localhost:50051``; a call without an answer for ``timeout_s`` fails."""
-        self._channel = grpc.insecure_channel(target, options=protocol.channel_options())
-        self.stub = protocol.EgodriverServiceStub(self._channel)
+        self.channel = grpc.insecure_channel(target, options=protocol.channel_options())
+        self.stub = protocol.EgodriverServiceStub(self.channel)
         self.timeout_s = timeout_s
 
     def version(self) -> str:
@@ -66,7 +66,7 @@ class DriverClient:
 
     def close(self) -> None:
         """Hang up; sessions that are open end at the server when they have been idle."""
-        self._channel.close()
+        self.channel.close()
 
     def __enter__(self) -> DriverClient:
         return self

@@ -8,7 +8,7 @@ rate follows from its poses of the last half second.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from jaxtyping import Float64
@@ -141,8 +141,6 @@ def along_arc(velocity: Pair, yaw_rate: float, seconds: float) -> Float64[np.nda
     return np.array([ahead * x - aside * y, aside * x + ahead * y, turn])
 
 
-def _between(first: Optional[object], second: Optional[object], share: float) -> Optional[np.ndarray]:
+def _between(first: Any, second: Any, share: float) -> Any:
     """Reported values at a moment between two reports; the earlier one's where the later has none."""
-    if first is None or second is None:
-        return None if first is None else np.asarray(first)
-    return (1.0 - share) * np.asarray(first) + share * np.asarray(second)
+    return first if first is None or second is None else (1.0 - share) * first + share * second

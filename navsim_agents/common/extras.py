@@ -20,7 +20,12 @@ EXTRAS = {
     "video": ("av",),
 }
 """Extra → modules that it brings and no requirement does; what two extras bring, the first is named for."""
-NOT_OF_DEMO = {"tensorboard": ("tensorboard",), "wandb": ("wandb",), "ray": ("ray",)}
+NOT_OF_DEMO = {
+    "tensorboard": ("tensorboard",),
+    "wandb": ("wandb",),
+    "ray": ("ray",),
+    "alpasim": ("carla_driver_interface", "grpc"),
+}
 """The same of what the demo does not bring: a matter of taste, or of several machines."""
 ALL_EXTRAS = {**EXTRAS, **NOT_OF_DEMO}
 HOST = ("navsim", "nuplan")
