@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -42,9 +43,10 @@ class ServeConfig:
 
     def __post_init__(self) -> None:
         given = {name: getattr(self, name) for name in (AGENT, "run", "baseline") if getattr(self, name)}
-        if len(given) != 1:
-            said = " and ".join(given) or "none"
-            raise InputError(f"one of agent, run and baseline says who drives, but {said} is given; give one")
+        if not given:
+            raise InputError("run, agent or baseline: not given, but needed; add run=…, or another one that drives")
+        if len(given) > 1:
+            raise InputError(f"{' and '.join(given)} are given, but one of them drives; leave the others out")
         if self.run is None and self.run_settings:
             raise InputError(f"run_settings={self.run_settings} without a run; write agent.config.… of an agent")
 
@@ -70,13 +72,24 @@ def main(config: ServeConfig) -> None:
         torch.set_num_threads(config.threads)
     driver = load_driver(config)
     over = threading.Event()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: over.set())  # so stops a container
     limits = Limits(config.max_sessions, config.idle_s, config.cameras)
-    with serving(driver, limits, config.host, config.port) as (port, _):
+    with sets_when_terminated(over), serving(driver, limits, config.host, config.port) as (port, _):
         print(f"{driver.name} drives at {config.host}:{port}", flush=True)
         with suppress(KeyboardInterrupt):
             over.wait(config.seconds or None)
+
+
+@contextmanager
+def sets_when_terminated(event: threading.Event) -> Iterator[None]:
+    """Inside, SIGTERM, by which a container is stopped, does nothing but set ``event``."""
+    if threading.current_thread() is not threading.main_thread():  # the others may not handle signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: event.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def load_driver(config: ServeConfig) -> Driver:

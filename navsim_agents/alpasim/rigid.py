@@ -45,17 +45,21 @@ def unit_quaternion(values: Quaternion) -> Quaternion:
 
 def product(first: Quaternion, second: Quaternion) -> Quaternion:
     """The turn ``second``, then ``first``."""
-    w, vector, w_second, vector_second = first[0], first[1:], second[0], second[1:]
-    scalar = w * w_second - vector @ vector_second
-    rest = w * vector_second + w_second * vector + np.cross(vector, vector_second)
-    return np.array([scalar, *rest])
+    (w, x, y, z), (w_second, x_second, y_second, z_second) = first.tolist(), second.tolist()
+    return np.array(
+        [
+            w * w_second - x * x_second - y * y_second - z * z_second,
+            w * x_second + x * w_second + y * z_second - z * y_second,
+            w * y_second - x * z_second + y * w_second + z * x_second,
+            w * z_second + x * y_second - y * x_second + z * w_second,
+        ]
+    )
 
 
 def turned(vector: Vector, turn: Quaternion) -> Vector:
     """``vector`` after ``turn``."""
-    w, axis = turn[0], turn[1:]
-    across = 2.0 * np.cross(axis, vector)
-    return vector + w * across + np.cross(axis, across)
+    backward = turn * [1.0, -1.0, -1.0, -1.0]
+    return product(product(turn, np.array([0.0, *vector])), backward)[1:]
 
 
 def rotation_matrix(turn: Quaternion) -> Float64[np.ndarray, "3 3"]:

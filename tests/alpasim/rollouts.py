@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, Optional
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from navsim_agents.alpasim.client import DrivenSession, DriverClient
 from navsim_agents.alpasim.driver import Driver
+from navsim_agents.alpasim.faults import DriverFault
 from navsim_agents.alpasim.pictures import DeclaredCamera
 from navsim_agents.alpasim.server import Limits, serving
 from navsim_agents.alpasim.service import EgodriverService
@@ -108,3 +110,23 @@ def send_frame(session: DrivenSession, drive: Drive, frame: int) -> None:
         status.ego_acceleration.astype(float),
     )
     session.send_route(stamp, ROUTES[frame % 3])
+
+
+def here(x: float = 0.0, y: float = 0.0, heading: float = 0.0) -> np.ndarray:
+    return np.array([x, y, heading])
+
+
+def shades(plan: Any) -> tuple[int, int]:
+    """Of the pictures before and now that a plan of ``Told`` was made from, when the ego is at the origin."""
+    return round(1000 * plan.poses[-1, 2]), round(100 * plan.poses[-1, 1])
+
+
+def refusal(call: Callable[[], object], code: str, words: str) -> None:
+    """The server refuses what is sent, with this status code and these words."""
+    with pytest.raises(DriverFault, match=words) as caught:
+        call()
+    assert caught.value.code == code
+
+
+def show(session: DrivenSession, shade: int, stamp: int, camera: str = "CAM_F0") -> None:
+    session.send_picture(camera, stamp, plain(shade))

@@ -33,7 +33,7 @@ def test_by_hand(points: Optional[list[tuple[float, float]]], command: int) -> N
 
 
 def test_of_the_nuplan_track() -> None:
-    """Case 15: 20 points over 80 m, 4.2105 m apart, those nearer than 40 m not told: 10 finite ones from 42.105 m on."""
+    """Case 15: 20 points over 80 m, 4.2105 m apart, of which 10 are told: those from 42.105 m on."""
     along = np.linspace(0.0, 80.0, 20)
     assert along[1] == pytest.approx(4.2105, abs=1e-4)
     points = np.full((20, 2), NAN)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import subprocess
-import sys
+import socket
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
 from navsim_agents.errors import InputError
-from tests.common.commands import COMMANDS as ALL
-from tests.common.commands import ROOT, assert_one_line
+from tests.common.commands import COMMANDS, assert_one_line
 from training.serve import ServeConfig, load_driver
 
-SERVE = ALL["training.serve"]
+SERVE = COMMANDS["training.serve"]
 is_served = pytest.mark.skipif(
     importlib.util.find_spec("carla_driver_interface") is None,
     reason="carla-driver-interface is not installed; it needs Python 3.10 or newer",
@@ -27,8 +26,8 @@ is_served = pytest.mark.skipif(
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "one of agent, run and baseline says who drives, but none is given"),
-        ({"run": "a", "baseline": "human"}, "but run and baseline is given"),
+        ({}, "run, agent or baseline: not given, but needed; add run="),
+        ({"run": "a", "baseline": "human"}, "run and baseline are given, but one of them drives"),
         ({"baseline": "human", "run_settings": {"a": 1}}, "run_settings=.* without a run"),
     ],
 )
@@ -42,24 +41,40 @@ def test_a_baseline_that_needs_a_log() -> None:
         load_driver(ServeConfig(baseline="human"))
 
 
+def a_free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
 @is_served
-def test_it_says_where_and_answers_until_terminated() -> None:
+def test_it_answers_until_terminated(capsys: pytest.CaptureFixture[str]) -> None:
     from navsim_agents.alpasim.client import DriverClient
 
-    command = [sys.executable, "-m", "navsim_agents", "serve", "baseline=constant_velocity", "port=0", "seconds=60"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    port, ends = a_free_port(), []
+
+    def use() -> None:
         try:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            assert said.startswith("constant_velocity drives at 127.0.0.1:")
-            with DriverClient(said.split()[-1], 20.0) as client, client.start({}) as session:
-                session.send_egomotion(0, np.zeros(3), np.array([4.0, 0.0]))
-                assert session.plan(0).poses[-1, 0] == pytest.approx(16.0)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(20.0) == 0
+            with DriverClient(f"127.0.0.1:{port}", 20.0) as client:
+                grpc.channel_ready_future(client.channel).result(20.0)
+                with client.start({}) as session:
+                    session.send_egomotion(0, np.zeros(3), np.array([4.0, 0.0]))
+                    ends.append(session.plan(0).poses[-1, 0])
         finally:
-            process.kill()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    grpc = pytest.importorskip("grpc")
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # if the command fails before it handles it
+    user = threading.Thread(target=use)
+    user.start()
+    try:
+        ended = SERVE.run("baseline=constant_velocity", f"port={port}", "seconds=60")
+    finally:
+        user.join(30.0)
+        signal.signal(signal.SIGTERM, before)
+    assert ended.code == 0
+    assert f"constant_velocity drives at 127.0.0.1:{port}" in capsys.readouterr().out
+    assert ends == [pytest.approx(16.0)]
 
 
 @is_served
