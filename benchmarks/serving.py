@@ -29,6 +29,7 @@ import torch
 from PIL import Image
 
 from navsim_agents.alpasim.client import DriverClient
+from navsim_agents.alpasim.pictures import DeclaredCamera
 from navsim_agents.common.conventions import CAMERA_NAMES
 from navsim_agents.world.camera.calibration import default_cameras
 

@@ -61,11 +61,13 @@ def test_a_client_that_vanishes(agent: Any) -> None:
 def test_eight_sessions_at_once(agent: Any) -> None:
     """Each has its own way, speed, pictures; their calls come all at once, and none gets another's plan."""
     gate = threading.Barrier(8)
-    plain = agent.compute_trajectory
+    network, plain = threading.Lock(), agent.compute_trajectory
 
     def slow(agent_input: Any) -> Any:
-        found = plain(agent_input)
+        assert network.acquire(blocking=False), "two plans at once on one network"
         time.sleep(0.002)
+        found = plain(agent_input)
+        network.release()
         return found
 
     agent.compute_trajectory = slow
