@@ -1,4 +1,4 @@
-"""Serves an agent as AlpaSim's driver: any simulator that speaks its contract drives with it (docs/alpasim.md)."""
+"""Serves an agent as AlpaSim's driver, for any simulator that speaks its contract."""
 
 from __future__ import annotations
 

@@ -88,25 +88,13 @@ def from_planar(pose: Float64[np.ndarray, "3"]) -> RigidPose:
 
 def from_matrix(rotation: Float64[np.ndarray, "3 3"]) -> Quaternion:
     """The quaternion of a rotation: of the four rows that are multiples of it, the one with the largest numbers."""
-    diagonal = np.diag(rotation)
-    squares = np.array([diagonal.sum(), *(2.0 * diagonal - diagonal.sum())]) + 1.0  # 4 w^2, 4 x^2, 4 y^2, 4 z^2
-    (yz, xz, xy), skew = _symmetric(rotation), _skew(rotation)
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation.tolist()
     rows = np.array(
         [
-            [squares[0], *skew],
-            [skew[0], squares[1], xy, xz],
-            [skew[1], xy, squares[2], yz],
-            [skew[2], xz, yz, squares[3]],
+            [1.0 + xx + yy + zz, zy - yz, xz - zx, yx - xy],
+            [zy - yz, 1.0 + xx - yy - zz, xy + yx, xz + zx],
+            [xz - zx, xy + yx, 1.0 - xx + yy - zz, yz + zy],
+            [yx - xy, xz + zx, yz + zy, 1.0 - xx - yy + zz],
         ]
     )
-    return unit_quaternion(rows[int(np.argmax(squares))])
-
-
-def _symmetric(rotation: Float64[np.ndarray, "3 3"]) -> Vector:
-    both = rotation + rotation.T
-    return np.array([both[1, 2], both[0, 2], both[0, 1]])
-
-
-def _skew(rotation: Float64[np.ndarray, "3 3"]) -> Vector:
-    both = rotation - rotation.T
-    return np.array([both[2, 1], both[0, 2], both[1, 0]])
+    return unit_quaternion(rows[int(np.argmax(np.diag(rows)))])
