@@ -39,6 +39,7 @@ COMMANDS = {
     "average-checkpoints": "training.average_checkpoints",
     "evaluate": "training.evaluate",
     "compare-tables": "training.compare_tables",
+    "serve": "training.serve",
     "report": "training.report",
     "validate-submission": "cache_tools.validate_submission",
     "score-submission": "cache_tools.score_submission",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.demo import ROOT
 
-ROOMS = ("common", "data", "devkit", "drive_jepa", "evaluation", "models", "world")
+ROOMS = ("alpasim", "common", "data", "devkit", "drive_jepa", "evaluation", "models", "world")
 WITH_COLUMNS = {"pose", "origin", "ego", "start", "end", "position", "size"}
 """Last words of the names of single poses, places and sizes."""
 

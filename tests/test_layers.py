@@ -39,6 +39,7 @@ ALLOWED = {
     "reward": {"errors", "common", "scenes", "scoring"},
     "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "distillation", "devkit"},
     "evaluation": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "sources", "drive_jepa"},
+    "alpasim": {"errors", "common", "poses", "data", "drive_jepa", "evaluation"},
 }
 COMMANDS = ("cache_tools", "training", "navsim_configs", "hydra_plugins")
 MAX_LINES_OF_A_FILE, MAX_LINES_OF_A_FUNCTION = 350, 50

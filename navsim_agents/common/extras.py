@@ -20,7 +20,13 @@ EXTRAS = {
     "video": ("av",),
 }
 """Extra → modules that it brings and no requirement does; what two extras bring, the first is named for."""
-NOT_OF_DEMO = {"tensorboard": ("tensorboard",), "wandb": ("wandb",), "ray": ("ray",), "argoverse": ("pyarrow",)}
+NOT_OF_DEMO = {
+    "tensorboard": ("tensorboard",),
+    "wandb": ("wandb",),
+    "ray": ("ray",),
+    "argoverse": ("pyarrow",),
+    "alpasim": ("carla_driver_interface", "grpc"),
+}
 """The same of what the demo does not bring: a matter of taste, of several machines, or of data that it has not."""
 ALL_EXTRAS = {**EXTRAS, **NOT_OF_DEMO}
 HOST = ("navsim", "nuplan")

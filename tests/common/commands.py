@@ -165,6 +165,7 @@ COMMANDS = {
             "training.config:EvaluateConfig",
             {"data_root": "{world}", "output": "{out}", "+runs.a": "{run}"},
         ),
+        Command("training.serve", "training.serve:ServeConfig", {"run": "{run}", "port": "0", "seconds": "0.1"}),
         Command(
             "training.compare_tables",
             "training.compare_tables:CompareTablesConfig",

@@ -179,6 +179,8 @@ NOT_RUN = {
     "--follow-ups": "needs a devkit's split; tests/devkit_alone/test_follow_up_health.py runs it",
     "drive-jepa ablate output=": "makes worlds, for more than an hour; with worlds that are there it is run",
     "drive-jepa compare-pretrainings output=": "makes worlds, for half an hour; with worlds that are there it is run",
+    "drive-jepa serve": "waits for a simulator; tests/training/test_serve.py runs it where its package is",
+    "benchmarks.serving": "its package is not for Python 3.9; tests/alpasim/test_benchmark.py runs it where it is",
     "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.

@@ -1,0 +1,30 @@
+"""A served agent that says what it is shown, its client, and a session with the front camera."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+WITHOUT_PACKAGE = "carla-driver-interface is not installed; it needs Python 3.10 or newer"
+
+
+@pytest.fixture
+def agent() -> Any:
+    return pytest.importorskip("tests.alpasim.rollouts", reason=WITHOUT_PACKAGE).Told()
+
+
+@pytest.fixture
+def client(agent: Any) -> Any:
+    from tests.alpasim import rollouts
+
+    with rollouts.served(agent) as (found, _):
+        yield found
+
+
+@pytest.fixture
+def session(client: Any) -> Any:
+    from tests.alpasim import rollouts
+
+    with client.start(rollouts.declared()) as found:
+        yield found
