@@ -1,1 +1,1 @@
-"""Bench2Drive: its clips, what its planners see, the agent that its leaderboard loads, and its results."""
+"""Bench2Drive, a closed-loop benchmark in CARLA: its clips, its files, its measures, its planners and their agent."""
