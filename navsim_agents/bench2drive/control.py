@@ -42,9 +42,7 @@ class Control:
     brake: float = 0.0  # 0 to 1
 
 
-def limited(
-    steer: SupportsFloat, throttle: SupportsFloat, brake: SupportsFloat, max_throttle: float = 1.0
-) -> Control:
+def limited(steer: SupportsFloat, throttle: SupportsFloat, brake: SupportsFloat, max_throttle: float = 1.0) -> Control:
     """Plain floats within the limits; NaN is no steering, no throttle, and the full brake."""
     values = [float(value) for value in (steer, throttle, brake)]
     if not all(map(math.isfinite, values)):
