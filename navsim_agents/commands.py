@@ -28,6 +28,7 @@ COMMANDS = {
     "score-vocabulary": "cache_tools.score_vocabulary",
     "label-statistics": "cache_tools.label_statistics",
     "index-videos": "cache_tools.index_videos",
+    "index-bench2drive": "cache_tools.index_bench2drive",
     "resize-videos": "cache_tools.resize_videos",
     "convert-encoder": "cache_tools.convert_encoder",
     "pretrain": "training.pretrain",
