@@ -137,7 +137,8 @@ def write_clip(
 def map_line(aside: float, is_center: bool, copies: int = 1, is_back: bool = False) -> list[Any]:
     """Points 0.05 m apart along the drive, from 30 m behind its start to 120 m ahead."""
     stations = np.arange(-30.0, 120.0, 0.05)[:: -1 if is_back else 1]
-    points = [(tuple(place(float(station), aside)), (0.0, 0.0, YAW_DEG)) for station in stations]
+    places = START + stations[:, None] * AHEAD + aside * RIGHT
+    points = [((x, y, 0.0), (0.0, 0.0, YAW_DEG)) for x, y in places.tolist()]
     flagged = [(*point, False) for point in points] if is_center else points
     return [point for point in flagged for _ in range(copies)]
 

@@ -67,7 +67,7 @@ def places(folder: Path) -> dict[str, str]:
     """Names in ``needed``, for a folder in which nothing needs to be."""
     made = (
         "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining encoder_file "
-        "checkpoint score_table"
+        "checkpoint score_table clips maps"
     )
     return {name: str(folder / name) for name in (*made.split(), "cache", "submission", "out")}
 
@@ -102,6 +102,11 @@ COMMANDS = {
             "cache_tools.index_videos",
             "cache_tools.index_videos:IndexVideosConfig",
             {"layout": "videos", "root": "{videos}", "output": "{out}", "workers": "0"},
+        ),
+        Command(
+            "cache_tools.index_bench2drive",
+            "cache_tools.index_bench2drive:IndexBench2DriveConfig",
+            {"root": "{clips}", "maps": "{maps}", "output": "{out}", "workers": "0"},
         ),
         Command(
             "cache_tools.resize_videos",
