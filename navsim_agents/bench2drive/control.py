@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Float64
 
 from navsim_agents.bench2drive.frames import EGO_LENGTH_M, EGO_WIDTH_M, REAR_AXLE_M, WHEEL_BASE_M
-from navsim_agents.common.conventions import HORIZON_S, NUM_STATES, POSE_INTERVAL_S, STEP_S
+from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, POSE_INTERVAL_S, STEP_S
 from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.common.settings import at_least
+from navsim_agents.drive_jepa.continued import continued
 from navsim_agents.errors import SettingError
 from navsim_agents.scoring.axes import State
 from navsim_agents.scoring.config import EPDMS
@@ -30,7 +31,6 @@ Plan = Float64[np.ndarray, "T 3"]
 PID, LQR = "pid", "lqr"
 CONTROLLERS = (PID, LQR)
 CAR = (EGO_LENGTH_M / 2.0, EGO_WIDTH_M / 2.0, REAR_AXLE_M, WHEEL_BASE_M)
-NUM_EXTENDED = int(HORIZON_S / POSE_INTERVAL_S)
 
 
 @dataclass(frozen=True)
@@ -181,14 +181,12 @@ def _tracked(plan: Plan, speed_mps: float, yaw_rate: float) -> Float64[np.ndarra
     start[0, State.STEERING_ANGLE] = math.atan2(WHEEL_BASE_M * yaw_rate, max(speed_mps, 1.0))
     origin = torch.zeros(1, 3, dtype=torch.float64)
     poses = torch.from_numpy(extended(plan))[None, None]
-    knots = exact_times_us(NUM_EXTENDED + 1, POSE_INTERVAL_S)[None]
+    knots = exact_times_us(NUM_POSES + 1, POSE_INTERVAL_S)[None]
     reference = reference_poses(poses, origin, origin, knots, exact_times_us(NUM_STATES, STEP_S)[None])
     states = simulate(reference, start, torch.tensor([CAR], dtype=torch.float64), EPDMS.tracker)
     return states[0, 0, 1].numpy()
 
 
-def extended(plans: Float64[np.ndarray, "*batch T 3"]) -> Float64[np.ndarray, "*batch 8 3"]:
-    """Plans carried on to 4 s with their last step, which the tracker and the comparison of plans look at."""
-    step = plans[..., -1:, :] - plans[..., -2:-1, :]
-    more = np.arange(1, NUM_EXTENDED - plans.shape[-2] + 1)[:, None]
-    return np.concatenate((plans, plans[..., -1:, :] + more * step), axis=-2)[..., :NUM_EXTENDED, :]
+def extended(plans: Float64[np.ndarray, "*batch T 3"]) -> Float64[np.ndarray, "*batch P 3"]:
+    """Plans carried on to 4 s, which the tracker and the comparison of plans look at."""
+    return continued(torch.from_numpy(plans), NUM_POSES).numpy()

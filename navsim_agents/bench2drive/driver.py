@@ -49,7 +49,7 @@ class Driver:
             PidController(config.pid) if config.controller == PID else LqrController(config.lqr)
         )
         self._pictures = PictureMemory(planner.num_input_frames, TICKS_PER_INTERVAL // config.plan_every)
-        self._replanner = Replanner(planner, config.momentum_of(planner))
+        self._replanner = Replanner(planner, config.momentum_config)
         self._tick, self._time_s = -1, 0.0
 
     @property

@@ -12,9 +12,10 @@ from jaxtyping import Float64
 
 from navsim_agents.bench2drive.frames import MOUNTS
 from navsim_agents.errors import InputError
+from navsim_agents.models.config import BENCH2DRIVE_SAMPLING
 
-NUM_PLAN_POSES = 6
-"""Of a plan, ``POSE_INTERVAL_S`` apart: 3 s (Drive-JEPA, Bench2Drive's variant)."""
+NUM_PLAN_POSES = BENCH2DRIVE_SAMPLING.num_poses
+"""Of a plan, ``POSE_INTERVAL_S`` apart: 6 over 3 s (Drive-JEPA, Bench2Drive's variant)."""
 COMMANDS = ("left", "right", "straight", "follow", "change_left", "change_right")
 """By :attr:`Bench2DriveInput.command`; the benchmark's own numbers begin with 1."""
 FOLLOW = COMMANDS.index("follow")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from navsim_agents.bench2drive.control import CONTROLLERS, PID, LqrConfig, PidConfig
 from navsim_agents.bench2drive.frames import HEIGHT_PX, WIDTH_PX
@@ -34,7 +35,7 @@ class TeamConfig:
     agent: Any = None  # or an agent as navsim_configs compose it, with a checkpoint_path: {_target_: …, …}
     device: str = "auto"
     plan_every: int = field(default=1, metadata=within(1, TICKS_PER_INTERVAL))  # ticks; between, the plan is moved
-    momentum: bool = True  # of planners that propose
+    momentum: bool = True  # over half a second, among the planner's proposals
     comfort_weight: float = field(default=0.125, metadata=within(0.0, 0.99))
     controller: str = PID
     pid: PidConfig = field(default_factory=PidConfig)
@@ -70,10 +71,10 @@ class TeamConfig:
         if (self.picture_width is None) != (self.picture_height is None):
             raise SettingError("picture_width and picture_height belong together; give both, or neither")
 
-    def momentum_of(self, planner: Any) -> Optional[MomentumConfig]:
-        """Momentum where it is asked for and the planner proposes."""
-        can = self.momentum and hasattr(planner, "propose_input")
-        return MomentumConfig(mode=ON, comfort_weight=self.comfort_weight) if can else None
+    @property
+    def momentum_config(self) -> Optional[MomentumConfig]:
+        """Momentum in the form of :mod:`navsim_agents.drive_jepa.selection`, where it is asked for."""
+        return MomentumConfig(mode=ON, comfort_weight=self.comfort_weight) if self.momentum else None
 
 
 def split_setup(text: str) -> tuple[str, str]:
@@ -103,7 +104,10 @@ def read_team_config(given: str) -> TeamConfig:
     if path.is_dir():
         return TeamConfig(run=str(path))
     with reading(path, InputError, WAY_OUT):
-        content = OmegaConf.load(path)
+        try:
+            content = OmegaConf.load(path)
+        except YAMLError as error:
+            raise ValueError(" ".join(str(error).split())) from error
         if not OmegaConf.is_dict(content):
             raise ValueError("no table of settings")
     return read_settings(TeamConfig, dict(OmegaConf.to_container(content, resolve=True)))  # type: ignore[arg-type]
@@ -119,10 +123,9 @@ def build_planner(config: TeamConfig) -> Bench2DrivePlanner:
         planner = load_agent(config.run, weights=config.weights, device=config.device)
     else:
         planner = build_agent(config.agent)
-    if not hasattr(planner, "plan_input") or not hasattr(planner, "input_cameras"):
+    if not isinstance(planner, Bench2DrivePlanner):
         raise InputError(
             f"the agent is a {type(planner).__name__}, which plans for NAVSIM and not for Bench2Drive; train "
             "agent=drive_jepa_bench2drive"
         )
-    found: Bench2DrivePlanner = planner
-    return found
+    return planner

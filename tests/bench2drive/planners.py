@@ -43,6 +43,16 @@ class StandIn:
         way = self.speed_mps * TIMES_S
         return np.stack((way * math.cos(heading), way * math.sin(heading), np.full(6, heading)), axis=1)
 
+    def propose_input(self, seen: Bench2DriveInput) -> InputProposals:
+        return InputProposals(self.plan_input(seen)[None], np.ones(1))
+
+
+class OfNavsim:
+    """An agent that plans for NAVSIM."""
+
+    def initialize(self) -> None:
+        """As NAVSIM's agents have it."""
+
 
 class Proposer(StandIn):
     """Proposes plans with scores, the better one in turns."""

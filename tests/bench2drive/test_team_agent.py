@@ -24,7 +24,7 @@ SETTINGS = """agent:
 pictures_every: 4
 metric_info_every: 3
 camera_width: 16
-camera_height: 9
+camera_height: 16
 """
 
 
@@ -206,6 +206,6 @@ def test_every_setting_can_be_written(tmp_path: Path) -> None:
 
 
 def test_a_planner_for_navsim_is_refused() -> None:
-    config = TeamConfig(agent={"_target_": "navsim_agents.evaluation.baselines.ConstantVelocity"})
+    config = TeamConfig(agent={"_target_": "tests.bench2drive.planners.OfNavsim"})
     with pytest.raises(InputError, match="drive_jepa_bench2drive"):
         build_planner(config)
