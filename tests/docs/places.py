@@ -176,6 +176,8 @@ NOT_RUN = {
     "--follow-ups": "needs a devkit's split; tests/devkit_alone/test_follow_up_health.py runs it",
     "drive-jepa ablate output=": "makes worlds, for more than an hour; with worlds that are there it is run",
     "drive-jepa compare-pretrainings output=": "makes worlds, for half an hour; with worlds that are there it is run",
+    "drive-jepa bench2drive-routes": "needs CARLA; tests/bench2drive/test_route_runs.py runs it with a small evaluator",
+    "drive-jepa bench2drive-table": "needs results of CARLA; tests/cache_tools/test_bench2drive_table.py runs it",
     "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.
