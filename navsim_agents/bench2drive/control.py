@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from navsim_agents.bench2drive.frames import EGO_LENGTH_M, EGO_WIDTH_M, REAR_AXLE_M, WHEEL_BASE_M
+from navsim_agents.bench2drive import frames
 from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, POSE_INTERVAL_S, STEP_S
 from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.common.settings import at_least
@@ -30,7 +30,7 @@ from navsim_agents.scoring.simulation.tracker import simulate
 Plan = Float64[np.ndarray, "T 3"]
 PID, LQR = "pid", "lqr"
 CONTROLLERS = (PID, LQR)
-CAR = (EGO_LENGTH_M / 2.0, EGO_WIDTH_M / 2.0, REAR_AXLE_M, WHEEL_BASE_M)
+CAR = (frames.EGO_LENGTH_M / 2.0, frames.EGO_WIDTH_M / 2.0, frames.REAR_AXLE_M, frames.WHEEL_BASE_M)
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _tracked(plan: Plan, speed_mps: float, yaw_rate: float) -> Float64[np.ndarra
     """The state 0.1 s from now; the wheels' angle of now is what the bicycle needs for the yaw rate."""
     start = torch.zeros(1, len(State), dtype=torch.float64)
     start[0, State.VELOCITY_X] = speed_mps
-    start[0, State.STEERING_ANGLE] = math.atan2(WHEEL_BASE_M * yaw_rate, max(speed_mps, 1.0))
+    start[0, State.STEERING_ANGLE] = math.atan2(frames.WHEEL_BASE_M * yaw_rate, max(speed_mps, 1.0))
     origin = torch.zeros(1, 3, dtype=torch.float64)
     poses = torch.from_numpy(extended(plan))[None, None]
     knots = exact_times_us(NUM_POSES + 1, POSE_INTERVAL_S)[None]

@@ -87,9 +87,11 @@ def team_agent_class() -> type:
 
         def destroy(self) -> None:
             """Write what is left, and let the planner go."""
-            if getattr(self, "_journal", None) is not None:
-                self._journal.close()
-            self._planner = self._driver = None
+            journal: Optional[Journal] = getattr(self, "_journal", None)
+            if journal is not None:
+                journal.close()
+            self.__dict__.pop("_planner", None)
+            self._driver = None
 
     return DriveJepaTeamAgent
 

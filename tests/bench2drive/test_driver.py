@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -107,9 +108,9 @@ def choices(planner: Proposer, **changes: Any) -> list[str]:
         found.append("even" if answer[-1, 0] > 10.0 else "slow")
         return answer
 
-    driver._replanner.plan = noted  # type: ignore[method-assign]
-    for tick in range(40):
-        driver.step(sensor_data(0.3 * tick, 0.0, 0.0, 6.0), 0.05 * (tick + 1))
+    with mock.patch.object(driver._replanner, "plan", noted):
+        for tick in range(40):
+            driver.step(sensor_data(0.3 * tick, 0.0, 0.0, 6.0), 0.05 * (tick + 1))
     return found
 
 

@@ -96,7 +96,8 @@ def test_noise_is_smoothed_on_a_curve() -> None:
         angle = turn * 0.05 * tick  # to the right: CARLA's yaw grows
         place = np.array([radius * math.sin(angle), radius * (1.0 - math.cos(angle))])
         noise = rng.normal(0.0, GNSS_SIGMA_M, 2)
-        state = found.update(reading(*(place + noise), math.pi / 2 + angle, 8.0), 0.05)
+        x, y = place + noise
+        state = found.update(reading(float(x), float(y), math.pi / 2 + angle, 8.0), 0.05)
         errors.append(state.pose[XY] * (1.0, -1.0) - place)
         raw.append(noise)
     assert np.std(errors[40:]) < np.std(raw) / 3.0
