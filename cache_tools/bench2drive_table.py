@@ -13,7 +13,7 @@ import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from navsim_agents.bench2drive.abilities import RELEASES
 from navsim_agents.bench2drive.junctions import find_junctions, read_junctions
@@ -35,7 +35,7 @@ OF_THE_TOOLS = ("merged.json", "_ability.json")
 class Bench2DriveTableConfig:
     """Options of the command, explained in ``conf/bench2drive_table.yaml``."""
 
-    results: list[str] = field(metadata=READS)
+    results: Any = field(metadata=READS)  # a path, a pattern, or a list of these
     output: str = field(metadata=WRITES_FOLDER)
     routes: Optional[str] = field(default=None, metadata=READS)
     save_path: Optional[str] = field(default=None, metadata=READS)
@@ -47,8 +47,16 @@ class Bench2DriveTableConfig:
         """Raises SettingError on a release that is none, or nothing to read."""
         if self.release not in RELEASES:
             raise SettingError(f"release={self.release}, but must be one of {', '.join(RELEASES)}; correct it")
-        if not self.results:
-            raise SettingError("results=[] names no result file; write results=[FOLDER]")
+        is_text = isinstance(self.places, Sequence) and all(isinstance(one, str) and one for one in self.places)
+        if not is_text or not self.places:
+            raise SettingError(
+                f"results={self.results!r}, but must be a path, a pattern, or a list of these; write results=[FOLDER]"
+            )
+
+    @property
+    def places(self) -> Any:
+        """``results`` as a list."""
+        return [self.results] if isinstance(self.results, str) else self.results
 
 
 def find_result_files(places: Sequence[str]) -> list[Path]:
@@ -96,7 +104,7 @@ def bench2drive_table(config: Bench2DriveTableConfig) -> Table:
         InputError: no results, or a file that is named in the settings is not what it should be.
     """
     routes = None if config.routes is None else read_routes(Path(config.routes))
-    records, broken = read_all(find_result_files(config.results))
+    records, broken = read_all(find_result_files(config.places))
     junctions = {} if config.junctions is None else read_junctions(Path(config.junctions))
     selection = select(records, routes)
     if config.carla_root is not None and routes is not None:

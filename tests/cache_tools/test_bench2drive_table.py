@@ -152,7 +152,7 @@ def test_a_broken_file_costs_itself(tmp_path: Path) -> None:
         table(tmp_path)
 
 
-@pytest.mark.parametrize("changes", [{"release": "0.0.2"}, {"results": []}])
+@pytest.mark.parametrize("changes", [{"release": "0.0.2"}, {"results": []}, {"results": [1]}, {"results": [""]}])
 def test_settings_that_mean_nothing(changes: dict[str, Any]) -> None:
     with pytest.raises(SettingError):
         Bench2DriveTableConfig(**{"results": ["a"], "output": "b", **changes})

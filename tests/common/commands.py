@@ -67,7 +67,7 @@ def places(folder: Path) -> dict[str, str]:
     """Names in ``needed``, for a folder in which nothing needs to be."""
     made = (
         "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining encoder_file "
-        "checkpoint score_table results clips maps team_config route_file benchmark"
+        "checkpoint score_table results clips maps team_config route_file benchmark carla"
     )
     return {name: str(folder / name) for name in (*made.split(), "cache", "submission", "out")}
 
@@ -135,14 +135,14 @@ COMMANDS = {
                 "routes": "{route_file}",
                 "team_config": "{team_config}",
                 "benchmark": "{benchmark}",
-                "carla_root": "{benchmark}",
+                "carla_root": "{carla}",
                 "output": "{out}",
             },
         ),
         Command(
             "cache_tools.bench2drive_table",
             "cache_tools.bench2drive_table:Bench2DriveTableConfig",
-            {"results": "[{results}]", "output": "{out}"},
+            {"results": "{results}", "output": "{out}"},
         ),
         Command(
             "cache_tools.export_scenes",
