@@ -4,7 +4,8 @@
 
 A future is eight poses at 0.5 s, all that logs hold; it is sampled linearly every 0.1 s, as the devkit samples a plan.
 Clusters are of x [m], y [m] and heading [rad] of the 40 poses alike, 120 numbers a trajectory. ``source=V.npy`` checks
-and copies an existing vocabulary, such as the public one.
+and copies an existing vocabulary, such as the public one. ``source=bench2drive root=CLIPS`` takes the futures of clips
+of Bench2Drive: 4 s like all others, of which its planners learn 3 s.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Optional
 
 from omegaconf import MISSING
 
+from navsim_agents.bench2drive.clip_source import futures_of_clips
 from navsim_agents.common.command import command
 from navsim_agents.common.files import write_json
 from navsim_agents.common.settings import READS, SEED, at_least, writes_file
@@ -24,6 +26,7 @@ from navsim_agents.distillation.human_futures import Futures, futures_of_devkit,
 from navsim_agents.errors import LabelError
 
 NUM_SHOWN = 5
+BENCH2DRIVE = "bench2drive"
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,12 @@ class BuildVocabularyConfig:
                 raise LabelError(f"{name} is {getattr(self, name)}, but must be 1 or more; raise it")
         if self.source == "logs" and self.root is None:
             raise LabelError("root is null, but source=logs reads <root>/navsim_logs/<split>; give the data's root")
-        if self.source not in ("logs", "devkit") and not self.source.endswith(".npy"):
-            raise LabelError(f"source is {self.source!r}, but must be logs, devkit, or the path of a .npy")
+        if self.source == BENCH2DRIVE and self.root is None:
+            raise LabelError(f"root is null, but source={BENCH2DRIVE} reads the clips in <root>; give the data's root")
+        if self.source not in ("logs", "devkit", BENCH2DRIVE) and not self.source.endswith(".npy"):
+            raise LabelError(
+                f"source is {self.source!r}, but must be logs, devkit, {BENCH2DRIVE}, or the path of a .npy"
+            )
 
 
 def build_vocabulary(config: BuildVocabularyConfig) -> dict[str, Any]:
@@ -69,17 +76,26 @@ def build_vocabulary(config: BuildVocabularyConfig) -> dict[str, Any]:
             _futures(config),
             Clustering(config.k, config.kmeans, config.seed, config.max_iterations, config.iterations_per_round),
         )
-        how = {"split": config.train_test_split if config.source == "devkit" else config.split, **how}
+        how = {**_split(config), **how}
     report = {"source": config.source, "digest": vocabulary.digest, "size": len(vocabulary), **how}
     save_vocabulary(vocabulary, config.output)
     write_json(Path(config.output).with_suffix(".json"), report)
     return report
 
 
+def _split(config: BuildVocabularyConfig) -> dict[str, str]:
+    """What the report says of the split; clips have none."""
+    if config.source == BENCH2DRIVE:
+        return {}
+    return {"split": config.train_test_split if config.source == "devkit" else config.split}
+
+
 def _futures(config: BuildVocabularyConfig) -> Futures:
     if config.source == "devkit":
         return futures_of_devkit(config.train_test_split, config.log_names)
     assert config.root is not None
+    if config.source == BENCH2DRIVE:
+        return futures_of_clips(config.root, config.log_names, config.frame_interval)
     return futures_of_logs(config.root, config.split, config.log_names, config.frame_interval)
 
 

@@ -31,8 +31,8 @@ ALLOWED = {
     "distillation": {"errors", "common", "poses", "data", "scoring", "scenes", "devkit"},
     "data": {"errors", "common", "poses"},
     "video": {"errors", "common", "data"},
-    "world": {"errors", "common", "poses", "data", "scoring"},
     "argoverse": {"errors", "common", "scoring"},
+    "world": {"errors", "common", "poses", "data", "scoring", "bench2drive"},
     "devkit": {"errors", "common", "poses", "data", "scoring"},
     "scenes": {"errors", "scoring", "devkit"},
     "sources": {"errors", "common", "data", "scenes", "scoring"},
@@ -40,6 +40,10 @@ ALLOWED = {
     "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "distillation", "devkit"},
     "evaluation": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "sources", "drive_jepa"},
     "alpasim": {"errors", "common", "poses", "data", "drive_jepa", "evaluation"},
+    "bench2drive": {
+        *("errors", "common", "poses", "data", "models", "scoring", "scenes", "sources"),
+        *("distillation", "drive_jepa", "devkit"),
+    },
 }
 COMMANDS = ("cache_tools", "training", "navsim_configs", "hydra_plugins")
 MAX_LINES_OF_A_FILE, MAX_LINES_OF_A_FUNCTION = 350, 50

@@ -19,12 +19,11 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from navsim_agents.common.files import write_json, write_text
-from navsim_agents.data.logs import sensors_of
 from navsim_agents.drive_jepa.runs import AGENT_FILE, CHECKPOINT_FOLDER, RESULT_FILE, build_agent, last_checkpoint
 from navsim_agents.errors import CheckpointError, InputError
 from navsim_agents.models.checkpoint_file import read_checkpoint
 from navsim_agents.models.key_table import mismatches
-from navsim_agents.sources import LoggedScenes, SceneSource, split_logs
+from navsim_agents.sources import SceneSource, split_logs
 from training.cache import Builders, LogResult, build_cache
 from training.config import TrainConfig
 from training.dataset import CachedScenes, collate
@@ -32,6 +31,7 @@ from training.history import History
 from training.lightning_module import AgentModule
 from training.loggers import hyperparameters, logger_class, logger_params
 from training.saving import checkpoints_of, kept_files
+from training.scene_source import source_of
 
 
 def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def train(config: TrainConfig, source: Optional[SceneSource] = None) -> dict[str
     pl.seed_everything(config.seed, workers=True)
     agent = build_agent(config.agent)
     data = config.data
-    source = source or LoggedScenes(data.root, data.split, sensors_of([agent]), data.frame_interval)
+    source = source or source_of(data, agent)
     write_json(output / AGENT_FILE, config.agent)
     train_logs, val_logs = split_logs(source.log_names(), data.train_logs, data.val_logs, data.val_fraction)
     fill_cache(config, source, agent, [*train_logs, *val_logs])

@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional
 import torch
 from torch import Tensor
 
+from navsim_agents.common.conventions import NUM_POSES
 from navsim_agents.devkit.bases import AbstractTargetBuilder
 from navsim_agents.distillation.teachers import scene_generator
 from navsim_agents.drive_jepa.label_source import LabelSource, open_vocabulary
@@ -91,12 +92,13 @@ class GivenDraw:
     vocabulary: str  # path
     number: int  # of a scene
     seed: int
+    num_poses: int = NUM_POSES
 
     @classmethod
-    def of(cls, config: ProposalAgentConfig) -> Optional[GivenDraw]:
+    def of(cls, config: ProposalAgentConfig, num_poses: int = NUM_POSES) -> Optional[GivenDraw]:
         """As ``config`` says; None where only proposals are scored."""
         teachers = config.teachers
-        return cls(str(teachers.vocabulary), teachers.scored, config.seed) if teachers.scored else None
+        return cls(str(teachers.vocabulary), teachers.scored, config.seed, num_poses) if teachers.scored else None
 
     def __call__(self, targets: Mapping[str, Any], key: Key) -> GivenScores:
         """Those of the scenes whose ``targets`` are collated; ``key`` names the step."""
@@ -104,6 +106,6 @@ class GivenDraw:
         generator = scene_generator("/".join(("given", *map(str, key))), self.seed)
         number = min(self.number, rows.shape[1])
         places = mixed_rows(labels[..., 0].cpu(), number, generator).to(rows.device)
-        poses = open_vocabulary(self.vocabulary).planned().to(rows.device)[rows.gather(1, places)]
+        poses = open_vocabulary(self.vocabulary).planned(self.num_poses).to(rows.device)[rows.gather(1, places)]
         drawn = labels.gather(1, places.unsqueeze(-1).expand(-1, -1, labels.shape[-1]))
         return GivenScores(poses, drawn[..., 0], drawn[..., 1:])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, ClassVar, Optional, Union
 
 import torch
 from torch import Tensor, nn
 
-from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S
+from navsim_agents.common.conventions import POSE_INTERVAL_S
 from navsim_agents.devkit.bases import make_trajectory, sensor_config
 from navsim_agents.drive_jepa.agent import DriveJepaAgent, OptionalPath, resolve_device
 from navsim_agents.drive_jepa.given import Judge, metric_form
@@ -25,7 +25,7 @@ from navsim_agents.drive_jepa.selection import Choice, Proposals, choose, smooth
 from navsim_agents.drive_jepa.targets import TRAJECTORY
 from navsim_agents.drive_jepa.training_step import ProposalLoss, key_generator
 from navsim_agents.errors import InputError
-from navsim_agents.models.config import OF_TRAJECTORIES
+from navsim_agents.models.config import NAVSIM_SAMPLING, OF_TRAJECTORIES, PlanSampling
 from navsim_agents.models.proposals import ProposalOutput, ProposalPlanner
 
 
@@ -37,6 +37,8 @@ class ProposalAgent(DriveJepaAgent):
 
     planner: ProposalPlanner
     encoder_prefixes = ("backbone.", "scorer_backbone.")  # released code: the projector learns at the encoder's rate
+    sampling: ClassVar[PlanSampling] = NAVSIM_SAMPLING
+    """Poses of a plan, and what is foreseen of each."""
 
     def __init__(
         self,
@@ -62,11 +64,12 @@ class ProposalAgent(DriveJepaAgent):
             config = ProposalAgentConfig.from_mapping(config or {})
         pictures = picture_input(config)
         quirks, form = config.quirks.of(config.pictures.source), metric_form(config.scored_metric)
-        planner = ProposalPlanner(pictures.backbone(), config.planner, quirks, score_form=form)
-        super().__init__(planner, config.optimiser, NUM_POSES, checkpoint_path, encoder_checkpoint_path, device)
+        planner = ProposalPlanner(pictures.backbone(), config.planner, quirks, self.sampling, form)
+        num_poses = self.sampling.num_poses
+        super().__init__(planner, config.optimiser, num_poses, checkpoint_path, encoder_checkpoint_path, device)
         self.config = config
         self.pictures = pictures
-        self.proposal_loss = ProposalLoss(config)
+        self.proposal_loss = ProposalLoss(config, self.sampling)
         self._name = name
         self._memory: ContentMemory[Proposals] = ContentMemory(config.momentum.remembered_frames)
 
@@ -93,7 +96,7 @@ class ProposalAgent(DriveJepaAgent):
         Raises:
             InputError: the config names no source of scoring scenes.
         """
-        return target_builders(self.config)
+        return target_builders(self.config, self.sampling.num_poses)
 
     def plan(self, features: dict[str, Tensor]) -> dict[str, Any]:
         """``trajectory`` [B, T, 3] of the best foreseen score, and the network's whole output by name."""

@@ -96,7 +96,7 @@ class TeachersBuilder(AbstractTargetBuilder):
         return {TEACHERS: torch.as_tensor(self._source.rows(scene.scene_metadata.initial_token))}
 
 
-def target_builders(config: ProposalAgentConfig) -> list[Any]:
+def target_builders(config: ProposalAgentConfig, num_poses: int = NUM_POSES) -> list[Any]:
     """The human's trajectory, the scoring scene, with distillation the pseudo-teachers, and what is scored beside.
 
     Raises:
@@ -108,7 +108,7 @@ def target_builders(config: ProposalAgentConfig) -> list[Any]:
             f"agent.config.scenes=… to {KINDS}"
         )
     scenes = ScoringSceneBuilder(config.scenes, config.scene_bytes, config.scored_metric)
-    builders: list[Any] = [HumanTrajectoryBuilder(NUM_POSES), scenes]
+    builders: list[Any] = [HumanTrajectoryBuilder(num_poses), scenes]
     if config.teachers.distils:
         builders.append(TeachersBuilder(LabelSource.of(config)))
     if config.teachers.scored:

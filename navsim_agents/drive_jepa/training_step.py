@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from navsim_agents.common.boxes import box_corners
-from navsim_agents.common.conventions import POSE_INTERVAL_S
+from navsim_agents.common.conventions import HORIZON_S, NUM_POSES, POSE_INTERVAL_S
 from navsim_agents.distillation.teachers import (
     sample_teachers,
     sample_teachers_per_stage,
@@ -22,13 +22,14 @@ from navsim_agents.distillation.teachers import (
     scenes_without_teachers,
     teacher_poses,
 )
+from navsim_agents.drive_jepa.continued import continued, foreseen_steps
 from navsim_agents.drive_jepa.given import GivenDraw, GivenScores, Judge, metric_form
 from navsim_agents.drive_jepa.label_source import open_vocabulary
 from navsim_agents.drive_jepa.proposal_config import PER_STAGE, ProposalAgentConfig
 from navsim_agents.drive_jepa.record import Key, StepRecord
 from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE, TEACHERS
 from navsim_agents.drive_jepa.targets import TRAJECTORY
-from navsim_agents.models.config import NO_RANKING, PARTS, ProposalLossConfig
+from navsim_agents.models.config import NAVSIM_SAMPLING, NO_RANKING, PARTS, PlanSampling, ProposalLossConfig
 from navsim_agents.models.losses import (
     RANKING_LOSSES,
     area_loss,
@@ -56,7 +57,7 @@ AREAS = (EgoArea.NON_DRIVABLE, EgoArea.ONCOMING)
 
 @dataclass(frozen=True)
 class ProposalLabels:
-    """B scenes of N proposals; the S' = 40 steps after now are 0.1 s apart, A = 2 key agents."""
+    """B scenes of N proposals; S' = 40 steps after now, 0.1 s apart (NAVSIM), or one a pose; A = 2 key agents."""
 
     sub_scores: dict[str, Tensor]  # [B, N] under the devkit's names
     score: Tensor  # [B, N] the simulator's score, 0 to 1
@@ -72,11 +73,12 @@ class ProposalLabels:
 class ProposalLoss:
     """The full planner's loss, and the record of the step that it was computed in."""
 
-    def __init__(self, config: ProposalAgentConfig) -> None:
-        """Take what a step needs of ``config``."""
+    def __init__(self, config: ProposalAgentConfig, sampling: PlanSampling = NAVSIM_SAMPLING) -> None:
+        """Take what a step needs of ``config``; plans are sampled as ``sampling`` says."""
+        self.sampling = sampling
         self.metric, self.weights, self.seed = config.scored_metric, config.losses, config.seed
-        self.teachers = TeacherDraw.of(config) if config.teachers.distils else None
-        self.given = GivenDraw.of(config)
+        self.teachers = TeacherDraw.of(config, sampling.num_poses) if config.teachers.distils else None
+        self.given = GivenDraw.of(config, sampling.num_poses)
         self.form = metric_form(config.scored_metric) if config.planner.foresees == PARTS else None
 
     def __call__(
@@ -91,7 +93,8 @@ class ProposalLoss:
             judge: scores other trajectories of these scenes; without it none are scored beside the proposals.
         """
         human, device = targets[TRAJECTORY], output.final.device
-        labels = label_proposals(packed_batch(targets[SCORING_SCENE], device), output.final, self.metric)
+        packed = packed_batch(targets[SCORING_SCENE], device)
+        labels = label_proposals(packed, output.final, self.metric, sampling=self.sampling)
         drawn = None if self.teachers is None else self.teachers(targets[TEACHERS], key)
         scored = score_terms(output.score_logits, labels.score, labels.stacked(self.form), self.weights)
         if self.given is not None and judge is not None:
@@ -119,13 +122,14 @@ class TeacherDraw:
     number: int  # of a scene, and with num_stages of each stage
     num_stages: Optional[int]  # None: all stages have the same
     seed: int
+    num_poses: int = NUM_POSES
 
     @classmethod
-    def of(cls, config: ProposalAgentConfig) -> TeacherDraw:
+    def of(cls, config: ProposalAgentConfig, num_poses: int = NUM_POSES) -> TeacherDraw:
         """As ``config`` says."""
         teachers = config.teachers
         num_stages = config.planner.num_stages if teachers.draw == PER_STAGE else None
-        return cls(str(teachers.vocabulary), teachers.number, num_stages, config.seed)
+        return cls(str(teachers.vocabulary), teachers.number, num_stages, config.seed, num_poses)
 
     def __call__(self, rows: Tensor, key: Key) -> tuple[Tensor, Tensor]:
         """Poses [B, L or none, M, T, 3] of the scenes' teachers, and which places hold one.
@@ -139,7 +143,7 @@ class TeacherDraw:
             drawn = sample_teachers(rows.cpu(), self.number, generator)  # [B, M]
         else:
             drawn = sample_teachers_per_stage(rows.cpu(), self.number, self.num_stages, generator).transpose(0, 1)
-        poses, is_real = teacher_poses(open_vocabulary(self.vocabulary).planned(), drawn)
+        poses, is_real = teacher_poses(open_vocabulary(self.vocabulary).planned(self.num_poses), drawn)
         return poses.to(rows.device), is_real.to(rows.device)
 
 
@@ -238,23 +242,31 @@ def _nobody(human: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def label_proposals(
-    packed: Tensor, proposals: Tensor, metric: str, interval_s: float = POSE_INTERVAL_S
+    packed: Tensor,
+    proposals: Tensor,
+    metric: str,
+    interval_s: float = POSE_INTERVAL_S,
+    sampling: PlanSampling = NAVSIM_SAMPLING,
 ) -> ProposalLabels:
     """Score proposals [B, N, T, 3] (m, rad, ego frame of now) in packed scenes, uint8 [B, bytes].
+
+    Plans shorter than the scorer's horizon go on as they end. Areas and agents are of the states of ``sampling``.
 
     Raises:
         TrajectoryError: a proposal is not finite, or T · ``interval_s`` is not the scorer's horizon.
         SceneError: the records are not scenes of this release.
     """
-    batch = unpack_scenes(packed, metric, num_poses=proposals.shape[2], interval_s=interval_s)
-    scores = score_batch(batch, proposals.detach().double())
+    whole = continued(proposals.detach().double(), round(HORIZON_S / interval_s))
+    batch = unpack_scenes(packed, metric, num_poses=whole.shape[2], interval_s=interval_s)
+    scores = score_batch(batch, whole)
     corners, is_valid = key_agents(scores, batch)
+    foreseen = foreseen_steps(sampling)
     return ProposalLabels(
         sub_scores={name: scores.columns[name] for name in SUB_SCORES[metric]},
         score=scores.columns[SCORE[metric]].float(),
-        areas=scores.ego_areas[:, :, 1:, list(AREAS)],
-        corners=corners.float(),
-        is_valid=is_valid,
+        areas=scores.ego_areas[:, :, 1:, list(AREAS)][:, :, foreseen],
+        corners=corners.float()[:, :, :, foreseen],
+        is_valid=is_valid[..., foreseen],
     )
 
 

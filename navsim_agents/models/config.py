@@ -139,6 +139,10 @@ class PlanSampling:
         return self.num_poses * self.steps_per_pose
 
 
+NAVSIM_SAMPLING = PlanSampling()
+BENCH2DRIVE_SAMPLING = PlanSampling(num_poses=6, steps_per_pose=1)
+
+
 @dataclass(frozen=True)
 class Quirks:
     """What exists only because released weights saw it in training; none of it is in the paper."""

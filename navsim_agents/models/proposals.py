@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from navsim_agents.errors import InputError
-from navsim_agents.models.config import OF_TRAJECTORIES, PARTS, PlanSampling, ProposalConfig, Quirks
+from navsim_agents.models.config import NAVSIM_SAMPLING, OF_TRAJECTORIES, PARTS, PlanSampling, ProposalConfig, Quirks
 from navsim_agents.models.deformable import NUM_CORNERS
 from navsim_agents.models.picture_backbone import PictureBackbone
 from navsim_agents.models.refiner import Refiner, normalised_mlp
@@ -27,7 +27,6 @@ NUM_AREAS = 2
 NUM_KEY_AGENTS = 2
 """The first at-fault collision's, the first time-to-collision infringement's."""
 NO_QUIRKS = Quirks()
-NAVSIM_SAMPLING = PlanSampling()
 
 
 class ProposalOutput(NamedTuple):

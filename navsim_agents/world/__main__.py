@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from navsim_agents.common.command import command
-from navsim_agents.world.config import WorldConfig
+from navsim_agents.world.config import BENCH2DRIVE, WorldConfig
 from navsim_agents.world.plan import WorldIndex
 from navsim_agents.world.writers.shell import SHELL_NAME
 
@@ -18,6 +18,8 @@ def summary(config: WorldConfig, index: WorldIndex) -> str:
     from navsim_agents.world.scoring_scenes.store import STORES_FOLDER  # needs the extra world
 
     output = config.output
+    if config.format == BENCH2DRIVE:
+        return clips_summary(config, index)
     lines = [f"World in {output}:"]
     for split, names in index.splits.items():
         scenes = sum(log.num_scenes() for log in index.logs if log.split == split)
@@ -27,6 +29,19 @@ def summary(config: WorldConfig, index: WorldIndex) -> str:
         lines.append(f"For drive-jepa evaluate, PDMS and EPDMS without the devkit: {output}/{STORES_FOLDER}")
     lines += follow_up_lines(config, index) if config.two_stage else []
     return "\n".join([*lines, f"For NAVSIM's scripts: . {output}/{SHELL_NAME}"])
+
+
+def clips_summary(config: WorldConfig, index: WorldIndex) -> str:
+    """What was written of clips, and who reads it."""
+    from navsim_agents.world.clips import CLIPS_FOLDER, MAPS_FOLDER  # needs the extra world
+
+    root = config.output
+    lines = [f"World in {root}, as clips of Bench2Drive:"]
+    lines += [f"  {split}: {len(names)} clips" for split, names in index.splits.items() if names]
+    where = f"root={root}/{CLIPS_FOLDER} maps={root}/{MAPS_FOLDER}"
+    return "\n".join(
+        [*lines, f"For drive-jepa train agent=drive_jepa_bench2drive: drive-jepa index-bench2drive {where}"]
+    )
 
 
 def follow_up_lines(config: WorldConfig, index: WorldIndex) -> list[str]:

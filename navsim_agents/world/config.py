@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from navsim_agents.bench2drive.frames import BACK, CAMERAS, FRONT, FRONT_LEFT, FRONT_RIGHT, HEIGHT_PX, WIDTH_PX
 from navsim_agents.common.conventions import CAMERA_NAMES, NUM_FUTURE_FRAMES
 from navsim_agents.common.settings import SEED, WRITES_FOLDER, at_least, within
 from navsim_agents.errors import InputError
@@ -12,12 +13,33 @@ from navsim_agents.errors import InputError
 # Train and val lie in one folder, as NAVSIM's do: its training script tells them apart by lists of logs.
 SPLIT_FOLDERS = {"train": "trainval", "val": "trainval", "test": "test", "mini": "mini"}
 NUM_VEHICLES = 48
-EARLIER: dict[str, Any] = {"vehicles": NUM_VEHICLES, "textures": False}
+NAVSIM, BENCH2DRIVE = FORMATS = ("navsim", "bench2drive")
+EARLIER: dict[str, Any] = {"vehicles": NUM_VEHICLES, "textures": False, "format": NAVSIM}
 """What worlds are of that do not say so, since the settings are younger than they are."""
 
 
 def _default_splits() -> dict[str, int]:
     return {"train": 4, "val": 1, "test": 1, "mini": 0}
+
+
+@dataclass(frozen=True)
+class ClipsConfig:
+    """Of ``format=bench2drive``: the pictures of its clips; the data set's are 1600 x 900, each frame's, quality 20."""
+
+    cameras: list[str] = field(default_factory=lambda: [FRONT, FRONT_LEFT, FRONT_RIGHT, BACK])
+    width: int = field(default=WIDTH_PX, metadata=at_least(16))
+    picture_interval: int = field(default=1, metadata=at_least(1))  # frames; 5 writes what planners look at alone
+    jpeg_quality: int = field(default=20, metadata=within(1, 100))
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.cameras) - set(CAMERAS))
+        if unknown:
+            raise InputError(f"clips.cameras has {unknown}; cameras of Bench2Drive are {', '.join(CAMERAS)}")
+
+    @property
+    def height(self) -> int:
+        """Of a picture, in the proportion of the data set's."""
+        return round(self.width * HEIGHT_PX / WIDTH_PX)
 
 
 @dataclass(frozen=True)
@@ -39,8 +61,17 @@ class WorldConfig:
     two_stage: bool = False  # write follow-up scenes of the test logs, for NAVSIM 2's two-stage evaluation
     two_stage_pairs: int = field(default=2, metadata=at_least(1))  # of first-stage scenes 0.5 s apart, in each test log
     workers: int = field(default=1, metadata=at_least(1))  # processes
+    format: str = NAVSIM  # or bench2drive: clips of that data set in the place of logs
+    clips: ClipsConfig = field(default_factory=ClipsConfig)  # of format=bench2drive
 
     def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise InputError(f"format={self.format!r} must be one of {', '.join(FORMATS)}")
+        if self.format == BENCH2DRIVE and (self.lidar or self.two_stage):
+            raise InputError(
+                f"format={BENCH2DRIVE} with lidar={self.lidar}, two_stage={self.two_stage}, but clips have neither "
+                "point clouds nor second stages here; leave both out"
+            )
         unknown = sorted(set(self.splits) - set(SPLIT_FOLDERS))
         if unknown or any(share < 0 for share in self.splits.values()) or not any(self.splits.values()):
             raise InputError(
@@ -57,7 +88,9 @@ class WorldConfig:
 
     def identity(self) -> dict[str, Any]:
         """What must not change between two runs into the same folder."""
-        kept = ("seed", "duration_s", "vehicles", "textures", "splits", "jpeg_quality")
+        kept = ["seed", "duration_s", "vehicles", "textures", "splits", "jpeg_quality", "format"]
+        if self.format == BENCH2DRIVE:
+            kept.append("clips")
         return {name: value for name, value in asdict(self).items() if name in kept}
 
     def hidden_frames(self) -> int:

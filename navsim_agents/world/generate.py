@@ -13,7 +13,8 @@ from pathlib import Path
 
 from navsim_agents.common.files import is_there
 from navsim_agents.world.camera import default_cameras
-from navsim_agents.world.config import WorldConfig
+from navsim_agents.world.clips import write_clips
+from navsim_agents.world.config import BENCH2DRIVE, WorldConfig
 from navsim_agents.world.follow_ups.produce import check_two_stage, write_follow_ups
 from navsim_agents.world.jobs import for_every_log
 from navsim_agents.world.parts import WorldParts
@@ -113,6 +114,9 @@ def generate_world(config: WorldConfig, parts: WorldParts = REAL) -> WorldIndex:
         check_same_world(output, found, config, package_version())
     entries = {entry.index: entry for entry in found.logs} if found else {}
     _remember(output, config, entries)
+    if config.format == BENCH2DRIVE:
+        write_clips(config, parts, entries, partial(_remember, output, config, entries))
+        return _remember(output, config, entries)
     parts.write_maps(partial(parts.town, seed=config.seed), output / "maps")
     tasks = _open_tasks(config, parts, entries)
 

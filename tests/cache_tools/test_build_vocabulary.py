@@ -102,7 +102,7 @@ def test_public_vocabulary_is_taken_over(tmp_path):
     ("changes", "message"),
     [
         ({"source": "logs", "root": None}, "root is null, but source=logs reads"),
-        ({"source": "moon"}, "source is 'moon', but must be logs, devkit, or the path of a .npy"),
+        ({"source": "moon"}, "source is 'moon', but must be logs, devkit, bench2drive, or the path of a .npy"),
         ({"k": 0}, "k is 0, but must be 1 or more"),
         ({"k": 28}, "k is 28, but 27 trajectories"),
         ({"log_names": ["d"]}, r"gives 0 trajectories .*d\.pkl is not a readable log"),

@@ -67,7 +67,7 @@ def places(folder: Path) -> dict[str, str]:
     """Names in ``needed``, for a folder in which nothing needs to be."""
     made = (
         "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining encoder_file "
-        "checkpoint score_table argoverse"
+        "checkpoint score_table argoverse results clips maps team_config route_file benchmark carla"
     )
     return {name: str(folder / name) for name in (*made.split(), "cache", "submission", "out")}
 
@@ -104,6 +104,11 @@ COMMANDS = {
             {"layout": "videos", "root": "{videos}", "output": "{out}", "workers": "0"},
         ),
         Command(
+            "cache_tools.index_bench2drive",
+            "cache_tools.index_bench2drive:IndexBench2DriveConfig",
+            {"root": "{clips}", "maps": "{maps}", "output": "{out}", "workers": "0"},
+        ),
+        Command(
             "cache_tools.resize_videos",
             "cache_tools.resize_videos:ResizeVideosConfig",
             {"manifest": "{manifest}", "root": "{videos}", "output": "{out}", "workers": "0"},
@@ -127,6 +132,22 @@ COMMANDS = {
             "cache_tools.score_submission",
             "cache_tools.score_submission:ScoreSubmissionConfig",
             {"submission": "{submission}", "scenes": "{store}", "output": "{out}"},
+        ),
+        Command(
+            "cache_tools.bench2drive_routes",
+            "cache_tools.bench2drive_routes:Bench2DriveRoutesConfig",
+            {
+                "routes": "{route_file}",
+                "team_config": "{team_config}",
+                "benchmark": "{benchmark}",
+                "carla_root": "{carla}",
+                "output": "{out}",
+            },
+        ),
+        Command(
+            "cache_tools.bench2drive_table",
+            "cache_tools.bench2drive_table:Bench2DriveTableConfig",
+            {"results": "{results}", "output": "{out}"},
         ),
         Command(
             "cache_tools.export_scenes",

@@ -181,6 +181,8 @@ NOT_RUN = {
     "drive-jepa compare-pretrainings output=": "makes worlds, for half an hour; with worlds that are there it is run",
     "drive-jepa serve": "waits for a simulator; tests/training/test_serve.py runs it where its package is",
     "benchmarks.serving": "its package is not for Python 3.9; tests/alpasim/test_benchmark.py runs it where it is",
+    "drive-jepa bench2drive-routes": "needs CARLA; tests/bench2drive/test_route_runs.py runs it with a small evaluator",
+    "drive-jepa bench2drive-table": "needs results of CARLA; tests/cache_tools/test_bench2drive_table.py runs it",
     "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.

@@ -1,0 +1,97 @@
+"""The index of clips: what cannot be read is named, and costs only itself; nothing is read twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cache_tools.index_bench2drive import IndexBench2DriveConfig, index_bench2drive
+from navsim_agents.bench2drive import clip_index
+from navsim_agents.bench2drive.clip_index import describe
+from navsim_agents.bench2drive.frames import FRONT, folder_of
+from navsim_agents.errors import InputError, WorldDataError
+from navsim_agents.scenes import open_scenes
+from tests.bench2drive.made_clips import NAME, write_clip, write_map
+
+GOOD, BAD = f"A{NAME}", f"B{NAME}"
+NO_MAP = NAME.replace("Town03", "Town99")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A good clip, one with every fault, one that is empty and one without a map."""
+    write_clip(tmp_path / "clips", GOOD, cameras=(FRONT,))
+    bad = write_clip(tmp_path / "clips", BAD, change=_gone, cameras=(FRONT,))
+    (bad / "anno" / "00055.json.gz").write_bytes(b"")
+    (bad / "camera" / folder_of(FRONT) / "00003.jpg").unlink()
+    cut_off = bad / "camera" / folder_of(FRONT) / "00004.jpg"
+    cut_off.write_bytes(cut_off.read_bytes()[:-9])
+    (tmp_path / "clips" / f"C{NAME}" / "anno").mkdir(parents=True)
+    write_clip(tmp_path / "clips", NO_MAP, cameras=(FRONT,))
+    write_map(tmp_path / "maps")
+    return tmp_path
+
+
+def _gone(step: int, content: dict[str, Any]) -> None:
+    if step > 24:
+        content["bounding_boxes"] = [box for box in content["bounding_boxes"] if box["id"] != "11"]
+
+
+def config(root: Path, **more: Any) -> IndexBench2DriveConfig:
+    where = {"root": f"{root}/clips", "maps": f"{root}/maps", "output": f"{root}/index", "cameras": [FRONT]}
+    return IndexBench2DriveConfig(**{**where, "workers": 0, **more})
+
+
+def test_everything_wrong_is_named(root: Path) -> None:
+    index_bench2drive(config(root))
+    rows = {row["name"]: row for row in json.loads((root / "index" / "index.json").read_text())["clips"]}
+    good, bad, empty, no_map = (rows[name] for name in (GOOD, BAD, f"C{NAME}", NO_MAP))
+    assert len(good["scenes"]) == 4
+    assert (good["unreadable"], good["pictures"], good["vanished"], good["left_out"]) == ({}, {}, {}, {})
+    assert list(bad["unreadable"]) == ["55"]
+    assert {frame: fault for frame, fault in bad["pictures"][FRONT].items() if frame != "55"} == {
+        "3": "missing",
+        "4": "cut off",
+    }
+    assert bad["vanished"] == {"11": 24}
+    assert bad["scenes"] == [f"{BAD}-{index:05}" for index in (5, 10)]  # 4 s before the frame that is missing
+    assert "anno/00000.json.gz" in empty["error"]
+    assert len(no_map["left_out"]) == 4
+    assert "Town99_HD_map.npz" in next(iter(no_map["left_out"].values()))
+    assert open_scenes(str(root / "index" / "scoring_scenes")).tokens == [*good["scenes"], *bad["scenes"]]
+
+
+def test_the_summary_says_what_matters(root: Path) -> None:
+    words = describe(index_bench2drive(config(root)), root / "index")
+    assert "3 clips of 4 can be read: 186 frames, 6 scenes, 2 towns" in words
+    assert "1 frames unreadable, 2 pictures missing or damaged, 1 actors vanish" in words
+    assert "2 pictures of CAM_FRONT cannot be used, the first is 3 (missing)" in words
+
+
+def test_what_is_known_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = index_bench2drive(config(root))
+    read: list[str] = []
+
+    def counted(folder: Path) -> Any:
+        read.append(folder.name)
+        return original(folder)
+
+    original = clip_index.read_clip
+    monkeypatch.setattr(clip_index, "read_clip", counted)
+    assert index_bench2drive(config(root)) == first
+    assert read == [f"C{NAME}"]  # what could not be read is tried again
+    (root / "clips" / GOOD / "anno" / "00061.json.gz").unlink()
+    assert len(index_bench2drive(config(root))[0].scenes) == 4
+    assert read == [f"C{NAME}", GOOD, f"C{NAME}"]
+
+
+def test_settings_and_places_are_checked(root: Path) -> None:
+    with pytest.raises(InputError, match="CAM_TOP"):
+        config(root, cameras=["CAM_TOP"])
+    with pytest.raises(InputError, match="pictures='all'"):
+        config(root, pictures="all")
+    with pytest.raises(WorldDataError, match="no TownNN_HD_map"):
+        index_bench2drive(config(root, maps=f"{root}/clips"))
