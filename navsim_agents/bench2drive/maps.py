@@ -23,7 +23,7 @@ from navsim_agents.common.poses import HEADING, XY, FloatArray, X, Y
 from navsim_agents.data.restricted_pickle import RestrictedUnpickler, load_plain
 from navsim_agents.errors import WorldDataError
 
-ENTRY = "arr"
+MAP_ENTRY = "arr.npy"
 MAP_FILE = "{town}_HD_map.npz"
 CENTER = "Center"
 POINT_SPACING_M = 1.0
@@ -115,7 +115,11 @@ def read_map(path: Path) -> HdMap:
 
 def _load(path: Path) -> Mapping[Any, Any]:
     """The dictionary in the file."""
-    with reading(path, WorldDataError, WAY_OUT), zipfile.ZipFile(path) as archive, archive.open(f"{ENTRY}.npy") as file:
+    with (
+        reading(path, WorldDataError, WAY_OUT),
+        zipfile.ZipFile(path) as archive,
+        archive.open(MAP_ENTRY) as file,
+    ):
         read_header = _HEADERS[npy_format.read_magic(file)]
         _, _, dtype = read_header(file)
         if dtype != np.dtype(object):

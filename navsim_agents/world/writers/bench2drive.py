@@ -7,13 +7,16 @@ other numbers. Places are counted from the town's corner, so that they are as sm
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
+from numpy.lib.format import write_array
 
 from navsim_agents.bench2drive.annotations import LIGHT_STATES
 from navsim_agents.bench2drive.frames import (
@@ -25,7 +28,7 @@ from navsim_agents.bench2drive.frames import (
     other_hand,
     world2actor_of_pose,
 )
-from navsim_agents.bench2drive.maps import map_path
+from navsim_agents.bench2drive.maps import MAP_ENTRY, map_path
 from navsim_agents.common.conventions import (
     EGO_HEIGHT_M,
     EGO_LENGTH_M,
@@ -266,6 +269,8 @@ def write_hd_map(town: Town, folder: Path) -> Path:
     """Write ``TownNN_HD_map.npz`` where it is not there yet."""
     path = map_path(folder, town_name(town.location))
     if not is_there(path):
-        with whole_file(path) as unfinished:
-            np.savez_compressed(unfinished, arr=np.array(hd_map(town), dtype=object))
+        stream, entry = io.BytesIO(), zipfile.ZipInfo(MAP_ENTRY)  # without the time of day, unlike numpy.savez
+        write_array(stream, np.array(hd_map(town), dtype=object), allow_pickle=True)
+        with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+            archive.writestr(entry, stream.getvalue(), zipfile.ZIP_DEFLATED)
     return path
