@@ -67,7 +67,7 @@ def places(folder: Path) -> dict[str, str]:
     """Names in ``needed``, for a folder in which nothing needs to be."""
     made = (
         "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining encoder_file "
-        "checkpoint score_table clips maps"
+        "checkpoint score_table results clips maps team_config route_file benchmark"
     )
     return {name: str(folder / name) for name in (*made.split(), "cache", "submission", "out")}
 
@@ -127,6 +127,22 @@ COMMANDS = {
             "cache_tools.score_submission",
             "cache_tools.score_submission:ScoreSubmissionConfig",
             {"submission": "{submission}", "scenes": "{store}", "output": "{out}"},
+        ),
+        Command(
+            "cache_tools.bench2drive_routes",
+            "cache_tools.bench2drive_routes:Bench2DriveRoutesConfig",
+            {
+                "routes": "{route_file}",
+                "team_config": "{team_config}",
+                "benchmark": "{benchmark}",
+                "carla_root": "{benchmark}",
+                "output": "{out}",
+            },
+        ),
+        Command(
+            "cache_tools.bench2drive_table",
+            "cache_tools.bench2drive_table:Bench2DriveTableConfig",
+            {"results": "[{results}]", "output": "{out}"},
         ),
         Command(
             "cache_tools.export_scenes",

@@ -20,6 +20,7 @@ LIMITS = {
     "cache_tools.label_statistics": 100,
     "cache_tools.index_videos": 50,
     "cache_tools.index_bench2drive": 500,
+    "cache_tools.bench2drive_table": 100,
     "cache_tools.resize_videos": 50,
     "cache_tools.convert_encoder": 10_000,
     "training.train": 100_000,

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from navsim_agents.bench2drive.records import write_records
 from navsim_agents.distillation import save_vocabulary
 from navsim_agents.scoring import SceneStore
+from tests.bench2drive.files import result
 from tests.bench2drive.made_clips import write_clip, write_map
 from tests.cache_tools.tools import make_vocabulary
 from tests.common.commands import COMMANDS, places
@@ -32,6 +34,7 @@ def build(folder: Path) -> dict[str, str]:
     write_submission(Path(where["submission"]), dict.fromkeys(store.tokens, np.load(where["plans"])[0]))
     write_clip(folder / "clips")
     write_map(folder / "maps")
+    write_records(folder / "results" / "0.json", [result(11), result(12, 30.0)])
     fill(where, "cache_tools.index_videos", "manifest", "data_set=world")
     where["score_table"] = str(folder / "score_table.csv")
     fill(where, "cache_tools.score_submission", "score_table")
