@@ -176,6 +176,9 @@ NOT_RUN = {
     "--follow-ups": "needs a devkit's split; tests/devkit_alone/test_follow_up_health.py runs it",
     "drive-jepa ablate output=": "makes worlds, for more than an hour; with worlds that are there it is run",
     "drive-jepa compare-pretrainings output=": "makes worlds, for half an hour; with worlds that are there it is run",
+    "root=CLIPS": "needs clips of Bench2Drive; tests/bench2drive/test_training.py runs the chain on clips of its own",
+    "scenes=INDEX/scoring_scenes": "reads what the commands above write; run by the same test",
+    "format=bench2drive": "renders for a minute; tests/world/test_clips.py runs it with plain pictures",
     "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.
