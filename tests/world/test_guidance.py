@@ -22,7 +22,7 @@ def told_at(x: float, route: tuple[str, ...] = ROUTE, turn: Turn = Turn.STRAIGHT
     """Command and place along the road of the next point, and of the one after it."""
     town = small_town()
     lanes = {**town.lanes, "22": dataclasses.replace(town.lanes["22"], turn=turn)}
-    pose = np.array([*(ORIGIN + (x, 0.0)), 0.0])
+    pose = np.array([*np.add(ORIGIN, (x, 0.0)), 0.0])
     found = guidance(TownMap(dataclasses.replace(town, lanes=lanes)), route, pose)
     near, far = (float((place - ORIGIN)[0]) for place in (found.target, found.far_target))
     return COMMANDS[found.command], near, COMMANDS[found.far_command], far
