@@ -50,21 +50,14 @@ def team_agent_class() -> type:
     Raises:
         InputError: CARLA's client or the leaderboard is not there.
     """
-    try:
-        import carla
-        from leaderboard.autoagents.autonomous_agent import AutonomousAgent, Track
-    except ImportError as error:
-        raise InputError(
-            f"the team agent runs within Bench2Drive's leaderboard, which cannot be imported ({error}); pip install "
-            "carla, and put leaderboard and scenario_runner on PYTHONPATH as docs/bench2drive.md shows"
-        ) from error
+    carla, base, tracks = _leaderboard()
 
-    class DriveJepaTeamAgent(AutonomousAgent):  # type: ignore[misc, unused-ignore]
+    class DriveJepaTeamAgent(base):  # type: ignore[misc, valid-type]
         """Drive-JEPA's planner on Bench2Drive."""
 
         def setup(self, path_to_conf_file: str) -> None:
             """Load the planner; ``path_to_conf_file`` is ``TEAM_CONFIG+save_name``."""
-            self.track = Track.SENSORS
+            self.track = tracks.SENSORS
             given, save_name = split_setup(path_to_conf_file)
             self._config = read_team_config(given)
             self._planner = build_planner(self._config)
@@ -99,6 +92,19 @@ def team_agent_class() -> type:
             self._planner = self._driver = None
 
     return DriveJepaTeamAgent
+
+
+def _leaderboard() -> tuple[Any, Any, Any]:
+    """CARLA's client, the leaderboard's base class and its tracks."""
+    try:
+        import carla
+        from leaderboard.autoagents.autonomous_agent import AutonomousAgent, Track
+    except ImportError as error:
+        raise InputError(
+            f"the team agent runs within Bench2Drive's leaderboard, which cannot be imported ({error}); pip install "
+            "carla, and put leaderboard and scenario_runner on PYTHONPATH as docs/bench2drive.md shows"
+        ) from error
+    return carla, AutonomousAgent, Track
 
 
 def route_plan(by_gps: Any, by_place: Any) -> RoutePlan:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from navsim_agents.bench2drive import team_agent
+from navsim_agents.bench2drive.control import LqrConfig, PidConfig
 from navsim_agents.bench2drive.frames import FRONT
 from navsim_agents.bench2drive.records import read_metric_info
 from navsim_agents.bench2drive.team_config import TeamConfig, build_planner, read_team_config, split_setup
@@ -209,3 +210,11 @@ def test_a_planner_for_navsim_is_refused() -> None:
     config = TeamConfig(agent={"_target_": "tests.bench2drive.planners.OfNavsim"})
     with pytest.raises(InputError, match="drive_jepa_bench2drive"):
         build_planner(config)
+
+
+def test_the_documented_settings_are_all_and_their_defaults(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "bench2drive.md").read_text(encoding="utf-8")
+    (tmp_path / "team.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    assert read_team_config(str(tmp_path / "team.yaml")) == TeamConfig(run="RUN")
+    for kind in (TeamConfig, PidConfig, LqrConfig):
+        assert [name for name in kind.__dataclass_fields__ if f"{name}:" not in page] == []

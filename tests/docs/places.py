@@ -179,6 +179,8 @@ NOT_RUN = {
     "root=CLIPS": "needs clips of Bench2Drive; tests/bench2drive/test_training.py runs the chain on clips of its own",
     "scenes=INDEX/scoring_scenes": "reads what the commands above write; run by the same test",
     "format=bench2drive": "renders for a minute; tests/world/test_clips.py runs it with plain pictures",
+    "drive-jepa bench2drive-routes": "needs CARLA; tests/bench2drive/test_route_runs.py runs it with a small evaluator",
+    "drive-jepa bench2drive-table": "needs results of CARLA; tests/cache_tools/test_bench2drive_table.py runs it",
     "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.
