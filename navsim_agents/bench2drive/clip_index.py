@@ -88,16 +88,16 @@ class IndexJob:
         return self.output / CLIPS_FOLDER / f"{self.folder.name}.json"
 
     @property
-    def part(self) -> Path:
+    def store(self) -> Path:
         """Store of the clip's scenes."""
         return self.output / PARTS_FOLDER / self.folder.name
 
 
 def index_clip(job: IndexJob) -> ClipRow:
-    """The row of one clip, as it was found before where nothing has changed; its scenes lie in ``job.part``."""
+    """The row of one clip, as it was found before where nothing has changed; its scenes lie in ``job.store``."""
     try:
         fingerprint = job.fingerprint
-        if job.record.exists() and job.part.exists():
+        if job.record.exists() and job.store.exists():
             known = ClipRow(**read_json(job.record))
             if known.fingerprint == fingerprint:
                 return known
@@ -113,7 +113,7 @@ def _read(job: IndexJob, fingerprint: str) -> ClipRow:
     check = PictureCheck(job.check)
     faults = picture_faults(clip, job.cameras, lambda path: picture_fault(path, check))
     scenes, left_out = _scenes(clip, job)
-    with whole_folder(job.part) as unfinished, SceneStoreWriter(unfinished) as writer:
+    with whole_folder(job.store) as unfinished, SceneStoreWriter(unfinished) as writer:
         for scene in scenes:
             writer.add(scene)
     return ClipRow(

@@ -38,7 +38,7 @@ from navsim_agents.common.conventions import (
 )
 from navsim_agents.common.files import is_there, whole_file, write_bytes
 from navsim_agents.common.poses import HEADING, XY, FloatArray, X, Y
-from navsim_agents.world.camera.model import CameraModel
+from navsim_agents.world.camera.model import DEPTH, PIXEL, CameraModel
 from navsim_agents.world.guidance import Guidance, guidance
 from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.towns import TOWN_LOCATIONS, TOWN_STYLES
@@ -79,7 +79,7 @@ def clip_camera(name: str, width: int, height: int) -> CameraModel:
     """Bench2Drive's camera of that name as the renderer takes it, whose pixels are counted from their middles."""
     found = calibration(name, width, height)
     intrinsics = found.intrinsics.copy()
-    intrinsics[:2, 2] -= 0.5
+    intrinsics[PIXEL, DEPTH] -= 0.5
     return CameraModel(name, intrinsics, found.rotation, found.translation, width, height)
 
 
