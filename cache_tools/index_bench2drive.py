@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from navsim_agents.bench2drive.clip_index import ClipRow, describe, index_clip, jobs_of, join
+from navsim_agents.bench2drive.clip_index import ClipRow, describe, index_clip, jobs_of, join, keep_maps
 from navsim_agents.bench2drive.features import CAMERAS_OF_SOURCE
 from navsim_agents.bench2drive.frames import CAMERAS
 from navsim_agents.common.command import command
@@ -56,6 +56,7 @@ def index_bench2drive(config: IndexBench2DriveConfig) -> list[ClipRow]:
     """
     output = Path(config.output)
     jobs = jobs_of(Path(config.root), Path(config.maps), output, config.cameras, config.pictures, config.frame_interval)
+    keep_maps(jobs)
     results = run_jobs(index_clip, jobs, config.workers, threads=1)
     rows = list(tqdm(results, total=len(jobs), desc="indexing", unit="clip"))
     join(output, rows)

@@ -4,12 +4,14 @@ Layout of the folder that is written::
 
     <output>/index.json        all clips in words and numbers
     <output>/scoring_scenes/   a scene store: what drive-jepa score-vocabulary and the training read
+    <output>/lanes/            what was read of each map
     <output>/clips/<name>.json, <output>/parts/<name>/   of one clip each, so that an interrupted run goes on
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,14 +19,15 @@ from navsim_agents.bench2drive.clip_scenes import build_scene, scene_indices, sc
 from navsim_agents.bench2drive.clip_source import fingerprint_of, picture_faults
 from navsim_agents.bench2drive.clip_tracks import vanished
 from navsim_agents.bench2drive.clips import STRIDE, Clip, ClipName, find_clips, read_clip
-from navsim_agents.bench2drive.maps import map_path, shared_map
+from navsim_agents.bench2drive.maps import HdMap, map_path, shared_map
 from navsim_agents.common.files import read_json, whole_folder, write_json
 from navsim_agents.data.pictures import PictureCheck, picture_fault
 from navsim_agents.errors import SceneError, WorldDataError
 from navsim_agents.scoring import ScoringScene
 from navsim_agents.scoring.scene_store import SceneStore, SceneStoreWriter
 
-INDEX_FILE, SCENES_FOLDER, CLIPS_FOLDER, PARTS_FOLDER = "index.json", "scoring_scenes", "clips", "parts"
+INDEX_FILE, SCENES_FOLDER, LANES_FOLDER = "index.json", "scoring_scenes", "lanes"
+CLIPS_FOLDER, PARTS_FOLDER = "clips", "parts"
 NUM_SHOWN = 5
 
 
@@ -56,11 +59,28 @@ class IndexJob:
     frame_interval: int
 
     @property
+    def town(self) -> str:
+        """By the clip's name.
+
+        Raises:
+            WorldDataError: it is no clip's.
+        """
+        return ClipName.parse(self.folder.name).town
+
+    @property
     def fingerprint(self) -> str:
         """Changes with the clip, its map and what is asked."""
-        town = map_path(self.maps, ClipName.parse(self.folder.name).town)
-        size = town.stat().st_size if town.is_file() else 0
+        path = map_path(self.maps, self.town)
+        size = path.stat().st_size if path.is_file() else 0
         return fingerprint_of(self.folder, repr((size, self.cameras, self.check, self.frame_interval)))
+
+    def hd_map(self) -> HdMap:
+        """Of the clip's town.
+
+        Raises:
+            WorldDataError: it cannot be read.
+        """
+        return shared_map(map_path(self.maps, self.town), self.output / LANES_FOLDER / f"{self.town}.npz")
 
     @property
     def record(self) -> Path:
@@ -68,16 +88,16 @@ class IndexJob:
         return self.output / CLIPS_FOLDER / f"{self.folder.name}.json"
 
     @property
-    def part(self) -> Path:
+    def store(self) -> Path:
         """Store of the clip's scenes."""
         return self.output / PARTS_FOLDER / self.folder.name
 
 
 def index_clip(job: IndexJob) -> ClipRow:
-    """The row of one clip, as it was found before where nothing has changed; its scenes lie in ``job.part``."""
+    """The row of one clip, as it was found before where nothing has changed; its scenes lie in ``job.store``."""
     try:
         fingerprint = job.fingerprint
-        if job.record.exists() and job.part.exists():
+        if job.record.exists() and job.store.exists():
             known = ClipRow(**read_json(job.record))
             if known.fingerprint == fingerprint:
                 return known
@@ -89,17 +109,17 @@ def index_clip(job: IndexJob) -> ClipRow:
 
 
 def _read(job: IndexJob, fingerprint: str) -> ClipRow:
-    clip, name = read_clip(job.folder), ClipName.parse(job.folder.name)
+    clip = read_clip(job.folder)
     check = PictureCheck(job.check)
     faults = picture_faults(clip, job.cameras, lambda path: picture_fault(path, check))
-    scenes, left_out = _scenes(clip, job, name.town)
-    with whole_folder(job.part) as unfinished, SceneStoreWriter(unfinished) as writer:
+    scenes, left_out = _scenes(clip, job)
+    with whole_folder(job.store) as unfinished, SceneStoreWriter(unfinished) as writer:
         for scene in scenes:
             writer.add(scene)
     return ClipRow(
         name=clip.name,
         fingerprint=fingerprint,
-        town=name.town,
+        town=job.town,
         num_frames=len(clip),
         unreadable={str(index): reason for index, reason in clip.faults.items()},
         pictures={camera: {str(index): fault for index, fault in found.items()} for camera, found in faults.items()},
@@ -109,12 +129,12 @@ def _read(job: IndexJob, fingerprint: str) -> ClipRow:
     )
 
 
-def _scenes(clip: Clip, job: IndexJob, town: str) -> tuple[list[ScoringScene], dict[str, str]]:
+def _scenes(clip: Clip, job: IndexJob) -> tuple[list[ScoringScene], dict[str, str]]:
     """Scoring scenes of a clip, and why the others are none."""
     found, left_out = [], {}
     for index in scene_indices(clip, STRIDE * job.frame_interval):
         try:
-            found.append(build_scene(clip, index, shared_map(map_path(job.maps, town))))
+            found.append(build_scene(clip, index, job.hd_map()))
         except (WorldDataError, SceneError) as error:
             left_out[scene_token(clip.name, index)] = str(error)
     return found, left_out
@@ -131,6 +151,17 @@ def jobs_of(
     if not any(maps.glob("*_HD_map.npz")):
         raise WorldDataError(f"{maps} holds no TownNN_HD_map.npz; fetch Bench2Drive-Map of the release of the clips")
     return [IndexJob(folder, maps, output, tuple(cameras), check, frame_interval) for folder in find_clips(root)]
+
+
+def keep_maps(jobs: Sequence[IndexJob]) -> None:
+    """Read each town's map once, before several processes do; what cannot be read is named by the clips there."""
+    towns: dict[str, IndexJob] = {}
+    for job in jobs:
+        with suppress(WorldDataError):
+            towns.setdefault(job.town, job)
+    for job in towns.values():
+        with suppress(WorldDataError):
+            job.hd_map()
 
 
 def join(output: Path, rows: Sequence[ClipRow]) -> None:

@@ -2,7 +2,7 @@
 
 Of the score that Drive-JEPA trains with on Bench2Drive, NC · DAC · (5 TTC + 5 EP + 2 C) / 12, which is PDMS. Progress
 is measured on the driven path, against the driver of the clip. The scenes say devkit v1.1, as they hold neither red
-lights nor history: EPDMS is refused.
+lights nor history: EPDMS is refused. Unlike NAVSIM's, they know how the wheels are turned.
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ EXPERT = "bench2drive.expert"
 NUM_COLUMNS = PDMS.track_steps
 MAP_RADIUS_M = 100.0  # half side of the square of map around the ego, as in NAVSIM's metric caching
 TRACK_RANGE_M = 100.0
-LANE_MARGIN_M = 0.1  # drivable beyond a lane's border, so that no crack between two lanes counts as off the road
+LANE_MARGIN_M, JUNCTION_MARGIN_M = 0.2, 1.0
+"""Drivable beyond a lane's border; in junctions more, which are paved between the ways through them. The maps know no
+kerbs."""
+SLOWEST_MPS = 0.5  # below, a turn says nothing of the wheels
+MAX_STEERING_RAD = 0.6
 AHEAD_M = 60.0  # straight on where the clip ends, so that a plan may get farther than the driver
 LINE_SPACING_M = 1.0
 AGENTS = ("vehicle", "pedestrian", "bicycle")
@@ -112,6 +116,10 @@ def _ego_state(clip: Clip, index: int) -> Float64[np.ndarray, "11"]:
     state = np.zeros(len(State))
     state[State.VELOCITY_X] = clip.speed_mps(index)
     state[[State.ACCELERATION_X, State.ACCELERATION_Y]] = clip.acceleration(index)
+    state[State.ANGULAR_VELOCITY] = clip.yaw_rate(index)
+    if state[State.VELOCITY_X] > SLOWEST_MPS:
+        curvature = state[State.ANGULAR_VELOCITY] / state[State.VELOCITY_X]
+        state[State.STEERING_ANGLE] = np.clip(np.arctan(WHEEL_BASE_M * curvature), -MAX_STEERING_RAD, MAX_STEERING_RAD)
     return state
 
 
@@ -152,7 +160,7 @@ def _area_fields(
 ) -> dict[str, Any]:
     """Each lane twice: as a lane, and a little wider as drivable ground."""
     layers = ["lane_connector" if lane.is_junction else "lane" for lane in lanes] + ["drivable_area"] * len(lanes)
-    rings = [lane.outline() for lane in lanes] + [lane.outline(LANE_MARGIN_M) for lane in lanes]
+    rings = [lane.outline() for lane in lanes] + [_paved(lane) for lane in lanes]
     return {
         "ring_xy": _tensor(points_to_local(np.concatenate(rings), origin)),
         "ring_offsets": torch.from_numpy(np.cumsum([0, *map(len, rings)], dtype=np.int64)),
@@ -162,6 +170,10 @@ def _area_fields(
         "polygon_token": tuple(lane.name for lane in lanes) * 2,
         "polygon_on_route": torch.tensor([*on_route, *[False] * len(lanes)]),
     }
+
+
+def _paved(lane: MapLane) -> Float64[np.ndarray, "V 2"]:
+    return lane.outline(JUNCTION_MARGIN_M if lane.is_junction else LANE_MARGIN_M)
 
 
 def _track_fields(clip: Clip, index: int, origin: Float64[np.ndarray, "3"]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from navsim_agents.bench2drive.clip_tracks import ClipTrack, tracks_of, velociti
 from navsim_agents.bench2drive.frames import folder_of
 from navsim_agents.bench2drive.inputs import NUM_PLAN_POSES, Bench2DriveInput
 from navsim_agents.common.conventions import POSE_INTERVAL_S, STEP_S
-from navsim_agents.common.poses import HEADING, XY, points_to_local, poses_to_local, rotate
+from navsim_agents.common.poses import HEADING, XY, points_to_local, poses_to_local, rotate, wrap_angle
 from navsim_agents.data.scene import read_image
 from navsim_agents.errors import InputError, WorldDataError
 
@@ -141,6 +141,12 @@ class Clip:
         change = self._velocities[near[-1]] - self._velocities[near[0]]
         rate = change / ((near[-1] - near[0]) * STEP_S)
         return np.asarray(rotate(rate, -self.rear_axles[index, HEADING]))
+
+    def yaw_rate(self, index: int) -> float:
+        """rad/s, from headings; counter-clockwise."""
+        near = [i for i in (index - 1, index, index + 1) if 0 <= i < len(self) and self.readable[i]]
+        turn = wrap_angle(self.rear_axles[near[-1], HEADING] - self.rear_axles[near[0], HEADING])
+        return float(turn) / max((near[-1] - near[0]) * STEP_S, STEP_S)
 
     def target(self, index: int) -> Float64[np.ndarray, "2"]:
         """Where to go, in the ego frame [m]: the nearer waypoint, else one of a frame near by, else the driven path.

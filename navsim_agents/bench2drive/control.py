@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from navsim_agents.bench2drive import frames
+from navsim_agents.bench2drive.frames import CAR_LENGTH_M, CAR_WIDTH_M, REAR_AXLE_M, WHEEL_BASE_M
 from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, POSE_INTERVAL_S, STEP_S
 from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.common.settings import at_least
@@ -30,7 +30,7 @@ from navsim_agents.scoring.simulation.tracker import simulate
 Plan = Float64[np.ndarray, "T 3"]
 PID, LQR = "pid", "lqr"
 CONTROLLERS = (PID, LQR)
-CAR = (frames.EGO_LENGTH_M / 2.0, frames.EGO_WIDTH_M / 2.0, frames.REAR_AXLE_M, frames.WHEEL_BASE_M)
+CAR = (CAR_LENGTH_M / 2.0, CAR_WIDTH_M / 2.0, REAR_AXLE_M, WHEEL_BASE_M)
 
 
 @dataclass(frozen=True)

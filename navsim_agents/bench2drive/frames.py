@@ -22,7 +22,7 @@ from navsim_agents.errors import InputError
 REAR_AXLE_M = 1.4
 """From the rear axle forward to CARLA's origin of the car (Bench2Drive's mounts of GNSS and IMU: x = -1.4)."""
 WHEEL_BASE_M = 2.85  # Lincoln MKZ 2020, the leaderboard's car; the maker's figure
-EGO_LENGTH_M, EGO_WIDTH_M, EGO_HEIGHT_M = 4.9016, 2.1284, 1.5108
+CAR_LENGTH_M, CAR_WIDTH_M, CAR_HEIGHT_M = 4.9016, 2.1284, 1.5108
 """CARLA's box of that car; its middle lies above the origin within centimetres."""
 
 WIDTH_PX, HEIGHT_PX = 1600, 900

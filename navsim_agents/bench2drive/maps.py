@@ -12,18 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Optional
 
 import numpy as np
 from jaxtyping import Float64
 from numpy.lib import format as npy_format
 
-from navsim_agents.common.files import reading
+from navsim_agents.common.files import reading, whole_file
 from navsim_agents.common.poses import HEADING, XY, FloatArray, X, Y
 from navsim_agents.data.restricted_pickle import RestrictedUnpickler, load_plain
 from navsim_agents.errors import WorldDataError
 
-ENTRY = "arr"
+MAP_ENTRY = "arr.npy"
 MAP_FILE = "{town}_HD_map.npz"
 CENTER = "Center"
 POINT_SPACING_M = 1.0
@@ -94,9 +94,18 @@ def map_path(folder: Path, town: str) -> Path:
 
 
 @lru_cache(maxsize=16)
-def shared_map(path: Path) -> HdMap:
-    """As :func:`read_map`, kept for the life of the process."""
-    return read_map(path)
+def shared_map(path: Path, kept: Path) -> HdMap:
+    """As :func:`read_map`, kept in the file ``kept`` and for the life of the process.
+
+    Raises:
+        WorldDataError: as :func:`read_map`.
+    """
+    stamp = str(path.stat().st_size) if path.is_file() else ""
+    found = read_lanes(kept, stamp)
+    if found is None:
+        found = read_map(path)
+        write_lanes(kept, found, stamp)
+    return found
 
 
 def read_map(path: Path) -> HdMap:
@@ -113,9 +122,36 @@ def read_map(path: Path) -> HdMap:
     return HdMap(lanes)
 
 
+def write_lanes(path: Path, hd_map: HdMap, stamp: str) -> None:
+    """Keep what was read of a map; the map itself takes minutes and gigabytes where a town is large."""
+    lanes = hd_map.lanes
+    lines = np.concatenate([np.column_stack((lane.line, lane.width_m)) for lane in lanes])
+    facts = np.array([(lane.road, lane.lane, lane.is_junction, len(lane.line)) for lane in lanes], dtype=np.int64)
+    names = np.array([lane.name for lane in lanes])
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, lines=lines, facts=facts, names=names, stamp=np.array(stamp))
+
+
+def read_lanes(path: Path, stamp: str) -> Optional[HdMap]:
+    """What :func:`write_lanes` kept; None where there is nothing, or of another stamp."""
+    if not path.is_file():
+        return None
+    with reading(path, WorldDataError, "delete it"), np.load(path, allow_pickle=False) as kept:
+        if str(kept["stamp"]) != stamp:
+            return None
+        facts, names = kept["facts"].tolist(), kept["names"].tolist()
+        lines = np.split(kept["lines"], np.cumsum([count for *_, count in facts])[:-1])
+    rows = zip(facts, names, lines)
+    return HdMap(tuple(MapLane(r, n, line[:, :3], line[:, 3], bool(j), name) for (r, n, j, _), name, line in rows))
+
+
 def _load(path: Path) -> Mapping[Any, Any]:
     """The dictionary in the file."""
-    with reading(path, WorldDataError, WAY_OUT), zipfile.ZipFile(path) as archive, archive.open(f"{ENTRY}.npy") as file:
+    with (
+        reading(path, WorldDataError, WAY_OUT),
+        zipfile.ZipFile(path) as archive,
+        archive.open(MAP_ENTRY) as file,
+    ):
         read_header = _HEADERS[npy_format.read_magic(file)]
         _, _, dtype = read_header(file)
         if dtype != np.dtype(object):

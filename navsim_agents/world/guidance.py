@@ -41,6 +41,7 @@ def lane_command(lane: Lane) -> int:
 def guidance(town_map: TownMap, route: Sequence[str], rear_axle: Float64[np.ndarray, "3"]) -> Guidance:
     """What is told at the pose ``rear_axle`` on a ``route`` of roadblocks, the current one first.
 
+    A point where a junction begins or ends has the command of the way through it, other points that of their lane.
     In a junction the command is that of the way through it; before it, that of the next point.
     """
     blocks = without_loops(town_map, route)
@@ -63,12 +64,13 @@ def _stations(points: Float64[np.ndarray, "M 2"]) -> Float64[np.ndarray, " M"]:
 
 def _points(town_map: TownMap, lanes: Sequence[Lane]) -> list[tuple[float, Float64[np.ndarray, "2"], int]]:
     """Station [m] from the chain's start, place and command of each point: of every lane its start, and each 50 m."""
-    found, passed = [], 0.0
+    found, passed, behind = [], 0.0, FOLLOW
     for lane in lanes:
         points = town_map.chords(lane.lane_id).points
         stations = _stations(points)
         for station in np.arange(0.0, stations[-1], POINT_SPACING_M):
             place = points[int(np.searchsorted(stations, station))]
-            found.append((passed + float(station), place, lane_command(lane)))
-        passed += float(stations[-1])
+            is_way_out = station == 0.0 and not lane.is_connector
+            found.append((passed + float(station), place, behind if is_way_out else lane_command(lane)))
+        passed, behind = passed + float(stations[-1]), lane_command(lane)
     return found

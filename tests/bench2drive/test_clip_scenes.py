@@ -15,6 +15,7 @@ from navsim_agents.bench2drive.maps import HdMap, read_map
 from navsim_agents.common.poses import FloatArray
 from navsim_agents.errors import SceneError, WorldDataError
 from navsim_agents.scoring import ScoringScene, score_trajectories
+from navsim_agents.scoring.axes import State
 from navsim_agents.scoring.scene_fields import FIELDS
 from tests.bench2drive.made_clips import NAME, road_map, world2actor, write_clip, write_map
 
@@ -76,6 +77,19 @@ def test_tracks_end_with_the_clip(clip: Clip, hd_map: HdMap) -> None:
 
 def test_the_vehicle_is_that_of_the_clip(scene: ScoringScene) -> None:
     np.testing.assert_allclose(scene.vehicle, (2.4508, 1.0642, 1.46, 2.85))
+
+
+def test_the_wheels_are_turned_as_the_path_is(tmp_path: Path, hd_map: HdMap) -> None:
+    """A left turn of 0.2 rad/s at 5 m/s: radius 25 m, and a wheel base of 2.85 m."""
+
+    def turning(step: int, content: dict[str, Any]) -> None:
+        yaw = 30.0 - np.rad2deg(0.02 * step)
+        content["bounding_boxes"][0]["world2ego"] = world2actor([100.0, 50.0, 0.0], yaw)
+
+    clip = read_clip(write_clip(tmp_path, change=turning, cameras=()))
+    state = build_scene(clip, INDEX, hd_map).ego_state
+    assert float(state[State.ANGULAR_VELOCITY]) == pytest.approx(0.2)
+    assert float(state[State.STEERING_ANGLE]) == pytest.approx(np.arctan(2.85 / 25.0))
 
 
 def test_what_touches_the_ego_now_is_marked(clip_root: Path, tmp_path: Path, hd_map: HdMap) -> None:

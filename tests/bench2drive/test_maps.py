@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from navsim_agents.bench2drive import maps
 from navsim_agents.bench2drive.maps import HdMap, read_map
 from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.errors import WorldDataError
@@ -65,6 +66,24 @@ def test_lanes_near_a_place(hd_map: HdMap) -> None:
     here = START * (1, -1)
     assert len(hd_map.near(here, 5.0)) == 2
     assert hd_map.near(here + 300.0, 50.0) == []
+
+
+def test_what_was_read_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, kept = write_map(tmp_path), tmp_path / "lanes" / "Town03.npz"
+    first = maps.shared_map.__wrapped__(path, kept)
+    monkeypatch.setattr(maps, "read_map", lambda path: pytest.fail("read again"))
+    again = maps.shared_map.__wrapped__(path, kept)
+    assert len(again.lanes) == 2
+    for lane, wanted in zip(again.lanes, first.lanes):
+        assert (lane.road, lane.lane, lane.is_junction, lane.name) == (
+            wanted.road,
+            wanted.lane,
+            wanted.is_junction,
+            wanted.name,
+        )
+        np.testing.assert_array_equal(lane.line, wanted.line)
+        np.testing.assert_array_equal(lane.width_m, wanted.width_m)
+    assert maps.read_lanes(kept, "another map") is None
 
 
 class Evil:

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
 
 from navsim_agents.bench2drive.agent import Bench2DriveAgent
 from navsim_agents.bench2drive.clip_source import ClipScenes, futures_of_clips
 from navsim_agents.bench2drive.clips import read_clip
 from navsim_agents.bench2drive.frames import FRONT
 from navsim_agents.distillation import load_vocabulary
+from navsim_agents.drive_jepa.proposal_config import ProposalAgentConfig
 from navsim_agents.drive_jepa.runs import load_agent
 from navsim_agents.errors import LabelError, WorldDataError
 from navsim_agents.sources import SceneSource
@@ -70,6 +73,23 @@ def train(made: Path, output: str, epochs: int, *more: str) -> dict[str, Any]:
     run("training.train", *words, *SMALL, f"trainer.params.max_epochs={epochs}", *more)
     found: dict[str, Any] = json.loads((made / output / "result.json").read_text())
     return found
+
+
+def test_the_preset_is_the_papers_variant() -> None:
+    """Section 6: 64 proposals, dropout 0.1, 2 teachers; heads of 6 poses of 1 state (the released configuration)."""
+    with initialize_config_module("training.conf", version_base="1.2"):
+        overrides = ["agent=drive_jepa_bench2drive", "output=out", "data.root=clips"]
+        settings = OmegaConf.to_container(compose("train", overrides).agent, resolve=True)
+    assert isinstance(settings, dict)
+    config = ProposalAgentConfig.from_mapping(settings["config"])
+    assert (config.planner.num_proposals, config.planner.dropout, config.teachers.number) == (64, 0.1, 2)
+    assert (config.encoder.name, config.pictures.source, config.scored_metric) == (
+        "timm:resnet34",
+        "four_cameras",
+        "pdms",
+    )
+    assert settings["_target_"] == f"{Bench2DriveAgent.__module__}.{Bench2DriveAgent.__name__}"
+    assert (Bench2DriveAgent.sampling.num_poses, Bench2DriveAgent.sampling.num_steps) == (6, 6)
 
 
 def test_the_vocabulary_is_of_the_clips_futures(made: Path) -> None:

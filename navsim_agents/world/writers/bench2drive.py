@@ -7,13 +7,16 @@ other numbers. Places are counted from the town's corner, so that they are as sm
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
+from numpy.lib.format import write_array
 
 from navsim_agents.bench2drive.annotations import LIGHT_STATES
 from navsim_agents.bench2drive.frames import (
@@ -25,7 +28,7 @@ from navsim_agents.bench2drive.frames import (
     other_hand,
     world2actor_of_pose,
 )
-from navsim_agents.bench2drive.maps import map_path
+from navsim_agents.bench2drive.maps import MAP_ENTRY, map_path
 from navsim_agents.common.conventions import (
     EGO_HEIGHT_M,
     EGO_LENGTH_M,
@@ -35,7 +38,7 @@ from navsim_agents.common.conventions import (
 )
 from navsim_agents.common.files import is_there, whole_file, write_bytes
 from navsim_agents.common.poses import HEADING, XY, FloatArray, X, Y
-from navsim_agents.world.camera.model import CameraModel
+from navsim_agents.world.camera.model import DEPTH, PIXEL, CameraModel
 from navsim_agents.world.guidance import Guidance, guidance
 from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.towns import TOWN_LOCATIONS, TOWN_STYLES
@@ -76,7 +79,7 @@ def clip_camera(name: str, width: int, height: int) -> CameraModel:
     """Bench2Drive's camera of that name as the renderer takes it, whose pixels are counted from their middles."""
     found = calibration(name, width, height)
     intrinsics = found.intrinsics.copy()
-    intrinsics[:2, 2] -= 0.5
+    intrinsics[PIXEL, DEPTH] -= 0.5
     return CameraModel(name, intrinsics, found.rotation, found.translation, width, height)
 
 
@@ -266,6 +269,8 @@ def write_hd_map(town: Town, folder: Path) -> Path:
     """Write ``TownNN_HD_map.npz`` where it is not there yet."""
     path = map_path(folder, town_name(town.location))
     if not is_there(path):
-        with whole_file(path) as unfinished:
-            np.savez_compressed(unfinished, arr=np.array(hd_map(town), dtype=object))
+        stream, entry = io.BytesIO(), zipfile.ZipInfo(MAP_ENTRY)  # without the time of day, unlike numpy.savez
+        write_array(stream, np.array(hd_map(town), dtype=object), allow_pickle=True)
+        with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+            archive.writestr(entry, stream.getvalue(), zipfile.ZIP_DEFLATED)
     return path
