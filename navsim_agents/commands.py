@@ -41,6 +41,7 @@ COMMANDS = {
     "report": "training.report",
     "validate-submission": "cache_tools.validate_submission",
     "score-submission": "cache_tools.score_submission",
+    "bench2drive-table": "cache_tools.bench2drive_table",
     "doctor": "navsim_agents.devkit",
     "ablate": "training.ablate",
     "demo": "training.demo",

@@ -2,11 +2,12 @@
 
 ``CHECKPOINT_ENDPOINT`` holds ``{"_checkpoint": {"records": […]}, …}``; ``SAVE_PATH/<save_name>/metric_info.json``,
 which the agent writes, holds ``{tick: {"acceleration": [x, y, z], …}}``. Both are read and written as the benchmark's
-own tools do, so these read what we write. Places are in CARLA's left-handed world frame: x ahead, y right, z up, metres.
+own tools do, so these read what we write. Places are in CARLA's left-handed world: x ahead, y right, z up, metres.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -169,14 +170,20 @@ def _record(values: Mapping[str, Any], index: int) -> RouteRecord:
         save_name=str(values.get("save_name") or ""),
         status=str(values["status"]),
         infractions={str(name): tuple(map(str, messages)) for name, messages in values["infractions"].items()},
-        score_route=float(scores["score_route"]),
-        score_penalty=float(scores["score_penalty"]),
-        score_composed=float(scores["score_composed"]),
-        route_length_m=float(meta.get("route_length", 0.0)),
-        duration_game_s=float(meta.get("duration_game", 0.0)),
-        duration_system_s=float(meta.get("duration_system", 0.0)),
+        score_route=_finite(scores["score_route"]),
+        score_penalty=_finite(scores["score_penalty"]),
+        score_composed=_finite(scores["score_composed"]),
+        route_length_m=_finite(meta.get("route_length", 0.0)),
+        duration_game_s=_finite(meta.get("duration_game", 0.0)),
+        duration_system_s=_finite(meta.get("duration_system", 0.0)),
         index=int(values.get("index", index)),
     )
+
+
+def _finite(value: Any) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} for a score, length or duration")
+    return float(value)
 
 
 def _text(value: Any) -> Optional[str]:

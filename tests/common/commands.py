@@ -67,7 +67,7 @@ def places(folder: Path) -> dict[str, str]:
     """Names in ``needed``, for a folder in which nothing needs to be."""
     made = (
         "world unseen scene plans store vocabulary labels videos manifest run evaluation pretraining encoder_file "
-        "checkpoint score_table"
+        "checkpoint score_table results"
     )
     return {name: str(folder / name) for name in (*made.split(), "cache", "submission", "out")}
 
@@ -122,6 +122,11 @@ COMMANDS = {
             "cache_tools.score_submission",
             "cache_tools.score_submission:ScoreSubmissionConfig",
             {"submission": "{submission}", "scenes": "{store}", "output": "{out}"},
+        ),
+        Command(
+            "cache_tools.bench2drive_table",
+            "cache_tools.bench2drive_table:Bench2DriveTableConfig",
+            {"results": "[{results}]", "output": "{out}"},
         ),
         Command(
             "cache_tools.export_scenes",
