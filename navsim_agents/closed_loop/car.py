@@ -15,6 +15,9 @@ from navsim_agents.world.tracked import tracked_states
 CURVATURE, SPEED, ACCEL = 3, 4, 5  # columns of ``Record.ego`` behind the pose
 
 
+REST = [name for name in State if name not in (State.X, State.Y, State.HEADING, State.STEERING_ANGLE)]
+
+
 class Car:
     """State [11] on the map, in the columns of :class:`State`; the pose is that of the rear axle."""
 
@@ -54,25 +57,17 @@ class Car:
         start[POSE] = 0.0
         self._ahead = tracked_states(plan, start, self.pose)[1:]
 
-    def next_state(self) -> Float64[np.ndarray, "11"]:
-        """Where the plan leads in the next step; at the end of the plan the car stays where it is, at rest."""
+    def move(self) -> None:
+        """Take the next step of the plan; behind its end the car stands."""
         if not len(self._ahead):
-            return self.at_rest()
-        state: Float64[np.ndarray, "11"] = self._ahead[0]
-        return state
+            self.stop()
+            return
+        self.state, self._ahead = self._ahead[0].copy(), self._ahead[1:]
 
-    def at_rest(self) -> Float64[np.ndarray, "11"]:
-        """The present place without any motion, as after running into something."""
-        state = self.state.copy()
-        state[State.VELOCITY_X :] = 0.0
-        state[State.STEERING_ANGLE] = self.state[State.STEERING_ANGLE]
-        return state
-
-    def move(self, state: Float64[np.ndarray, "11"]) -> None:
-        """Be in ``state``; one that the plan did not lead to ends the plan."""
-        is_planned = len(self._ahead) > 0 and state is self._ahead[0]
-        self._ahead = self._ahead[1:] if is_planned else self._ahead[:0]
-        self.state = state.copy()
+    def stop(self) -> None:
+        """Stay in place, without any motion, until another plan comes: so ends running into something."""
+        self.state[REST] = 0.0
+        self._ahead = self._ahead[:0]
 
     @property
     def centre_acceleration(self) -> Float64[np.ndarray, "2"]:

@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from jaxtyping import Float64
 
+from navsim_agents.closed_loop.places import place
 from navsim_agents.closed_loop.stage import Stage
 from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.world.boxes import LENGTH, WIDTH, corners, overlaps
@@ -55,7 +56,7 @@ class Surroundings:
 
     def touching(self, ego: Float64[np.ndarray, "5"]) -> list[Thing]:
         """What shares a point with the box of the ego, everybody where he is now."""
-        near = [thing for thing in self._near(ego[XY])]
+        near = list(self._near(ego[XY]))
         if near:
             boxes = np.array([thing.box for thing in near])
             hit = overlaps(np.broadcast_to(ego, boxes.shape), boxes)
@@ -124,13 +125,8 @@ class CollisionWatch:
                 continue
             self._last_thing, self._last_time_s, self._last_place = thing.name, time_s, ego[XY].copy()
             self._in_contact.add(thing.name)
-            where = f"(x={ego[0]:.3f}, y={-ego[1]:.3f}, z=0.0)"
-            self.events.append(
-                (
-                    thing.list_name,
-                    f"Agent collided against object with type={thing.kind} and id={thing.name} at {where}",
-                )
-            )
+            what = f"type={thing.kind} and id={thing.name}"
+            self.events.append((thing.list_name, f"Agent collided against object with {what} at {place(ego[XY])}"))
         self._in_contact &= {thing.name for thing in touching}
 
     def _is_known(self, time_s: float, ego: Float64[np.ndarray, "5"], thing: Thing) -> bool:

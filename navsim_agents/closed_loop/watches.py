@@ -10,6 +10,7 @@ import shapely
 from jaxtyping import Float64
 
 from navsim_agents.closed_loop.line import RouteLine
+from navsim_agents.closed_loop.places import place
 from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world.boxes import LENGTH
@@ -31,11 +32,6 @@ LIGHT_M, TAIL_SHARE, BEHIND_TAIL_M, LINE_SHARE = 15.0, 0.8, 1.0, 0.6
 
 Location = Float64[np.ndarray, "2"]
 Box = Float64[np.ndarray, "5"]
-
-
-def place(location: Location) -> str:
-    """A location as messages say it."""
-    return f"(x={location[X]:.3f}, y={-location[Y]:.3f}, z=0.0)"
 
 
 class CompletionWatch:
