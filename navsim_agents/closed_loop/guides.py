@@ -39,7 +39,10 @@ def path_station(fleet: Fleet, point: Float64[np.ndarray, "2"]) -> float:
 
 
 class RouteExpert(Expert):
-    """The world's expert on a given route, which it never leaves: where it cannot change lanes yet, it waits."""
+    """The world's expert on a given route: where it cannot change lanes yet, it waits.
+
+    From the roadblock on in which the route ends it may go on as it likes.
+    """
 
     def __init__(
         self,
@@ -49,16 +52,22 @@ class RouteExpert(Expert):
         rng: np.random.Generator,
         rule: ExpertRule,
         blocks: tuple[str, ...],
+        last_block: int,
     ) -> None:
-        self._given = list(blocks)
+        """On the route ``blocks``, which ends in number ``last_block`` of these; otherwise as the expert."""
+        self._given, self._last_block, self._has_route = list(blocks), last_block, False
         self._closed_wall_m = NO_LEAD_M
         super().__init__(graph, still, start_lane, rng, rule)
 
     def _draw_route(self, start: list[str], rng: np.random.Generator) -> list[str]:
+        if self._has_route:
+            return super()._draw_route(start, rng)
+        self._has_route = True
         return self._given
 
     def _is_stuck(self, index: int, lane_id: str, left_m: float) -> bool:
-        return False
+        is_at_end = self._first_block + self._blocks[index] >= self._last_block
+        return is_at_end and super()._is_stuck(index, lane_id, left_m)
 
     def update(
         self, fleet: Fleet, poses: Float64[np.ndarray, "K 4"], lead: Lead, ways: RightOfWay, step_s: float

@@ -25,6 +25,7 @@ from navsim_agents.world.simulation import Decision
 from navsim_agents.world.writers.logs import STEPS_PER_FRAME
 
 NEAR_M = 70.0
+WALL_MARGIN_M = 1.5  # the car stops later than it is told to, and one beyond its line may no longer wait there
 FUTURE_STEPS = 10 * STEPS_PER_FRAME
 Plan = Float64[np.ndarray, "P 3"]
 
@@ -103,7 +104,7 @@ def foreseen_stations(stage: Stage, decision: Decision) -> Float64[np.ndarray, "
     simulation = stage.simulation
     alone = _alone(simulation.fleet)
     others = _near(simulation.obstacles(decision.poses), decision.poses[EGO, XY], len(simulation.fleet))
-    wall = decision.walls_m[:1] + alone.station
+    wall = np.maximum(decision.walls_m[:1] - WALL_MARGIN_M, 0.0) + alone.station
     stations = [float(alone.station[0])]
     for step in range(NUM_STEPS):
         moved = others.velocities * (step * WORLD_STEP_S)

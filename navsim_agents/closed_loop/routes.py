@@ -8,6 +8,7 @@ from typing import Optional
 
 import numpy as np
 
+from navsim_agents.closed_loop.line import chain_of_lanes
 from navsim_agents.common.poses import XY
 from navsim_agents.errors import InputError
 from navsim_agents.world.lane_graph import LaneGraph
@@ -34,7 +35,7 @@ TURN_PREFERENCE = 1.4
 FIRST_M, RUN_UP_M, BEFORE_LANE_M = 9.0, 95.0, 70.0  # from a lane's start; before a junction; before a lane with objects
 BEHIND_M = 50.0  # driven after the situation
 SHORTEST_RUN_UP_M = 45.0
-MANY_PARKED = 3
+MANY_PARKED, TRIES = 3, 30
 NEAR_LANE_M = 2.6
 
 
@@ -86,30 +87,51 @@ def pick_routes(places: dict[str, tuple[LaneGraph, StillScene]], world_seed: int
         situation, round_number = SITUATIONS[turn % len(SITUATIONS)], turn // len(SITUATIONS)
         order = [*places][round_number % len(places) :] + [*places][: round_number % len(places)]
         location = next((name for name in order if open_places[name].get(situation)), None)
-        if location is not None:
+        while location is not None and open_places[location][situation]:
             place = open_places[location][situation].pop()
-            routes.append(_route(place, location, places[location][0], world_seed, len(routes), seed))
+            route = _route(place, location, *places[location], world_seed, len(routes), seed)
+            if route is not None:
+                routes.append(route)
+                break
     if not routes:
         raise InputError(f"no route is found in the towns {[*places]} of seed {world_seed}; take another seed")
     return routes
 
 
-def _route(place: Candidate, location: str, graph: LaneGraph, world_seed: int, number: int, seed: int) -> Route:
+def _route(
+    place: Candidate,
+    location: str,
+    graph: LaneGraph,
+    still: StillScene,
+    world_seed: int,
+    number: int,
+    seed: int,
+) -> Optional[Route]:
+    """The route of a place; None where no way on from it could be driven without a second difficulty."""
     rng = np.random.default_rng([seed, number, TOWN_LOCATIONS.index(location), 4])
-    blocks = random_block_route(graph, list(place.blocks), ROUTE_M, rng, TURN_PREFERENCE)
+    ways = (random_block_route(graph, list(place.blocks), ROUTE_M, rng, TURN_PREFERENCE) for _ in range(TRIES))
+    blocks = next((way for way in ways if is_drivable(graph, still, place, way)), None)
+    if blocks is None:
+        return None
     name = f"{place.situation}-{number:03d}"
-    return Route(
-        name,
-        place.situation,
-        location,
-        world_seed,
-        number,
-        seed,
-        place.start_lane,
-        place.start_m,
-        place.length_m,
-        tuple(blocks),
-    )
+    start = (place.start_lane, place.start_m, place.length_m)
+    return Route(name, place.situation, location, world_seed, number, seed, *start, tuple(blocks))
+
+
+def is_drivable(graph: LaneGraph, still: StillScene, place: Candidate, blocks: Sequence[str]) -> bool:
+    """Whether a route leads through its situation alone: no other change of lanes, and nothing else in its lanes."""
+    reach = place.start_m + place.length_m
+    chain = chain_of_lanes(graph, blocks, place.start_lane, reach)
+    changes = [number for number, (begin, end) in enumerate(chain) if begin != end]
+    closed = [number for number, lanes in enumerate(chain) if still.closed_lanes.keys() & set(lanes)]
+    if place.situation == "lane_change":
+        return changes == [0] and not closed
+    if not closed or place.situation not in ("roadworks", "double_parked"):
+        return not changes and not closed
+    lane = graph.town.lanes[chain[2][0]]
+    beside = lane.left_neighbor or lane.right_neighbor
+    goals = lanes_towards(graph, blocks[2], blocks[3])
+    return closed == [2] and beside in goals and beside not in still.closed_lanes and changes in ([], [2])
 
 
 def _shuffled(found: Sequence[Candidate], rng: np.random.Generator) -> dict[str, list[Candidate]]:

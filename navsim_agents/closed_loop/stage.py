@@ -9,7 +9,7 @@ import numpy as np
 
 from navsim_agents.closed_loop.car import Car
 from navsim_agents.closed_loop.guides import Follower, RouteExpert, path_station
-from navsim_agents.closed_loop.line import RouteLine
+from navsim_agents.closed_loop.line import RouteLine, chain_of_lanes
 from navsim_agents.closed_loop.routes import Route
 from navsim_agents.common.conventions import WORLD_STEP_S
 from navsim_agents.common.poses import XY
@@ -59,7 +59,7 @@ class Stage:
         """Put everybody in place."""
         self.route, self.graph, self.still = route, graph, still
         rng = np.random.default_rng([route.seed, route.number, TOWN_LOCATIONS.index(route.location), 6])
-        expert = RouteExpert(graph, still, route.start_lane, rng, config.drive.expert, route.blocks)
+        expert = RouteExpert(graph, still, route.start_lane, rng, config.drive.expert, route.blocks, self.last_block)
         settings = replace(config.drive, traffic=config.traffic)
 
         def signals_of() -> SignalPlan:
@@ -117,6 +117,12 @@ class Stage:
         fleet.ego_pose = self.car.fleet_pose
         fleet.station[EGO] = path_station(fleet, state[XY])
         fleet.speed[EGO], fleet.accel[EGO] = state[State.VELOCITY_X], state[State.ACCELERATION_X]
+
+    @property
+    def last_block(self) -> int:
+        """Number of the roadblock in which the route ends."""
+        route = self.route
+        return len(chain_of_lanes(self.graph, route.blocks, route.start_lane, route.start_m + route.length_m)) - 1
 
     @property
     def line(self) -> RouteLine:
