@@ -31,7 +31,7 @@ ALLOWED = {
     "distillation": {"errors", "common", "poses", "data", "scoring", "scenes", "devkit"},
     "data": {"errors", "common", "poses"},
     "video": {"errors", "common", "data"},
-    "world": {"errors", "common", "poses", "data", "scoring"},
+    "world": {"errors", "common", "poses", "data", "scoring", "bench2drive"},
     "devkit": {"errors", "common", "poses", "data", "scoring"},
     "scenes": {"errors", "scoring", "devkit"},
     "sources": {"errors", "common", "data", "scenes", "scoring"},
@@ -39,7 +39,8 @@ ALLOWED = {
     "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "distillation", "devkit"},
     "evaluation": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "sources", "drive_jepa"},
     "bench2drive": {
-        *("errors", "common", "poses", "data", "models", "scoring", "distillation", "drive_jepa", "devkit"),
+        *("errors", "common", "poses", "data", "models", "scoring", "scenes", "sources"),
+        *("distillation", "drive_jepa", "devkit"),
     },
 }
 COMMANDS = ("cache_tools", "training", "navsim_configs", "hydra_plugins")

@@ -1,1 +1,1 @@
-"""Bench2Drive, a closed-loop benchmark in CARLA: its files, its measures, and the agent that its leaderboard loads."""
+"""Bench2Drive, a closed-loop benchmark in CARLA: its clips, its files, its measures, its planners and their agent."""
