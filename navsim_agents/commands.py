@@ -37,6 +37,7 @@ COMMANDS = {
     "train": "training.train",
     "average-checkpoints": "training.average_checkpoints",
     "evaluate": "training.evaluate",
+    "drive": "training.drive",
     "compare-tables": "training.compare_tables",
     "report": "training.report",
     "validate-submission": "cache_tools.validate_submission",

@@ -38,6 +38,17 @@ ALLOWED = {
     "reward": {"errors", "common", "scenes", "scoring"},
     "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "distillation", "devkit"},
     "evaluation": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "sources", "drive_jepa"},
+    "closed_loop": {
+        "errors",
+        "common",
+        "poses",
+        "data",
+        "scoring",
+        "bench2drive",
+        "drive_jepa",
+        "evaluation",
+        "world",
+    },
     "bench2drive": {
         *("errors", "common", "poses", "data", "models", "scoring", "scenes", "sources"),
         *("distillation", "drive_jepa", "devkit"),

@@ -18,6 +18,7 @@ from navsim_agents.common.poses import POSE, XY
 from navsim_agents.data.scene import Scene
 from navsim_agents.data.types import AgentInput, Camera, Cameras, SceneMetadata
 from navsim_agents.world.camera import default_cameras
+from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.drive import EPOCH_US, HOUR_US
 from navsim_agents.world.log import ego_states, route_per_step
 from navsim_agents.world.parts import Painter
@@ -115,11 +116,16 @@ class Witness:
             distortion=np.zeros(5),
         )
 
+    def render(self, drive: Drive, step: int, camera: CameraModel) -> Picture:
+        """What a camera of any calibration sees at a step of the window."""
+        painter: Painter = self._painter
+        picture: Picture = painter.render(drive, step, camera)
+        return picture
+
     def _picture(self, drive: Drive, step: int, name: str) -> Picture:
         key = (timestamp_us(drive, step), name)
         if key not in self._pictures:
-            painter: Painter = self._painter
-            picture = painter.render(drive, step, default_cameras()[name])
+            picture = self.render(drive, step, default_cameras()[name])
             self._pictures[key] = _through_jpeg(picture, self._jpeg_quality)
             while len(self._pictures) > KEPT_PICTURES:
                 self._pictures.pop(next(iter(self._pictures)))

@@ -166,6 +166,11 @@ COMMANDS = {
             {"data_root": "{world}", "output": "{out}", "+runs.a": "{run}"},
         ),
         Command(
+            "training.drive",
+            "navsim_agents.closed_loop.config:DriveLoopConfig",
+            {"output": "{out}", "+runs.a": "{run}", "routes": "1", "time_limit_s": "1", "baselines": "[]"},
+        ),
+        Command(
             "training.compare_tables",
             "training.compare_tables:CompareTablesConfig",
             {"output": "{out}", "+tables.a": "{score_table}", "+tables.b": "{score_table}"},
