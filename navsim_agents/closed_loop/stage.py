@@ -19,6 +19,7 @@ from navsim_agents.world.fleet import EGO
 from navsim_agents.world.footways import footways
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.pedestrians import People, place_crosser
+from navsim_agents.world.right_of_way import GREEN
 from navsim_agents.world.signals import SignalPlan
 from navsim_agents.world.simulation import Decision, Simulation
 from navsim_agents.world.still_objects import StillScene, place_still_objects
@@ -27,6 +28,7 @@ from navsim_agents.world.traffic import Mover, TrafficConfig
 
 WARMUP_S = 3.0  # everybody moves, the ego driven by the expert, until the route begins
 TRAFFIC_S = 70.0  # for which others have ways; who comes to the end of his leaves the world
+BEYOND_LINE_M = 2.0  # so far over its line a car may still wait there
 CROSSING_S = (3.0, 13.0)  # after the beginning, when people come to the crosswalk of their situation
 
 
@@ -72,7 +74,7 @@ class Stage:
         self.codes = signals.connector_codes()
         if route.situation == "pedestrians":
             self._let_people_cross(signals, rng)
-        self.step = 0
+        self.step, self._waits_for = 0, ""
         self.car = Car(np.zeros(6))
         for _ in range(round(WARMUP_S / WORLD_STEP_S)):
             decision = self.simulation.decide(self.step)
@@ -103,8 +105,25 @@ class Stage:
     def decide(self) -> Decision:
         """What everybody does from now on; the present is remembered."""
         decision = self.simulation.decide(self.step)
+        self._keep_waiting(decision)
         self.simulation.remember(decision)
         return decision
+
+    def _keep_waiting(self, decision: Decision) -> None:
+        """An ego that brakes for its light goes on to do so until this is green.
+
+        The world lets drivers go on at yellow who could not stop any more, which close to the line may be said of one
+        who nearly has: it would crawl over the junction at red.
+        """
+        fleet = self.simulation.fleet
+        front = fleet.station[EGO] + fleet.front[EGO]
+        gate = next((gate for gate in fleet.gates[EGO] if gate.stop_m - front > -BEYOND_LINE_M), None)
+        if gate is None or gate.connector_id not in self.codes or self.codes[gate.connector_id][self.step] == GREEN:
+            self._waits_for = ""
+        elif decision.reasons.get(EGO) == "red":
+            self._waits_for = gate.connector_id
+        elif self._waits_for == gate.connector_id:
+            decision.walls_m[EGO] = min(decision.walls_m[EGO], max(gate.stop_m - front, 0.05))
 
     def move(self, decision: Decision) -> None:
         """Everybody but the ego takes a step; the ego has moved already."""
