@@ -23,7 +23,7 @@ from navsim_agents.world.traffic import TrafficConfig
 from tests.closed_loop.given import Standing, driven, stage_of
 
 
-@pytest.mark.parametrize("situation", ["light_left", "yield_right", "double_parked", "pedestrians"])
+@pytest.mark.parametrize("situation", ["pedestrians", "double_parked"])
 def test_the_expert_completes(situation: str) -> None:
     record = driven(situation, ExpertPlanner()).record
     assert (record.score_route, record.score_composed) == (100.0, 100.0), record
@@ -148,10 +148,9 @@ class Raising:
     """An agent that fails at its third plan."""
 
     is_expert = False
-    cameras: dict = {}
 
     def __init__(self) -> None:
-        self.calls = 0
+        self.cameras, self.calls = {}, 0
 
     def plan(self, stage, witness, decision):
         self.calls += 1

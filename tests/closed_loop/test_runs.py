@@ -19,7 +19,7 @@ from tests.closed_loop.given import TOWN, WORLD_SEED
 
 
 def settings(folder: Path, **given: Any) -> DriveLoopConfig:
-    known = {"towns": [TOWN], "world_seed": WORLD_SEED, "routes": 3, "vehicles": 3, "time_limit_s": 3.0}
+    known = {"towns": [TOWN], "world_seed": WORLD_SEED, "routes": 2, "vehicles": 2, "time_limit_s": 1.5}
     return DriveLoopConfig(str(folder), **{"baselines": ["expert", "constant_velocity"], **known, **given})
 
 
@@ -45,14 +45,12 @@ def test_two_workers_drive_as_one(whole: Path, tmp_path: Path) -> None:
     config = settings(tmp_path, workers=2)
     drive_all(config, choose_routes(config))
     assert contents(tmp_path) == contents(whole)
-    assert len(contents(whole)) == 2 * (3 + 3 + 2)
+    assert len(contents(whole)) == 2 * (2 + 2 + 2)
 
 
-@pytest.mark.parametrize("killed_at", [1, 2, 5])
-def test_a_run_that_was_killed_goes_on(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
-) -> None:
-    config, driven = settings(tmp_path), []
+def test_a_run_that_was_killed_goes_on(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its third route, whose record is left damaged."""
+    config, driven, killed_at = settings(tmp_path), [], 3
     drive_one = runs.drive_one
 
     def counted(task: DriveTask) -> RouteRecord:
@@ -68,7 +66,7 @@ def test_a_run_that_was_killed_goes_on(
         drive_all(config, choose_routes(config))
     first = len(driven)
     drive_all(config, choose_routes(config))
-    assert len(driven) - first == 6 - (killed_at - 1)
+    assert len(driven) - first == 4 - (killed_at - 1)
     assert contents(tmp_path) == contents(whole)
 
 
@@ -76,7 +74,7 @@ def test_a_second_run_drives_nothing(whole: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(runs, "drive_one", lambda task: pytest.fail(f"{task.route.name} was there"))
     config = settings(whole)
     driven = drive_all(config, choose_routes(config))
-    assert {agent: len(its) for agent, its in driven.items()} == {"expert": 3, "constant_velocity": 3}
+    assert {agent: len(its) for agent, its in driven.items()} == {"expert": 2, "constant_velocity": 2}
 
 
 def test_a_route_that_fails_costs_one_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,9 +88,9 @@ def test_a_route_that_fails_costs_one_and_is_named(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(runs, "drive_one", broken)
     config = settings(tmp_path, baselines=["expert"])
     routes = choose_routes(config)
-    with pytest.raises(WorldDataError, match=rf"1 of 3 routes failed \({routes[1].name} of expert\).*the world broke"):
+    with pytest.raises(WorldDataError, match=rf"1 of 2 routes failed \({routes[1].name} of expert\).*the world broke"):
         drive_all(config, routes)
-    assert [record.index for record in read_records(tmp_path / "expert" / "results.json")] == [0, 2]
+    assert [record.index for record in read_records(tmp_path / "expert" / "results.json")] == [0]
 
 
 def test_a_crashed_agent_drives_again(whole: Path) -> None:
@@ -122,11 +120,11 @@ def test_the_tables_say_what_the_records_say(whole: Path) -> None:
     assert "constant_velocity" in text
     assert "light_straight" in text
     records = read_records(whole / "expert" / "results.json")
-    mean = sum(record.score_composed for record in records) / 3
+    mean = sum(record.score_composed for record in records) / 2
     assert summary["agents"]["expert"]["driving_score"] == pytest.approx(mean)
     assert summary["situations"]["expert"]["light_left"]["routes"] == 1.0
     lines = (whole / "table.csv").read_text().splitlines()
-    assert len(lines) == 1 + 2 * (1 + 3)
+    assert len(lines) == 1 + 2 * (1 + 2)
     assert lines[1].startswith(f"expert,all,{mean:.6g}")
     assert (whole / "table.md").read_text().startswith("## All routes\n\n| agent | driving_score |")
 
