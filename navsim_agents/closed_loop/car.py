@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-from navsim_agents.common.conventions import EGO_WHEEL_BASE_M, STEPS_PER_POSE
+from navsim_agents.common.conventions import EGO_WHEEL_BASE_M
 from navsim_agents.common.poses import HEADING, POSE, XY
 from navsim_agents.scoring.axes import State
 from navsim_agents.world.curves import unit
@@ -84,8 +84,3 @@ def box_at(pose: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "5"]:
     """The ego's box with its rear axle at ``pose``."""
     center = pose[XY] + EGO_BODY.center_m * unit(pose[HEADING])
     return np.array([*center, pose[HEADING], EGO_BODY.length_m, EGO_BODY.width_m])
-
-
-def check_interval(steps: int) -> bool:
-    """Whether a plan may be followed for that many steps; the tracker looks a second ahead."""
-    return 1 <= steps <= 2 * STEPS_PER_POSE

@@ -15,7 +15,6 @@ from navsim_agents.common.poses import HEADING, LARGEST_M, POSE, XY, are_poses
 from navsim_agents.data.logs import sensors_of
 from navsim_agents.errors import InputError
 from navsim_agents.poses import poses_to_local, wrap_angle
-from navsim_agents.world.curves import unit
 from navsim_agents.world.fleet import EGO, EGO_BODY, Fleet
 from navsim_agents.world.following import Obstacles, find_leads, limit_accel, wanted_accel
 from navsim_agents.world.reference_driver.drive import reference_trajectories
@@ -152,8 +151,3 @@ class ReferencePlanner:
         states = reference_trajectories([builder.build(NOW)], [builder.speed_limit_mps(NOW)])[0]
         poses: Plan = states[STEPS_PER_POSE::STEPS_PER_POSE, POSE].double().numpy()
         return checked_plan(poses)
-
-
-def ahead_of(pose: Float64[np.ndarray, "3"], points: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, " N"]:
-    """How far ahead of a pose points lie [m]."""
-    return (points - pose[XY]) @ unit(pose[HEADING])
