@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from navsim_agents.common.conventions import EGO_WHEEL_BASE_M
 from navsim_agents.common.poses import HEADING, POSE, XY
 from navsim_agents.scoring.axes import State
-from navsim_agents.world.curves import unit
+from navsim_agents.world.curves import left_normal, unit
 from navsim_agents.world.fleet import EGO_BODY
 from navsim_agents.world.tracked import tracked_states
 
@@ -76,8 +76,9 @@ class Car:
         rate, accel = state[State.ANGULAR_VELOCITY], state[State.ANGULAR_ACCELERATION]
         along = state[State.ACCELERATION_X] - rate**2 * arm
         aside = state[State.VELOCITY_X] * rate + accel * arm
-        ahead = unit(state[State.HEADING])
-        return along * ahead + aside * np.array([-ahead[1], ahead[0]])
+        heading = state[State.HEADING]
+        acceleration: Float64[np.ndarray, "2"] = along * unit(heading) + aside * left_normal(heading)
+        return acceleration
 
 
 def box_at(pose: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "5"]:

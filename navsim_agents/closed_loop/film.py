@@ -24,7 +24,7 @@ from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.tracks import track_boxes
 from navsim_agents.world.types import AgentType, Drive, Light
 
-FRONT_PX, BIRD_PX = (640, 360), 360
+FRONT_PX, BIRD_PX, WORDS_PX = (640, 360), 360, 24
 SCALE_PX_PER_M, AHEAD_M = 6.0, 14.0  # of the bird's eye view, whose middle lies ahead of the car
 FRAMES_PER_S, EVERY = 5, 2  # a picture every 0.2 s, shown as fast as it was
 PICTURE_EVERY = 15  # of these, one that is also kept by itself
@@ -93,9 +93,9 @@ def picture_of(shown: Shown, title: str) -> UInt8[np.ndarray, "H W 3"]:
     plan = poses_to_global(shown.plan, shown.planned_at)
     front = Image.fromarray(shown.witness.render(drive, step, camera))
     _draw_plan(ImageDraw.Draw(front), camera, plan, drive.ego.poses[step])
-    whole = Image.new("RGB", (FRONT_PX[0] + BIRD_PX, FRONT_PX[1] + 24), "#20242a")
-    whole.paste(front, (0, 24))
-    whole.paste(from_above(shown, drive, plan), (FRONT_PX[0], 24))
+    whole = Image.new("RGB", (FRONT_PX[0] + BIRD_PX, FRONT_PX[1] + WORDS_PX), "#20242a")
+    whole.paste(front, (0, WORDS_PX))
+    whole.paste(from_above(shown, drive, plan), (FRONT_PX[0], WORDS_PX))
     ImageDraw.Draw(whole).text((8, 6), _words(shown, title), fill="#e8eaed")
     return np.asarray(whole)
 

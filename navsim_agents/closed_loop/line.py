@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.poses import wrap_angle
-from navsim_agents.world.curves import arc_lengths, cut_curve, resample_curve, unit
+from navsim_agents.world.curves import FloatArray, arc_lengths, cut_curve, resample_curve, unit
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.motion import blend_curves
 from navsim_agents.world.routes import lanes_towards
@@ -49,7 +49,7 @@ class RouteLine:
     def along(graph: LaneGraph, blocks: Sequence[str], lane_id: str, start_m: float, length_m: float) -> RouteLine:
         """The line of a route; a change of lanes is a smooth curve in the lane's middle part."""
         lanes = graph.town.lanes
-        curves = []
+        curves: list[FloatArray] = []
         for begin, end in chain_of_lanes(graph, blocks, lane_id, start_m + length_m):
             curve, other = lanes[begin].centerline, lanes[end].centerline
             if begin != end and len(curve) == len(other):

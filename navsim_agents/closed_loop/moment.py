@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from navsim_agents.closed_loop.stage import Stage
-from navsim_agents.common.conventions import CAMERA_NAMES, NUM_HISTORY_FRAMES
+from navsim_agents.common.conventions import CAMERA_NAMES, NUM_HISTORY_FRAMES, STEP_US
 from navsim_agents.common.poses import POSE, XY
 from navsim_agents.data.scene import Scene
 from navsim_agents.data.types import AgentInput, Camera, Cameras, SceneMetadata
@@ -64,7 +64,7 @@ class Witness:
         return Drive(
             log_name=f"closed_loop_{stage.route.world_seed}_{stage.route.name}",
             location=stage.route.location,
-            start_time_us=EPOCH_US + stage.route.number * HOUR_US + steps[0] * 100_000,
+            start_time_us=EPOCH_US + stage.route.number * HOUR_US + steps[0] * STEP_US,
             ego=ego_states(stage.graph, short, guide.route),
             tracks=self._tracks(short),
             lights=lights,

@@ -38,14 +38,14 @@ def test_the_reference_driver_gets_on() -> None:
 
 
 def test_constant_velocity_crashes_or_leaves_the_road() -> None:
-    record = driven("light_left", AgentPlanner(ConstantVelocity())).record
+    record = driven("light_left", AgentPlanner(ConstantVelocity()), time_limit_s=15.0).record
     assert record.score_route < 90.0
     assert record.status.startswith("Failed")
     assert {"collisions_layout", "collisions_vehicle", "outside_route_lanes", "route_dev"} & record.infractions.keys()
 
 
 def test_who_stands_is_blocked_after_a_minute_and_nobody_runs_into_it() -> None:
-    found = driven("light_straight", Standing(), traffic=TrafficConfig(num_crossers=0, num_walkers=0))
+    found = driven("light_straight", Standing(), traffic=TrafficConfig(16, 2, 0, 0))
     assert found.record.status == "Failed - Agent got blocked"
     assert set(found.record.infractions) - {MIN_SPEED} == {"vehicle_blocked"}
     assert 60.0 < found.record.duration_game_s < 70.0
