@@ -39,6 +39,7 @@ COMMANDS = {
     "train": "training.train",
     "average-checkpoints": "training.average_checkpoints",
     "evaluate": "training.evaluate",
+    "drive": "training.drive",
     "compare-tables": "training.compare_tables",
     "serve": "training.serve",
     "report": "training.report",

@@ -40,6 +40,17 @@ ALLOWED = {
     "drive_jepa": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "distillation", "devkit"},
     "evaluation": {"errors", "common", "poses", "data", "models", "scoring", "scenes", "sources", "drive_jepa"},
     "alpasim": {"errors", "common", "poses", "data", "drive_jepa", "evaluation"},
+    "closed_loop": {
+        "errors",
+        "common",
+        "poses",
+        "data",
+        "scoring",
+        "bench2drive",
+        "drive_jepa",
+        "evaluation",
+        "world",
+    },
     "bench2drive": {
         *("errors", "common", "poses", "data", "models", "scoring", "scenes", "sources"),
         *("distillation", "drive_jepa", "devkit"),

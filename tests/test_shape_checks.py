@@ -14,6 +14,7 @@ from cache_tools.score_trajectories import score_file
 from navsim_agents.alpasim.route import driving_command
 from navsim_agents.argoverse.lane_map import ring_area
 from navsim_agents.bench2drive.records import read_records
+from navsim_agents.closed_loop.car import box_at
 from navsim_agents.common.poses import poses_to_local
 from navsim_agents.data.plan_slips import motion_of
 from navsim_agents.devkit.parity_plans import arcs
@@ -36,6 +37,7 @@ Wrong = Callable[[], Any]
 WRONG: dict[str, Wrong] = {
     "navsim_agents/alpasim": partial(driving_command, np.zeros((4, 3))),
     "navsim_agents/bench2drive": partial(read_records, 3),
+    "navsim_agents/closed_loop": partial(box_at, np.zeros(2)),
     "navsim_agents/common": partial(poses_to_local, np.zeros((4, 3)), np.zeros(2)),
     "navsim_agents/argoverse": partial(ring_area, np.zeros((4, 3))),
     "navsim_agents/data": partial(motion_of, np.zeros((2, 8, 2)), 0.5),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float64
@@ -26,8 +28,8 @@ from navsim_agents.world.tracks import build_tracks
 from navsim_agents.world.traffic import Mover, TrafficConfig, assemble_fleet, place_movers, place_people
 from navsim_agents.world.types import Drive, Light, Town
 
-_EPOCH_US = 1_620_000_000_000_000  # logs begin in May 2021, an hour apart
-_HOUR_US = 3_600_000_000
+EPOCH_US = 1_620_000_000_000_000  # logs begin in May 2021, an hour apart
+HOUR_US = 3_600_000_000
 _TOP_SPEED_MPS = 13.0
 _NEAR_BLOCKS = 7
 
@@ -62,7 +64,7 @@ def simulate_drive(town: Town, log_index: int, seed: int, config: DriveConfig) -
     return Drive(
         log_name=_log_name(town, log_index, seed),
         location=town.location,
-        start_time_us=_EPOCH_US + log_index * _HOUR_US,
+        start_time_us=EPOCH_US + log_index * HOUR_US,
         ego=ego_states(graph, record, route),
         tracks=build_tracks(record, movers, simulation.still, config.view_m, rng),
         lights=_lights(signals, num_warmup),
@@ -83,14 +85,28 @@ def _prepare(
     still = place_still_objects(graph, config.still, rng)
     start_lane, station = _start(graph, still, rng)
     expert = Expert(graph, still, start_lane, rng, config.expert)
+    signals_of = partial(SignalPlan, graph.town, num_steps, WORLD_STEP_S, rng, config.signals)
+    return populate(expert, still, (start_lane, station), num_steps * WORLD_STEP_S, signals_of, config, rng)
+
+
+def populate(
+    expert: Expert,
+    still: StillScene,
+    start: tuple[str, float],
+    total_s: float,
+    signals_of: Callable[[], SignalPlan],
+    config: DriveConfig,
+    rng: np.random.Generator,
+) -> tuple[Simulation, SignalPlan, list[Mover]]:
+    """Everybody along the way of ``expert``, who sets out at a lane's station, for ``total_s`` seconds."""
+    graph, (start_lane, station) = expert.graph, start
     route = _route_points(graph, expert.route)
-    total_s = num_steps * WORLD_STEP_S
     ego = interpolate_curve(graph.town.lanes[start_lane].centerline, np.array([station]))[0]
     movers = place_movers(graph, still, ego, route, total_s * _TOP_SPEED_MPS + 80.0, config.traffic, rng)
     fleet = assemble_fleet(movers, rng)
     expert.begin(fleet, start_lane, station)
     fleet.speed[EGO] = float(rng.uniform(0.0, 0.9)) * fleet.profile_at(fleet.station)[EGO]
-    signals = SignalPlan(graph.town, num_steps, WORLD_STEP_S, rng, config.signals)
+    signals = signals_of()
     people = People(graph, signals, place_people(graph, route, total_s, config.traffic, rng))
     ways = RightOfWay(graph, signals.connector_codes(), len(fleet), config.yielding)
     return Simulation(fleet, expert, ways, people, still, config.following), signals, movers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,7 @@ class Fleet:
         self.speed = np.zeros(count)
         self.accel = np.zeros(count)
         self.is_active = np.ones(count, dtype=bool)
+        self.ego_pose: Optional[Float64[np.ndarray, "4"]] = None  # where something else than its path moves the ego
 
     def __len__(self) -> int:
         return len(self.bodies)
@@ -88,7 +90,10 @@ class Fleet:
     def poses(self) -> Float64[np.ndarray, "K 4"]:
         """Reference poses with curvature."""
         everyone = np.arange(len(self))
-        return self.path_poses(everyone, self.station[:, None])[:, 0]
+        poses: Float64[np.ndarray, "K 4"] = self.path_poses(everyone, self.station[:, None])[:, 0]
+        if self.ego_pose is not None:
+            poses[EGO] = self.ego_pose
+        return poses
 
     def centers(self, poses: Float64[np.ndarray, "K 4"]) -> Float64[np.ndarray, "K 3"]:
         """Box centres and headings for reference ``poses``."""

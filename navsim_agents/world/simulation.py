@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -10,9 +11,10 @@ from jaxtyping import Bool, Float64
 from navsim_agents.common.conventions import WORLD_STEP_S
 from navsim_agents.common.poses import HEADING, POSE, XY
 from navsim_agents.world.curves import FloatArray, unit
-from navsim_agents.world.expert import Expert, Whereabouts
+from navsim_agents.world.expert import Whereabouts
 from navsim_agents.world.fleet import EGO, BoolArray, Fleet
 from navsim_agents.world.following import FollowRule, Lead, Obstacles, find_leads, limit_accel, wanted_accel
+from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.pedestrians import PEDESTRIAN_SIZE, WALKING_SPEED, People
 from navsim_agents.world.right_of_way import RightOfWay
 from navsim_agents.world.still_objects import StillScene
@@ -24,6 +26,37 @@ _STANDING_MPS = 0.1
 
 SPEED = 4
 """Column of ``Record.ego`` behind those of a path's point."""
+
+
+@runtime_checkable
+class EgoGuide(Protocol):
+    """Whoever knows the ego's way, and keeps the fleet's plan of it."""
+
+    graph: LaneGraph
+    route: list[str]
+
+    def update(
+        self, fleet: Fleet, poses: Float64[np.ndarray, "K 4"], lead: Lead, ways: RightOfWay, step_s: float
+    ) -> None:
+        """Set another plan, where needed."""
+
+    def wall_m(self, fleet: Fleet) -> float:
+        """Room [m] before the front bumper that the way itself leaves."""
+
+    def whereabouts(self, fleet: Fleet) -> Whereabouts:
+        """Lane of the rear axle and its place on the route."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What everybody [K] sees at one moment, and is about to do."""
+
+    poses: Float64[np.ndarray, "K 4"]
+    lead: Lead
+    walls_m: Float64[np.ndarray, " K"]  # ahead of the front bumpers
+    accel_mps2: Float64[np.ndarray, " K"]
+    reasons: dict[int, str]  # why a vehicle waits at a junction
+    yielding: set[int]  # to people on foot
 
 
 @dataclass
@@ -44,7 +77,7 @@ class Simulation:
     """Everybody in one drive."""
 
     fleet: Fleet
-    expert: Expert
+    expert: EgoGuide
     ways: RightOfWay
     people: People
     still: StillScene
@@ -63,11 +96,18 @@ class Simulation:
         return self.record
 
     def _step(self, step: int, recorded: int) -> None:
+        decision = self.decide(step)
+        if recorded >= 0:
+            self.remember(decision)
+            self._note_events(recorded, decision)
+        self.move(decision, step)
+
+    def decide(self, step: int) -> Decision:
+        """What everybody does from ``step`` to the next."""
         fleet = self.fleet
         poses = fleet.poses()
         fleet.is_active = self._awake(poses)
-        obstacles = self._obstacles(poses)
-        lead = find_leads(fleet, poses, obstacles, self.rule)
+        lead = find_leads(fleet, poses, self.obstacles(poses), self.rule)
         self.expert.update(fleet, poses, lead, self.ways, WORLD_STEP_S)
         gates, reasons = self.ways.walls(fleet, lead, step)
         crosswalks, yielding = self.people.walls(fleet)
@@ -75,11 +115,12 @@ class Simulation:
         walls[EGO] = min(walls[EGO], self.expert.wall_m(fleet))
         wanted = wanted_accel(fleet, lead, walls, self.rule)
         accel = limit_accel(fleet, wanted, lead, walls, self.rule, WORLD_STEP_S)
-        if recorded >= 0:
-            self._remember(fleet.poses(), accel)
-            self._note_events(recorded, lead, reasons, yielding)
-        fleet.advance(accel, WORLD_STEP_S)
-        self.people.step(fleet, step, WORLD_STEP_S)
+        return Decision(fleet.poses(), lead, walls, accel, reasons, yielding)
+
+    def move(self, decision: Decision, step: int) -> None:
+        """Let everybody do it."""
+        self.fleet.advance(decision.accel_mps2, WORLD_STEP_S)
+        self.people.step(self.fleet, step, WORLD_STEP_S)
 
     def _awake(self, poses: Float64[np.ndarray, "K 4"]) -> Bool[np.ndarray, " K"]:
         distance = np.hypot(*(poses[:, XY] - poses[EGO, XY]).T)
@@ -91,7 +132,8 @@ class Simulation:
                 self.ways.forget(int(vehicle))
         return is_awake
 
-    def _obstacles(self, poses: Float64[np.ndarray, "K 4"]) -> Obstacles:
+    def obstacles(self, poses: Float64[np.ndarray, "K 4"]) -> Obstacles:
+        """All boxes in the way: the fleet's first, then people on the road, then what stands in a lane."""
         fleet = self.fleet
         centers, people = fleet.centers(poses), self.people.poses()[self.people.on_road()]
         sizes = np.column_stack((fleet.length, fleet.width))
@@ -105,8 +147,9 @@ class Simulation:
             np.concatenate((velocities, walking, still)),
         )
 
-    def _remember(self, poses: Float64[np.ndarray, "K 4"], accel: Float64[np.ndarray, " K"]) -> None:
-        fleet, record = self.fleet, self.record
+    def remember(self, decision: Decision) -> None:
+        """Add the present to the record."""
+        fleet, record, poses = self.fleet, self.record, decision.poses
         record.centers.append(fleet.centers(poses))
         record.speeds.append(fleet.speed.copy())
         record.awake.append(fleet.is_active.copy())
@@ -114,7 +157,8 @@ class Simulation:
         record.ego.append(np.array([*poses[EGO], fleet.speed[EGO], fleet.accel[EGO]]))
         record.whereabouts.append(self.expert.whereabouts(fleet))
 
-    def _note_events(self, step: int, lead: Lead, reasons: dict[int, str], yielding: set[int]) -> None:
+    def _note_events(self, step: int, decision: Decision) -> None:
+        lead, reasons, yielding = decision.lead, decision.reasons, decision.yielding
         speed = float(self.fleet.speed[EGO])
         is_behind = bool(lead.gap_m[EGO] < 5.0 + 2.0 * speed and lead.obstacle[EGO] < len(self.fleet))
         facts = {
@@ -128,7 +172,7 @@ class Simulation:
                 self.record.events.setdefault(name, []).append(step)
 
 
-def _is_in_lane(pose: Float64[np.ndarray, "3"], still: StillScene, expert: Expert) -> bool:
+def _is_in_lane(pose: Float64[np.ndarray, "3"], still: StillScene, expert: EgoGuide) -> bool:
     """Whether something still stands in a lane's middle, so that it must not be passed within that lane."""
     lanes = expert.graph.town.lanes
     curves = [lanes[lane_id].centerline for lane_id in still.closed_lanes]

@@ -26,9 +26,15 @@ def build_tracks(
 ) -> tuple[Track, ...]:
     """Tracks that come within ``view_m`` of the expert, the expert itself excluded."""
     ego = np.array(record.ego)[:, POSE]
-    tracks = [*_mover_tracks(record, movers, rng), *_people_tracks(record, rng), *_still_tracks(len(ego), still, rng)]
+    tracks = all_tracks(record, movers, still, rng)
     seen = (_limit_view(track, ego, view_m) for track in tracks)
     return tuple(_drop_overlapping([track for track in seen if track.valid.any()], ego_boxes(ego)))
+
+
+def all_tracks(record: Record, movers: list[Mover], still: StillScene, rng: np.random.Generator) -> list[Track]:
+    """Everybody and everything but the ego, wherever it is; tokens and clothes are drawn in the same order always."""
+    num_steps = len(record.ego)
+    return [*_mover_tracks(record, movers, rng), *_people_tracks(record, rng), *_still_tracks(num_steps, still, rng)]
 
 
 def _token(rng: np.random.Generator) -> str:

@@ -146,6 +146,7 @@ SMALLEST = {
     "training.train": [*SIZE, *PLANNER, *TRAINING],
     "training.ablate": [f"training={listed(*SIZE, *TRAINING)}", "seeds=[0]", "max_scenes=2", "workers=0", *ABLATED],
     "training.evaluate": ["max_scenes=2"],
+    "training.drive": ["routes=1", "time_limit_s=1", "towns=[us-ma-boston]"],
     "training.report": ["num_failures=1"],
     "training.feature_pca": ["encoder=tiny", "num_frames=4", "height=32", "width=64"],
     "benchmarks.encoder": ENCODER,

@@ -7,27 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import shapely
-import torch
 from jaxtyping import Float64
 
-from navsim_agents.common.conventions import (
-    EGO_MEASURES_M,
-    EGO_WHEEL_BASE_M,
-    NUM_POSES,
-    NUM_STATES,
-    POSE_INTERVAL_S,
-    STEP_S,
-)
-from navsim_agents.common.poses import HEADING, POSE, XY
-from navsim_agents.poses import poses_to_global, poses_to_local, wrap_angle
+from navsim_agents.common.conventions import EGO_WHEEL_BASE_M, NUM_STATES, STEP_S
+from navsim_agents.common.poses import HEADING, XY
+from navsim_agents.poses import poses_to_local, wrap_angle
 from navsim_agents.scoring.axes import MOTION, State
-from navsim_agents.scoring.config import EPDMS
-from navsim_agents.scoring.simulation.reference import exact_times_us, reference_poses
-from navsim_agents.scoring.simulation.tracker import simulate
 from navsim_agents.world.boxes import corners
-from navsim_agents.world.curves import FloatArray
 from navsim_agents.world.follow_ups.plans import PlanLeftOut
 from navsim_agents.world.scoring_scenes.town_map import TownMap
+from navsim_agents.world.tracked import tracked_states
 from navsim_agents.world.tracks import ego_boxes, ever_overlaps, track_boxes
 from navsim_agents.world.types import Drive, EgoStates, Town
 
@@ -43,18 +32,7 @@ def driven_states(ego: EgoStates, now: int, plan: Float64[np.ndarray, "P 3"]) ->
     start = np.zeros(len(State))
     start[MOTION] = np.concatenate((ego.velocities[now], ego.accelerations[now]))
     start[State.STEERING_ANGLE] = ego.steering[now]
-    state = torch.from_numpy(start)[None]
-    reference = reference_poses(
-        torch.from_numpy(poses_to_local(plan, origin))[None, None],
-        state[:, POSE],
-        torch.from_numpy(origin.copy())[None],
-        exact_times_us(NUM_POSES + 1, POSE_INTERVAL_S)[None],
-        exact_times_us(NUM_STATES, STEP_S)[None],
-    )
-    vehicle = torch.tensor([EGO_MEASURES_M], dtype=torch.float64)
-    states: FloatArray = simulate(reference, state, vehicle, EPDMS.tracker)[0, 0].contiguous().numpy()
-    states[:, POSE] = poses_to_global(states[:, POSE], origin)
-    return states
+    return tracked_states(poses_to_local(plan, origin), start, origin)
 
 
 def drive_with(drive: Drive, now: int, states: Float64[np.ndarray, "S 11"], town: Town) -> Drive:

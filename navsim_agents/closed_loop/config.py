@@ -1,0 +1,90 @@
+"""What is driven by whom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from navsim_agents.common.conventions import WORLD_STEP_S
+from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least, within
+from navsim_agents.drive_jepa.runs import BEST, LAST
+from navsim_agents.errors import InputError
+from navsim_agents.world.config import NUM_VEHICLES
+from navsim_agents.world.towns import TOWN_LOCATIONS
+
+CONSTANT_VELOCITY, EXPERT, REFERENCE_DRIVER = "constant_velocity", "expert", "reference_driver"
+BASELINES = (CONSTANT_VELOCITY, EXPERT, REFERENCE_DRIVER)
+STEP_SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class DriveLoopConfig:
+    """Settings of ``drive-jepa drive``."""
+
+    output: str = field(metadata=WRITES_FOLDER)
+    baselines: list[str] = field(default_factory=lambda: list(BASELINES))
+    runs: dict[str, str] = field(
+        default_factory=dict, metadata=READS
+    )  # name in the table -> output of drive-jepa train
+    run_settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of a run: agent's config keys that differ
+    weights: str = BEST  # of the runs; or last
+    routes: int = field(default=60, metadata=at_least(1))
+    towns: list[str] = field(default_factory=lambda: ["us-ma-boston", "us-nv-las-vegas-strip"])
+    world_seed: int = field(default=1, metadata=SEED)  # of the towns; the demo trains in those of its seed, 0
+    seed: int = field(default=0, metadata=SEED)  # of routes and traffic
+    vehicles: int = field(default=NUM_VEHICLES, metadata=at_least(0))  # that move near each route
+    textures: bool = False  # in pictures, as of drive-jepa world
+    jpeg_quality: int = field(default=90, metadata=within(0, 100))  # through which pictures go; 0: as rendered
+    replan_s: float = field(default=0.5, metadata=within(0.1, 1.0))  # from a plan to the next
+    time_limit_s: float = field(default=200.0, metadata=within(1.0, 1000.0))  # of a route
+    films: list[str] = field(default_factory=list)  # names of routes
+    workers: int = field(default=1, metadata=at_least(1))  # processes
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.baselines) - set(BASELINES))
+        if unknown:
+            raise InputError(f"baselines {unknown} are unknown; choose from {', '.join(BASELINES)}")
+        strange = sorted(set(self.towns) - set(TOWN_LOCATIONS))
+        if strange or not self.towns or len(set(self.towns)) < len(self.towns):
+            raise InputError(f"towns={self.towns}, but must be some of {', '.join(TOWN_LOCATIONS)}, each once")
+        if not self.baselines and not self.runs:
+            raise InputError("nobody drives; name baselines or runs")
+        self._check_runs()
+        steps = self.replan_s / WORLD_STEP_S
+        if abs(steps - round(steps)) > STEP_SLACK:
+            raise InputError(f"replan_s={self.replan_s}, but the world's steps last {WORLD_STEP_S} s; take a multiple")
+
+    def _check_runs(self) -> None:
+        taken = sorted(set(self.runs) & set(BASELINES))
+        if taken:
+            raise InputError(f"runs are called {taken}, as are baselines; give each row a name of its own")
+        strange = sorted(set(self.run_settings) - set(self.runs))
+        if strange:
+            raise InputError(f"run_settings are given for {strange}, but runs holds {sorted(self.runs)}; name one")
+        bad = [name for name in self.runs if not name or "/" in name or name.startswith(".")]
+        if bad:
+            raise InputError(f"runs are called {bad}, but each name is a folder's, too; leave out / and leading dots")
+        if self.weights not in (BEST, LAST):
+            raise InputError(f"weights={self.weights!r}, but must be {BEST} or {LAST}")
+
+    @property
+    def agents(self) -> list[str]:
+        """Rows of the table."""
+        return [*self.baselines, *self.runs]
+
+    @property
+    def replan_steps(self) -> int:
+        """Steps of 0.1 s from a plan to the next."""
+        return round(self.replan_s / WORLD_STEP_S)
+
+    def identity(self, agent: str) -> Mapping[str, Any]:
+        """What must not change between two runs into the same folder, for what ``agent`` has driven to be kept."""
+        world = ("towns", "world_seed", "seed", "routes", "vehicles", "replan_s", "time_limit_s")
+        pictures = ("weights", "textures", "jpeg_quality") if agent in self.runs else ()
+        found = {name: getattr(self, name) for name in (*world, *pictures)}
+        if agent in self.runs:
+            found.update(run=self.runs[agent], run_settings=self.run_settings.get(agent, {}))
+        kept: Mapping[str, Any] = json.loads(json.dumps(found))
+        return kept
