@@ -178,7 +178,7 @@ def _tracked(plan: Plan, speed_mps: float, yaw_rate: float) -> Float64[np.ndarra
     """The state 0.1 s from now; the wheels' angle of now is what the bicycle needs for the yaw rate."""
     start = torch.zeros(1, len(State), dtype=torch.float64)
     start[0, State.VELOCITY_X] = speed_mps
-    start[0, State.STEERING_ANGLE] = math.atan2(frames.WHEEL_BASE_M * yaw_rate, max(speed_mps, 1.0))
+    start[0, State.STEERING_ANGLE] = math.atan2(WHEEL_BASE_M * yaw_rate, max(speed_mps, 1.0))
     origin = torch.zeros(1, 3, dtype=torch.float64)
     poses = torch.from_numpy(extended(plan))[None, None]
     knots = exact_times_us(NUM_POSES + 1, POSE_INTERVAL_S)[None]
