@@ -11,7 +11,7 @@ from navsim_agents.closed_loop.drive import Referee, drive_route
 from navsim_agents.closed_loop.moment import WINDOW, Witness
 from navsim_agents.closed_loop.planners import AgentPlanner, ExpertPlanner, ReferencePlanner, checked_plan
 from navsim_agents.common.conventions import NUM_HISTORY_FRAMES
-from navsim_agents.common.poses import XY
+from navsim_agents.common.poses import LARGEST_M, XY
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.baselines import ConstantVelocity
 from navsim_agents.poses import poses_to_local
@@ -77,7 +77,7 @@ def test_the_car_stops_at_what_it_runs_into() -> None:
     other = 1
     fleet = stage.simulation.fleet
     fleet.is_active[other] = True
-    ahead = stage.car.box[XY] + 4.0 * unit(stage.car.box[2])
+    ahead = stage.car.box[XY] + 3.0 * unit(stage.car.box[2])
     fleet.paths[other, :, :3] = [*ahead, stage.car.box[2]]
     touched = Surroundings(stage).touching(stage.car.box)
     assert [thing.name for thing in touched] == ["fleet-1"]
@@ -166,7 +166,9 @@ def test_an_agent_that_crashes_costs_its_route() -> None:
     assert found.record.duration_game_s == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("poses", [np.zeros((8, 2)), np.zeros(3), np.full((8, 3), np.nan), np.full((8, 3), 1e9)])
+@pytest.mark.parametrize(
+    "poses", [np.zeros((8, 2)), np.zeros(3), np.full((8, 3), np.nan), np.full((8, 3), 2.0 * LARGEST_M)]
+)
 def test_what_is_no_plan_is_refused(poses: np.ndarray) -> None:
     with pytest.raises(InputError, match="mend the agent"):
         checked_plan(poses)
