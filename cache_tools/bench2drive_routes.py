@@ -21,9 +21,11 @@ from navsim_agents.common.command import command
 from navsim_agents.common.files import write_text
 from navsim_agents.common.locks import FileLock
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least, within
+from navsim_agents.drive_jepa.runs import RESULT_FILE
 from navsim_agents.errors import InputError, SettingError
 
 HIGHEST_PORT = 65_000
+CARLA_SERVER = "CarlaUE4.sh"  # which the evaluator starts
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,18 @@ def benchmark_of(config: Bench2DriveRoutesConfig) -> Benchmark:
     """Where everything is.
 
     Raises:
-        InputError: the evaluator is not there, or TEAM_CONFIG is no agent's.
+        InputError: the evaluator or CARLA's server is not there, or TEAM_CONFIG is no agent's.
     """
     root = Path(config.benchmark).resolve()
     evaluator = root / EVALUATOR if config.evaluator is None else Path(config.evaluator).resolve()
     if not evaluator.is_file():
         raise InputError(f"{evaluator} is not there; set benchmark to a clone of Thinklab-SJTU/Bench2Drive")
-    if not Path(config.carla_root).is_dir():
-        raise InputError(f"{config.carla_root} is no folder; set carla_root to the folder of CARLA 0.9.15")
+    if not (Path(config.carla_root) / CARLA_SERVER).is_file():
+        raise InputError(f"{config.carla_root} holds no {CARLA_SERVER}; set carla_root to the folder of CARLA 0.9.15")
     team_config = Path(config.team_config).resolve()
-    read_team_config(str(team_config))
+    run = read_team_config(str(team_config)).run
+    if run is not None and not (Path(run) / RESULT_FILE).is_file():
+        raise InputError(f"{run} holds no {RESULT_FILE}; set TEAM_CONFIG to a training that is finished")
     return Benchmark(
         root,
         Path(config.carla_root).resolve(),

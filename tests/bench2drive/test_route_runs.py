@@ -53,7 +53,8 @@ pathlib.Path(options["checkpoint"]).write_text(json.dumps({"_checkpoint": {"reco
 def place(tmp_path: Path) -> Path:
     """Routes 11 to 14, a team's settings, and the program; what it does at each try of a route stands in plan.json."""
     write_route_file(tmp_path / "routes.xml", ["Accident"] * 4)
-    (tmp_path / "team.yaml").write_text("run: a\n")
+    (tmp_path / "team.yaml").write_text("agent: {_target_: tests.bench2drive.planners.StandIn}\n")
+    (tmp_path / "CarlaUE4.sh").write_text("")
     (tmp_path / "evaluator.py").write_text(EVALUATOR)
     plan(tmp_path)
     return tmp_path
@@ -172,6 +173,7 @@ def test_two_at_once_are_refused(place: Path) -> None:
         ({"evaluator": None}, "set benchmark to a clone"),
         ({"carla_root": "/nowhere"}, "set carla_root"),
         ({"team_config": "/nowhere"}, "TEAM_CONFIG"),
+        ({"team_config": "/"}, "holds no result.json"),
         ({"team_config": "a+b"}, "a path without"),
     ],
 )

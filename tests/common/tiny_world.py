@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from navsim_agents.bench2drive.records import write_records
+from navsim_agents.bench2drive.route_runs import EVALUATOR
 from navsim_agents.distillation import save_vocabulary
 from navsim_agents.scoring import SceneStore
 from tests.argoverse.sensor_logs import write_log
-from tests.bench2drive.files import result
+from tests.bench2drive.files import result, write_route_file
 from tests.bench2drive.made_clips import write_clip, write_map
 from tests.cache_tools.tools import make_vocabulary
 from tests.common.commands import COMMANDS, places
@@ -39,6 +40,7 @@ def build(folder: Path) -> dict[str, str]:
     write_clip(folder / "clips")
     write_map(folder / "maps")
     write_records(folder / "results" / "0.json", [result(11), result(12, 30.0)])
+    write_benchmark(where)
     fill(where, "cache_tools.index_videos", "manifest", "data_set=world")
     where["score_table"] = str(folder / "score_table.csv")
     fill(where, "cache_tools.score_submission", "score_table")
@@ -50,6 +52,16 @@ def build(folder: Path) -> dict[str, str]:
     (checkpoint,) = (folder / "pretraining" / "checkpoints").glob("step_*.pt")
     where["encoder_file"] = str(checkpoint)
     return where
+
+
+def write_benchmark(where: dict[str, str]) -> None:
+    """What drives Bench2Drive's routes, with an evaluator that only fails."""
+    write_route_file(Path(where["route_file"]), ["Accident"])
+    Path(where["team_config"]).write_text("agent: {_target_: tests.bench2drive.planners.StandIn}\n")
+    evaluator = Path(where["benchmark"]) / EVALUATOR
+    for path, text in ((evaluator, "raise SystemExit(3)\n"), (Path(where["carla"]) / "CarlaUE4.sh", "")):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
 
 
 def fill(where: dict[str, str], module: str, name: str, *more: str) -> None:
