@@ -12,7 +12,7 @@ from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least, 
 from navsim_agents.drive_jepa.runs import BEST, LAST
 from navsim_agents.errors import InputError
 from navsim_agents.world.config import NUM_VEHICLES
-from navsim_agents.world.towns import TOWN_LOCATIONS
+from navsim_agents.world.town_styles import TOWN_LOCATIONS
 
 CONSTANT_VELOCITY, EXPERT, REFERENCE_DRIVER = "constant_velocity", "expert", "reference_driver"
 BASELINES = (CONSTANT_VELOCITY, EXPERT, REFERENCE_DRIVER)

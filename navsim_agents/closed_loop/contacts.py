@@ -19,7 +19,8 @@ from navsim_agents.world.types import FOOTPRINT, AgentType, Town
 
 PEDESTRIAN, VEHICLE, LAYOUT = "collisions_pedestrian", "collisions_vehicle", "collisions_layout"
 # CollisionTest of Bench2Drive's atomic_criteria.py.
-SAME_PLACE_M, SAME_THING_S, STANDING_MPS = 5.0, 5.0, 0.1
+SAME_PLACE_M, SAME_THING_S = 5.0, 5.0
+STANDING_MPS = 0.1
 NEAR_M = 12.0
 STOPPING = (AgentType.VEHICLE, AgentType.BARRIER)
 """Of things that stand: those that a car cannot push aside."""

@@ -125,10 +125,10 @@ def from_above(shown: Shown, drive: Drive, plan: Float64[np.ndarray, "P 3"]) -> 
     image = Image.new("RGB", (BIRD_PX, BIRD_PX), GRASS)
     draw = ImageDraw.Draw(image)
     reach = BIRD_PX / SCALE_PX_PER_M + 60.0
-    areas = [*town.roadblocks.values(), *town.intersections.values(), *town.carparks.values()]
-    for area in areas:
-        if np.hypot(*(area.polygon - ego[XY]).T).min() < reach:
-            draw.polygon(_pixels(area.polygon, ego), fill=ROAD)
+    for areas in (town.roadblocks, town.intersections, town.carparks):
+        for outline in (area.polygon for area in areas.values()):
+            if np.hypot(*(outline - ego[XY]).T).min() < reach:
+                draw.polygon(_pixels(outline, ego), fill=ROAD)
     for lane in town.lanes.values():
         if np.hypot(*(lane.centerline[::10, XY] - ego[XY]).T).min() < reach and not lane.is_connector:
             draw.line(_pixels(lane.left_boundary, ego), fill=LINE)

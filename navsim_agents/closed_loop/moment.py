@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,9 @@ class Witness:
         stage, record = self._stage, self._stage.simulation.record
         last = len(record.ego)
         steps = [*range(last - WINDOW, last), *[last - 1] * num_after]
-        short = Record(*([column[step] for step in steps] for column in _columns(record)))
+        short = Record()
+        for name, column in _columns(record).items():
+            setattr(short, name, [column[step] for step in steps])
         lights = {lane: tuple(LIGHTS[code] for code in codes[steps].tolist()) for lane, codes in stage.codes.items()}
         guide = stage.simulation.expert
         return Drive(
@@ -133,9 +135,9 @@ class Witness:
         return found
 
 
-def _columns(record: Record) -> tuple[list[Any], ...]:
-    """Lists of a record that have one entry a step, in the order of its fields."""
-    return (record.centers, record.speeds, record.awake, record.people, record.ego, record.whereabouts)
+def _columns(record: Record) -> dict[str, Any]:
+    """Lists of a record that have one entry a step, by field."""
+    return {item.name: getattr(record, item.name) for item in fields(record) if item.name != "events"}
 
 
 def _through_jpeg(picture: Picture, quality: int) -> Picture:

@@ -14,7 +14,7 @@ from navsim_agents.errors import InputError
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.routes import lanes_towards, random_block_route
 from navsim_agents.world.still_objects import StillScene
-from navsim_agents.world.towns import TOWN_LOCATIONS
+from navsim_agents.world.town_styles import TOWN_LOCATIONS
 from navsim_agents.world.types import AgentType, Lane, Turn
 
 SITUATIONS = (

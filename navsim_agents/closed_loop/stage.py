@@ -23,7 +23,8 @@ from navsim_agents.world.right_of_way import GREEN
 from navsim_agents.world.signals import SignalPlan
 from navsim_agents.world.simulation import Decision, Simulation
 from navsim_agents.world.still_objects import StillScene, place_still_objects
-from navsim_agents.world.towns import TOWN_LOCATIONS, build_town
+from navsim_agents.world.town_styles import TOWN_LOCATIONS
+from navsim_agents.world.towns import build_town
 from navsim_agents.world.traffic import Mover, TrafficConfig
 
 WARMUP_S = 3.0  # everybody moves, the ego driven by the expert, until the route begins

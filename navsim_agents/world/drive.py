@@ -23,7 +23,7 @@ from navsim_agents.world.right_of_way import RightOfWay, YieldRule
 from navsim_agents.world.signals import LIGHTS, SignalPlan, SignalTiming
 from navsim_agents.world.simulation import Simulation
 from navsim_agents.world.still_objects import StillConfig, StillScene, place_still_objects
-from navsim_agents.world.towns import TOWN_LOCATIONS
+from navsim_agents.world.town_styles import TOWN_LOCATIONS
 from navsim_agents.world.tracks import build_tracks
 from navsim_agents.world.traffic import Mover, TrafficConfig, assemble_fleet, place_movers, place_people
 from navsim_agents.world.types import Drive, Light, Town

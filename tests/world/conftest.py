@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from navsim_agents.world.drive import DriveConfig, simulate_drive
-from navsim_agents.world.towns import TOWN_LOCATIONS, build_town
+from navsim_agents.world.town_styles import TOWN_LOCATIONS
+from navsim_agents.world.towns import build_town
 from navsim_agents.world.types import Drive, Town
 from tests.world.driven import Driven, drive_through
 

@@ -11,7 +11,8 @@ from navsim_agents.errors import InputError
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world import junctions
 from navsim_agents.world.roads import SHOULDER_M
-from navsim_agents.world.towns import TOWN_LOCATIONS, build_town
+from navsim_agents.world.town_styles import TOWN_LOCATIONS
+from navsim_agents.world.towns import build_town
 from navsim_agents.world.types import Turn
 
 POLYGON_LAYERS = (

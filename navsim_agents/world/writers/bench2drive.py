@@ -41,7 +41,7 @@ from navsim_agents.common.poses import HEADING, XY, FloatArray, X, Y
 from navsim_agents.world.camera.model import DEPTH, PIXEL, CameraModel
 from navsim_agents.world.guidance import Guidance, guidance
 from navsim_agents.world.scoring_scenes.town_map import TownMap
-from navsim_agents.world.towns import TOWN_LOCATIONS, TOWN_STYLES
+from navsim_agents.world.town_styles import TOWN_LOCATIONS, TOWN_STYLES
 from navsim_agents.world.types import HEIGHT, LENGTH, WIDTH, AgentType, Drive, Light, Town, Track
 from navsim_agents.world.writers.blobs import IS_FORCED, RenderImage, encode_jpeg
 from navsim_agents.world.writers.logs import seen_tracks
