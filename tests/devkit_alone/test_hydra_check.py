@@ -45,7 +45,7 @@ def test_hydra_finds_every_agent_where_the_package_is_on_its_path(monkeypatch: p
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     finding = check_configs(None)
     assert finding.is_good, finding.text
-    assert "asked from another directory, finds 7 agents (drive_jepa, " in finding.text
+    assert "asked from another directory, finds 9 agents (drive_jepa, " in finding.text
 
 
 def test_a_checkout_in_the_working_directory_is_no_installation(
