@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from navsim_agents.common.conventions import WORLD_STEP_S
 from navsim_agents.common.settings import READS, SEED, WRITES_FOLDER, at_least, within
 from navsim_agents.drive_jepa.runs import BEST, LAST
 from navsim_agents.errors import InputError
-from navsim_agents.world.config import NUM_VEHICLES
+from navsim_agents.world.config import NUM_VEHICLES, ClipPictures
 from navsim_agents.world.town_styles import TOWN_LOCATIONS
 
 CONSTANT_VELOCITY, EXPERT, REFERENCE_DRIVER = "constant_velocity", "expert", "reference_driver"
@@ -37,6 +37,7 @@ class DriveLoopConfig:
     vehicles: int = field(default=NUM_VEHICLES, metadata=at_least(0))  # that move near each route
     textures: bool = False  # in pictures, as of drive-jepa world
     jpeg_quality: int = field(default=90, metadata=within(0, 100))  # through which pictures go; 0: as rendered
+    clips: ClipPictures = field(default_factory=ClipPictures)  # of runs that learnt from clips of Bench2Drive
     replan_s: float = field(default=0.5, metadata=within(0.1, 1.0))  # from a plan to the next
     time_limit_s: float = field(default=200.0, metadata=within(1.0, 1000.0))  # of a route
     films: list[str] = field(default_factory=list)  # names of routes
@@ -86,5 +87,7 @@ class DriveLoopConfig:
         found = {name: getattr(self, name) for name in (*world, *pictures)}
         if agent in self.runs:
             found.update(run=self.runs[agent], run_settings=self.run_settings.get(agent, {}))
+            if self.clips != ClipPictures():  # drives of before this setting do not name it
+                found.update(clips=asdict(self.clips))
         kept: Mapping[str, Any] = json.loads(json.dumps(found))
         return kept

@@ -111,7 +111,7 @@ class Witness:
     def _camera(self, drive: Drive, frame: int, name: str) -> Camera:
         model = default_cameras()[name]
         return Camera(
-            image=self._picture(drive, frame * STEPS_PER_FRAME, name),
+            image=self.picture(drive, frame * STEPS_PER_FRAME, model, self._jpeg_quality),
             sensor2lidar_rotation=model.sensor2lidar_rotation,
             sensor2lidar_translation=model.sensor2lidar_translation,
             intrinsics=model.intrinsics,
@@ -124,11 +124,12 @@ class Witness:
         picture: Picture = painter.render(drive, step, camera)
         return picture
 
-    def _picture(self, drive: Drive, step: int, name: str) -> Picture:
-        key = (timestamp_us(drive, step), name)
+    def picture(self, drive: Drive, step: int, camera: CameraModel, jpeg_quality: int) -> Picture:
+        """The same through a JPEG, of one of the agent's cameras: the last ones are kept."""
+        key = (timestamp_us(drive, step), camera.name)
         if key not in self._pictures:
-            picture = self.render(drive, step, default_cameras()[name])
-            self._pictures[key] = _through_jpeg(picture, self._jpeg_quality)
+            picture = self.render(drive, step, camera)
+            self._pictures[key] = _through_jpeg(picture, jpeg_quality)
             while len(self._pictures) > KEPT_PICTURES:
                 self._pictures.pop(next(iter(self._pictures)))
         found: Picture = self._pictures[key]

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from navsim_agents.closed_loop.moment import Witness
-from navsim_agents.closed_loop.stage import Stage
+from navsim_agents.closed_loop.stage import Stage, town_map_of
 from navsim_agents.common.conventions import NUM_STEPS, STEPS_PER_POSE, WORLD_STEP_S
 from navsim_agents.common.poses import HEADING, LARGEST_M, POSE, XY, are_poses
 from navsim_agents.data.logs import sensors_of
@@ -19,7 +19,6 @@ from navsim_agents.world.fleet import EGO, EGO_BODY, Fleet
 from navsim_agents.world.following import Obstacles, find_leads, limit_accel, wanted_accel
 from navsim_agents.world.reference_driver.drive import reference_trajectories
 from navsim_agents.world.scoring_scenes.build import NOW, SceneBuilder
-from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.simulation import Decision
 from navsim_agents.world.writers.logs import STEPS_PER_FRAME
 
@@ -138,16 +137,10 @@ class ReferencePlanner:
     is_expert = False
     cameras: Mapping[str, tuple[int, ...]] = {}
 
-    def __init__(self) -> None:
-        self._maps: dict[tuple[str, int], TownMap] = {}
-
     def plan(self, stage: Stage, witness: Witness, decision: Decision) -> Plan:
         """Every fifth of its states."""
-        key = (stage.route.location, stage.route.world_seed)
-        if key not in self._maps:
-            self._maps[key] = TownMap(stage.graph.town)
         frames = witness.frames(witness.drive(num_after=FUTURE_STEPS))
-        builder = SceneBuilder(self._maps[key], frames)
+        builder = SceneBuilder(town_map_of(stage.route.location, stage.route.world_seed), frames)
         states = reference_trajectories([builder.build(NOW)], [builder.speed_limit_mps(NOW)])[0]
         poses: Plan = states[STEPS_PER_POSE::STEPS_PER_POSE, POSE].double().numpy()
         return checked_plan(poses)

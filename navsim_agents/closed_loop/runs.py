@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 import torch
 from tqdm import tqdm
 
+from navsim_agents.bench2drive.inputs import Bench2DrivePlanner
 from navsim_agents.bench2drive.records import (
     RouteRecord,
     metric_info_path,
@@ -22,6 +23,7 @@ from navsim_agents.bench2drive.records import (
     write_metric_info,
     write_records,
 )
+from navsim_agents.closed_loop.clip_planner import ClipPlanner
 from navsim_agents.closed_loop.config import CONSTANT_VELOCITY, EXPERT, DriveLoopConfig
 from navsim_agents.closed_loop.drive import Driven, drive_route
 from navsim_agents.closed_loop.film import Film, film_ending
@@ -127,11 +129,12 @@ def _claim(config: DriveLoopConfig, agent: str) -> None:
     asked = config.identity(agent)
     if path.exists():
         found = read_json(path)
-        for name, value in asked.items():
-            if found.get(name) != value:
+        for name in {**asked, **found}:
+            before, now = found.get(name), asked.get(name)
+            if before != now:
                 raise InputError(
-                    f"{path.parent} holds routes driven with {name}={found.get(name)}, but {name}={value} is asked "
-                    "for; choose another output, or delete this one"
+                    f"{path.parent} holds routes driven with {name}={before}, but {name}={now} is asked for; "
+                    "choose another output, or delete this one"
                 )
     write_json(path, asked)
 
@@ -199,7 +202,10 @@ _PLANNERS: dict[str, Planner] = {}
 
 def planner_of(config: DriveLoopConfig, agent: str) -> Planner:
     """Whoever plans for a row of the table; a run whose momentum is on goes on from what it really planned."""
-    key = json.dumps([agent, config.runs.get(agent), config.run_settings.get(agent), config.weights], default=str)
+    key = json.dumps(
+        [agent, config.runs.get(agent), config.run_settings.get(agent), config.weights, asdict(config.clips)],
+        default=str,
+    )
     if key not in _PLANNERS:
         _PLANNERS.clear()
         _PLANNERS[key] = _make_planner(config, agent)
@@ -215,6 +221,8 @@ def _make_planner(config: DriveLoopConfig, agent: str) -> Planner:
         return ReferencePlanner()
     settings: Optional[Mapping[str, Any]] = config.run_settings.get(agent)
     loaded = load_agent(config.runs[agent], settings=settings, weights=config.weights)
+    if isinstance(loaded, Bench2DrivePlanner):
+        return ClipPlanner(loaded, config.clips)
     return AgentPlanner(SequentialAgent(loaded) if has_momentum(loaded) else loaded)
 
 

@@ -20,6 +20,7 @@ from navsim_agents.world.footways import footways
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.pedestrians import People, place_crosser
 from navsim_agents.world.right_of_way import GREEN
+from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.signals import SignalPlan
 from navsim_agents.world.simulation import Decision, Simulation
 from navsim_agents.world.still_objects import StillScene, place_still_objects
@@ -53,6 +54,12 @@ def place_of(location: str, world_seed: int) -> tuple[LaneGraph, StillScene]:
     graph = LaneGraph(build_town(location, world_seed))
     rng = np.random.default_rng([world_seed, TOWN_LOCATIONS.index(location), 5])
     return graph, place_still_objects(graph, DriveConfig().still, rng)
+
+
+@lru_cache(maxsize=len(TOWN_LOCATIONS))
+def town_map_of(location: str, world_seed: int) -> TownMap:
+    """The town of :func:`place_of` as scorers and guides read it."""
+    return TownMap(place_of(location, world_seed)[0].town)
 
 
 class Stage:

@@ -23,23 +23,29 @@ def _default_splits() -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class ClipsConfig:
-    """Of ``format=bench2drive``: the pictures of its clips; the data set's are 1600 x 900, each frame's, quality 20."""
+class ClipPictures:
+    """How large and how faithful pictures of Bench2Drive's cameras are; the data set's are 1600 x 900, quality 20."""
 
-    cameras: list[str] = field(default_factory=lambda: [FRONT, FRONT_LEFT, FRONT_RIGHT, BACK])
     width: int = field(default=WIDTH_PX, metadata=at_least(16))
-    picture_interval: int = field(default=1, metadata=at_least(1))  # frames; 5 writes what planners look at alone
     jpeg_quality: int = field(default=20, metadata=within(1, 100))
-
-    def __post_init__(self) -> None:
-        unknown = sorted(set(self.cameras) - set(CAMERAS))
-        if unknown:
-            raise InputError(f"clips.cameras has {unknown}; cameras of Bench2Drive are {', '.join(CAMERAS)}")
 
     @property
     def height(self) -> int:
         """Of a picture, in the proportion of the data set's."""
         return round(self.width * HEIGHT_PX / WIDTH_PX)
+
+
+@dataclass(frozen=True)
+class ClipsConfig(ClipPictures):
+    """Of ``format=bench2drive``: the pictures of its clips; the data set's are each frame's."""
+
+    cameras: list[str] = field(default_factory=lambda: [FRONT, FRONT_LEFT, FRONT_RIGHT, BACK])
+    picture_interval: int = field(default=1, metadata=at_least(1))  # frames; 5 writes what planners look at alone
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.cameras) - set(CAMERAS))
+        if unknown:
+            raise InputError(f"clips.cameras has {unknown}; cameras of Bench2Drive are {', '.join(CAMERAS)}")
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from navsim_agents.bench2drive.inputs import COMMANDS, FOLLOW
+from navsim_agents.bench2drive.route_following import NEAR_M
 from navsim_agents.common.poses import XY
 from navsim_agents.world.scoring_scenes.route import lanes_of_route, shortest_chain, starting_lane, without_loops
 from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.types import Lane, Turn
 
 POINT_SPACING_M = 50.0  # of the leaderboard's thinned routes
-PASSED_M = 7.5  # a point nearer than this counts as reached (the usual agents' planner)
 _COMMANDS = {Turn.LEFT: "left", Turn.RIGHT: "right", Turn.STRAIGHT: "straight", Turn.U_TURN: "left"}
 
 
@@ -42,6 +42,7 @@ def guidance(town_map: TownMap, route: Sequence[str], rear_axle: Float64[np.ndar
     """What is told at the pose ``rear_axle`` on a ``route`` of roadblocks, the current one first.
 
     A point where a junction begins or ends has the command of the way through it, other points that of their lane.
+    A point within the way that the leaderboard's agent takes for passed, too, counts as reached.
     In a junction the command is that of the way through it; before it, that of the next point.
     """
     blocks = without_loops(town_map, route)
@@ -51,7 +52,7 @@ def guidance(town_map: TownMap, route: Sequence[str], rear_axle: Float64[np.ndar
     lanes = [town_map.town.lanes[name] for name in chain]
     first = town_map.chords(chain[0]).points
     here = float(_stations(first)[int(np.hypot(*(first - rear_axle[XY]).T).argmin())])
-    ahead = [(place, command) for station, place, command in _points(town_map, lanes) if station > here + PASSED_M]
+    ahead = [(place, command) for station, place, command in _points(town_map, lanes) if station > here + NEAR_M]
     end = (lanes[-1].centerline[-1, XY], FOLLOW)
     (target, command), (far_target, far_command) = [*ahead, end, end][:2]
     current = lane_command(lanes[0]) if lanes[0].is_connector else command

@@ -32,8 +32,9 @@ def told_at(x: float, route: tuple[str, ...] = ROUTE, turn: Turn = Turn.STRAIGHT
     ("x", "told"),
     [
         (5.0, ("follow", 50.0, "left", 60.0)),
-        (45.0, ("left", 60.0, "left", 80.0)),  # 50 is too near
-        (56.0, ("left", 80.0, "follow", 130.0)),  # so is the junction's beginning
+        (45.0, ("follow", 50.0, "left", 60.0)),
+        (47.0, ("left", 60.0, "left", 80.0)),  # 50 is too near
+        (57.0, ("left", 80.0, "follow", 130.0)),  # so is the junction's beginning
         (70.0, ("left", 80.0, "follow", 130.0)),
         (78.0, ("left", 130.0, "follow", 140.0)),  # still inside
         (85.0, ("follow", 130.0, "follow", 140.0)),
@@ -46,4 +47,4 @@ def test_along_a_road_with_a_left_turn(x: float, told: tuple[str, float, str, fl
 
 
 def test_a_junction_that_is_crossed_is_straight() -> None:
-    assert told_at(45.0)[0] == "straight"
+    assert told_at(47.0)[0] == "straight"
