@@ -46,6 +46,7 @@ ALLOWED = {
         "poses",
         "data",
         "scoring",
+        "alpasim",
         "bench2drive",
         "drive_jepa",
         "evaluation",

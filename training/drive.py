@@ -16,7 +16,7 @@ NUM_SHOWN = 5
 @command(DriveLoopConfig, "training.conf.drive")
 def main(config: DriveLoopConfig) -> None:
     """Drive as configured and print the tables."""
-    require_extras("world")
+    require_extras("world", *(["alpasim"] if config.served else []))
     from navsim_agents.closed_loop.results import write_results
 
     summary = drive(config)

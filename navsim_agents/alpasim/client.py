@@ -16,7 +16,7 @@ from jaxtyping import Float64, Int64, UInt8
 from PIL import Image
 
 from navsim_agents.alpasim.faults import DriverFault
-from navsim_agents.alpasim.messages import camera_message, pose_of, trajectory_message
+from navsim_agents.alpasim.messages import camera_message, pose_message, pose_of, trajectory_message
 from navsim_agents.alpasim.pictures import DeclaredCamera
 from navsim_agents.alpasim.rigid import from_planar
 from navsim_agents.common.conventions import STEP_US
@@ -151,6 +151,18 @@ def faults() -> Iterator[None]:
 
 def _vector(x: float, y: float) -> Any:
     return protocol.Vec3(x=float(x), y=float(y))
+
+
+def as_heard(pose: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "3"]:
+    """``pose`` (x, y, heading) as it is at the other end of the wire, which is float32."""
+    return pose_of(pose_message(from_planar(pose))).planar
+
+
+def png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
+    """A picture without loss."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="PNG", compress_level=1)
+    return stream.getvalue()
 
 
 def _jpeg(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:

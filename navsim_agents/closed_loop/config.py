@@ -17,6 +17,7 @@ from navsim_agents.world.town_styles import TOWN_LOCATIONS
 CONSTANT_VELOCITY, EXPERT, REFERENCE_DRIVER = "constant_velocity", "expert", "reference_driver"
 BASELINES = (CONSTANT_VELOCITY, EXPERT, REFERENCE_DRIVER)
 STEP_SLACK = 1e-6
+MOST_PORTS = 65_535
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class DriveLoopConfig:
     )  # name in the table -> output of drive-jepa train
     run_settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of a run: agent's config keys that differ
     weights: str = BEST  # of the runs; or last
+    served: dict[str, str] = field(default_factory=dict)  # name in the table -> host:port of drive-jepa serve
     routes: int = field(default=60, metadata=at_least(1))
     towns: list[str] = field(default_factory=lambda: ["us-ma-boston", "us-nv-las-vegas-strip"])
     world_seed: int = field(default=1, metadata=SEED)  # of the towns; the demo trains in those of its seed, 0
@@ -50,30 +52,44 @@ class DriveLoopConfig:
         strange = sorted(set(self.towns) - set(TOWN_LOCATIONS))
         if strange or not self.towns or len(set(self.towns)) < len(self.towns):
             raise InputError(f"towns={self.towns}, but must be some of {', '.join(TOWN_LOCATIONS)}, each once")
-        if not self.baselines and not self.runs:
-            raise InputError("nobody drives; name baselines or runs")
+        if not self.agents:
+            raise InputError("nobody drives; name baselines, runs or served drivers")
+        self._check_names()
         self._check_runs()
         steps = self.replan_s / WORLD_STEP_S
         if abs(steps - round(steps)) > STEP_SLACK:
             raise InputError(f"replan_s={self.replan_s}, but the world's steps last {WORLD_STEP_S} s; take a multiple")
 
+    def _check_names(self) -> None:
+        for kind, named, others in (
+            ("runs", self.runs, BASELINES),
+            ("served drivers", self.served, (*BASELINES, *self.runs)),
+        ):
+            taken = sorted(set(named) & set(others))
+            if taken:
+                owners = "baselines" if set(taken) <= set(BASELINES) else "runs"
+                raise InputError(f"{kind} are called {taken}, as are {owners}; give each row a name of its own")
+            bad = [name for name in named if not name or "/" in name or name.startswith(".")]
+            if bad:
+                raise InputError(
+                    f"{kind} are called {bad}, but each name is a folder's, too; leave out / and leading dots"
+                )
+        for name, target in self.served.items():
+            host, _, port = target.rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) <= MOST_PORTS:
+                raise InputError(f"served.{name}={target!r}, but must be host:port, such as localhost:50051")
+
     def _check_runs(self) -> None:
-        taken = sorted(set(self.runs) & set(BASELINES))
-        if taken:
-            raise InputError(f"runs are called {taken}, as are baselines; give each row a name of its own")
         strange = sorted(set(self.run_settings) - set(self.runs))
         if strange:
             raise InputError(f"run_settings are given for {strange}, but runs holds {sorted(self.runs)}; name one")
-        bad = [name for name in self.runs if not name or "/" in name or name.startswith(".")]
-        if bad:
-            raise InputError(f"runs are called {bad}, but each name is a folder's, too; leave out / and leading dots")
         if self.weights not in (BEST, LAST):
             raise InputError(f"weights={self.weights!r}, but must be {BEST} or {LAST}")
 
     @property
     def agents(self) -> list[str]:
         """Rows of the table."""
-        return [*self.baselines, *self.runs]
+        return [*self.baselines, *self.runs, *self.served]
 
     @property
     def replan_steps(self) -> int:
@@ -83,11 +99,13 @@ class DriveLoopConfig:
     def identity(self, agent: str) -> Mapping[str, Any]:
         """What must not change between two runs into the same folder, for what ``agent`` has driven to be kept."""
         world = ("towns", "world_seed", "seed", "routes", "vehicles", "replan_s", "time_limit_s")
-        pictures = ("weights", "textures", "jpeg_quality") if agent in self.runs else ()
+        pictures = ("textures", "jpeg_quality") if agent in self.runs or agent in self.served else ()
         found = {name: getattr(self, name) for name in (*world, *pictures)}
         if agent in self.runs:
-            found.update(run=self.runs[agent], run_settings=self.run_settings.get(agent, {}))
+            found.update(weights=self.weights, run=self.runs[agent], run_settings=self.run_settings.get(agent, {}))
             if self.clips != ClipPictures():  # drives of before this setting do not name it
                 found.update(clips=asdict(self.clips))
+        if agent in self.served:
+            found.update(served=self.served[agent])
         kept: Mapping[str, Any] = json.loads(json.dumps(found))
         return kept

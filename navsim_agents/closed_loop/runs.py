@@ -6,7 +6,7 @@ A route's record is written whole when the route is over, in the benchmark's own
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ def drive_all(config: DriveLoopConfig, routes: Sequence[Route]) -> dict[str, lis
     """Drive what is missing, and return every agent's records in the order of the routes.
 
     Raises:
-        InputError: an agent drove there before with other settings, or cannot be loaded.
+        InputError: an agent drove there before with other settings, or cannot be loaded or reached.
         WorldDataError: some routes failed; all others are written.
         WorkerError: a process was killed.
     """
@@ -102,6 +102,7 @@ def drive_all(config: DriveLoopConfig, routes: Sequence[Route]) -> dict[str, lis
     tasks = [DriveTask(agent, route, config) for agent in config.agents for route in routes]
     _load_all(config)
     open_tasks = [task for task in tasks if finished(task) is None]
+    _reach_all(config, {task.agent for task in open_tasks})
     failed: dict[str, BaseException] = {}
     ended = try_jobs(drive_one, open_tasks, config.workers if config.workers > 1 else 0, threads=1)
     for task, future in tqdm(ended, total=len(open_tasks), desc="Driving", unit="route"):
@@ -171,8 +172,12 @@ def drive_one(task: DriveTask) -> RouteRecord:
 
 
 def _drive(task: DriveTask) -> Driven:
+    with _at_the_wheel(task.config, task.agent) as planner:
+        return _drive_with(planner, task)
+
+
+def _drive_with(planner: Planner, task: DriveTask) -> Driven:
     config, route = task.config, task.route
-    planner = planner_of(config, task.agent)
     settings = StageConfig(TrafficConfig(num_vehicles=config.vehicles), time_limit_s=config.time_limit_s)
     stage = Stage(route, *place_of(route.location, route.world_seed), settings)
     painter = None
@@ -183,6 +188,18 @@ def _drive(task: DriveTask) -> Driven:
         return drive_route(stage, planner, witness, config.replan_steps, config.time_limit_s)
     with Film(task.film_path, f"{task.agent}: {route.name}") as film:
         return drive_route(stage, planner, witness, config.replan_steps, config.time_limit_s, film.add)
+
+
+@contextmanager
+def _at_the_wheel(config: DriveLoopConfig, agent: str) -> Iterator[Planner]:
+    """Inside, whoever plans; a served driver has a session, which is over afterwards."""
+    if agent not in config.served:
+        yield planner_of(config, agent)
+        return
+    from navsim_agents.closed_loop.served_planner import ServedPlanner  # of an extra
+
+    with ServedPlanner(config.served[agent], config.jpeg_quality) as planner:
+        yield planner
 
 
 @contextmanager
@@ -230,3 +247,13 @@ def _load_all(config: DriveLoopConfig) -> None:
     """Find out before hours of driving that an agent cannot be loaded."""
     for agent in config.runs:
         planner_of(config, agent)
+
+
+def _reach_all(config: DriveLoopConfig, agents: Collection[str]) -> None:
+    """Find out before hours of driving that a served driver cannot be reached; of ``agents``, which have to drive."""
+    for agent, target in config.served.items():
+        if agent in agents:
+            from navsim_agents.closed_loop.served_planner import ServedPlanner
+
+            with ServedPlanner(target, config.jpeg_quality) as planner:
+                planner.check()
