@@ -107,10 +107,13 @@ def parse_annotation(content: Mapping[str, Any]) -> ClipFrame:
     if not np.isfinite(origin).all() or not are_poses(origin):
         raise ValueError(f"world2ego gives the pose {origin.tolist()}")
     extent = np.asarray(ego["extent"], dtype=np.float64)
+    middle = float(ego.get("bbx_loc", (0.0,))[0])
+    if not np.isfinite((*extent, middle)).all():
+        raise ValueError(f"the ego's box has the extent {extent.tolist()} and lies {middle} m ahead")
     return ClipFrame(
         rear_axle=rear_axle_of_origin(origin),
         ego_size=2.0 * extent[XY],
-        rear_axle_to_center_m=REAR_AXLE_M + float(ego.get("bbx_loc", (0.0,))[0]),
+        rear_axle_to_center_m=REAR_AXLE_M + middle,
         logged_speed_mps=_number(content.get("speed")),
         acceleration=_acceleration(content.get("acceleration")),
         command=_command(content.get("command_near")),

@@ -14,15 +14,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Optional
 
 from navsim_agents.bench2drive.clip_scenes import build_scene, scene_indices, scene_token
 from navsim_agents.bench2drive.clip_source import fingerprint_of, picture_faults
 from navsim_agents.bench2drive.clip_tracks import vanished
 from navsim_agents.bench2drive.clips import STRIDE, Clip, ClipName, find_clips, read_clip
+from navsim_agents.bench2drive.frames import folder_of
 from navsim_agents.bench2drive.maps import HdMap, map_path, shared_map
-from navsim_agents.common.files import read_json, whole_folder, write_json
+from navsim_agents.common.files import read_json, reading, whole_folder, write_json
 from navsim_agents.data.pictures import PictureCheck, picture_fault
-from navsim_agents.errors import SceneError, WorldDataError
+from navsim_agents.errors import InputError, SceneError, WorldDataError
 from navsim_agents.scoring import ScoringScene
 from navsim_agents.scoring.scene_store import SceneStore, SceneStoreWriter
 
@@ -69,10 +71,16 @@ class IndexJob:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the clip, its map and what is asked."""
+        """Changes with the clip, its pictures, its map and what is asked."""
         path = map_path(self.maps, self.town)
         size = path.stat().st_size if path.is_file() else 0
-        return fingerprint_of(self.folder, repr((size, self.cameras, self.check, self.frame_interval)))
+        asked = (size, self.cameras, self.check, self.frame_interval)
+        return fingerprint_of(self.folder, repr(asked), repr([self._pictures(camera) for camera in self.cameras]))
+
+    def _pictures(self, camera: str) -> list[tuple[str, int]]:
+        """Names and sizes [bytes] of what lies in a camera's folder."""
+        found = (self.folder / "camera" / folder_of(camera)).glob("*")
+        return sorted((path.name, path.stat().st_size) for path in found)
 
     def hd_map(self) -> HdMap:
         """Of the clip's town.
@@ -97,14 +105,24 @@ def index_clip(job: IndexJob) -> ClipRow:
     """The row of one clip, as it was found before where nothing has changed; its scenes lie in ``job.store``."""
     try:
         fingerprint = job.fingerprint
-        if job.record.exists() and job.store.exists():
-            known = ClipRow(**read_json(job.record))
-            if known.fingerprint == fingerprint:
-                return known
+        known = _known(job)
+        if known is not None and known.fingerprint == fingerprint:
+            return known
         row = _read(job, fingerprint)
     except WorldDataError as error:
         row = ClipRow(job.folder.name, "", error=str(error))
     write_json(job.record, asdict(row))
+    return row
+
+
+def _known(job: IndexJob) -> Optional[ClipRow]:
+    """What was found before; None where there is nothing, or it or its scenes are damaged: the clip is read again."""
+    try:
+        with reading(job.record):
+            row = ClipRow(**read_json(job.record))
+        SceneStore(job.store)
+    except (InputError, SceneError):
+        return None
     return row
 
 

@@ -213,7 +213,8 @@ def read_clip(folder: Path) -> Clip:
     Raises:
         WorldDataError: there is no annotation at all.
     """
-    numbers = sorted(int(path.name[: -len(".json.gz")]) for path in (folder / ANNOTATIONS).glob("[0-9]*.json.gz"))
+    names = (path.name[: -len(".json.gz")] for path in (folder / ANNOTATIONS).glob("[0-9]*.json.gz"))
+    numbers = sorted(int(name) for name in names if name.isdecimal())  # a copy is called 00000 (1) or so
     if not numbers:
         raise WorldDataError(f"{folder} has no {ANNOTATIONS}/00000.json.gz; unpack the clip again")
     frames: list[Optional[ClipFrame]] = []

@@ -232,7 +232,7 @@ def read_metric_info(path: Path) -> dict[int, TickInfo]:
     """Tick → what the agent noted, in the file's order.
 
     Raises:
-        InputError: there is no such file, it is cut off, or a tick lacks something.
+        InputError: there is no such file, it is cut off, or a tick lacks something or holds what is not finite.
     """
     content = read_json(path)
     names = TickInfo.__dataclass_fields__
@@ -245,8 +245,10 @@ def read_metric_info(path: Path) -> dict[int, TickInfo]:
 
 
 def _triple(values: Any) -> tuple[float, float, float]:
-    x, y, z = values
-    return float(x), float(y), float(z)
+    x, y, z = map(float, values)
+    if not all(map(math.isfinite, (x, y, z))):
+        raise ValueError(f"{[x, y, z]} for three finite numbers")
+    return x, y, z
 
 
 def write_metric_info(path: Path, ticks: Mapping[int, TickInfo]) -> None:

@@ -6,6 +6,8 @@ their format: ``<routes><route id town><waypoints/><scenarios/><weathers/></rout
 
 from __future__ import annotations
 
+import math
+import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +17,8 @@ from pathlib import Path
 from navsim_agents.common.files import reading, write_text
 from navsim_agents.errors import InputError
 
+ID = re.compile(r"[A-Za-z0-9-]+")
+"""Of a route: a file's name, and without the _ that ends it in a result's ``route_id``."""
 WAY_OUT = "give a route file of the benchmark, such as leaderboard/data/bench2drive220.xml"
 
 
@@ -38,7 +42,7 @@ def read_routes(path: Path) -> list[Route]:
     """Routes in the file's order.
 
     Raises:
-        InputError: there is no such file, it is no route file, or two routes have one id.
+        InputError: there is no such file, it is no route file, two routes have one id, or an id can be no file's name.
     """
     try:
         with reading(path, way_out=WAY_OUT):
@@ -56,11 +60,15 @@ def read_routes(path: Path) -> list[Route]:
 
 def _route(element: ElementTree.Element) -> Route:
     number, town = element.attrib["id"], element.attrib["town"]
+    if not ID.fullmatch(number):
+        raise ValueError(f"id {number!r} of a route, which names its files, but has more than letters, digits and -")
     scenario = element.find("scenarios/scenario")
     if scenario is None:
         raise ValueError(f"route {number} has no scenario")
     places = element.findall("waypoints/position")
     x_y_z = tuple((float(at.attrib["x"]), float(at.attrib["y"]), float(at.attrib["z"])) for at in places)
+    if not all(math.isfinite(value) for place in x_y_z for value in place):
+        raise ValueError(f"route {number} has a position that is not finite")
     text = ElementTree.tostring(element, encoding="unicode").strip()
     return Route(number, town, scenario.attrib["type"], x_y_z, text)
 

@@ -19,6 +19,7 @@ from navsim_agents.bench2drive.inputs import Bench2DrivePlanner
 from navsim_agents.bench2drive.records import (
     RouteRecord,
     metric_info_path,
+    read_metric_info,
     read_records,
     write_metric_info,
     write_records,
@@ -32,7 +33,7 @@ from navsim_agents.closed_loop.planners import AgentPlanner, ExpertPlanner, Plan
 from navsim_agents.closed_loop.routes import Route, pick_routes
 from navsim_agents.closed_loop.stage import Stage, StageConfig, place_of
 from navsim_agents.common.ending import is_machines_fault
-from navsim_agents.common.files import read_json, write_json, write_text
+from navsim_agents.common.files import read_json, reading, write_json, write_text
 from navsim_agents.common.processes import try_jobs
 from navsim_agents.drive_jepa.runs import load_agent
 from navsim_agents.drive_jepa.sequential import SequentialAgent
@@ -129,7 +130,8 @@ def _claim(config: DriveLoopConfig, agent: str) -> None:
     path = Path(config.output) / agent / IDENTITY_FILE
     asked = config.identity(agent)
     if path.exists():
-        found = read_json(path)
+        with reading(path):
+            found = dict(read_json(path))
         for name in {**asked, **found}:
             before, now = found.get(name), asked.get(name)
             if before != now:
@@ -150,9 +152,13 @@ def read_record(task: DriveTask) -> Optional[RouteRecord]:
 
 
 def finished(task: DriveTask) -> Optional[RouteRecord]:
-    """The record of a route that needs not be driven again: its agent did not crash, and all its files are there."""
+    """The record of a route that needs not be driven again: its agent did not crash, and all its files can be read."""
     record = read_record(task)
-    if record is None or record.is_crashed or not metric_info_path(task.folder, record).exists():
+    if record is None or record.is_crashed:
+        return None
+    try:
+        read_metric_info(metric_info_path(task.folder, record))
+    except InputError:  # missing or damaged, as above
         return None
     film = task.film_path
     return record if film is None or film.exists() else None

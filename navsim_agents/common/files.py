@@ -190,7 +190,7 @@ def reading(path: Path, error: type[NavsimDriveJepaError] = InputError, way_out:
         raise
     except OSError as reason:
         raise error(f"{path} cannot be read ({reason.strerror or reason}); {way_out}") from reason
-    except (ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile) as reason:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as reason:
         words = f"no {reason}" if isinstance(reason, KeyError) else reason
         raise error(f"{path} is not what it should be ({words}); {way_out}") from reason
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,24 @@ def test_what_is_known_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyP
     (root / "clips" / GOOD / "anno" / "00061.json.gz").unlink()
     assert len(index_bench2drive(config(root))[0].scenes) == 4
     assert read == [f"C{NAME}", GOOD, f"C{NAME}"]
+
+
+def test_a_picture_that_comes_later_is_seen(root: Path) -> None:
+    assert set(index_bench2drive(config(root))[1].pictures[FRONT]) >= {"3", "4"}
+    for frame in ("00003", "00004"):
+        picture = root / "clips" / BAD / "camera" / folder_of(FRONT) / f"{frame}.jpg"
+        picture.write_bytes(picture.with_name("00005.jpg").read_bytes())
+    assert not set(index_bench2drive(config(root))[1].pictures.get(FRONT, {})) & {"3", "4"}
+
+
+@pytest.mark.parametrize("text", ["", '{"na', "[1]", "null", '{"a": 1}', "{}"])
+@pytest.mark.parametrize("name", [f"clips/{GOOD}.json", f"parts/{GOOD}/index.npy", f"parts/{GOOD}/store.json"])
+def test_what_is_damaged_of_an_earlier_run_is_made_again(root: Path, name: str, text: str) -> None:
+    shutil.rmtree(root / "clips" / BAD)
+    first = index_bench2drive(config(root))
+    (root / "index" / name).write_text(text)
+    assert index_bench2drive(config(root)) == first
+    assert open_scenes(str(root / "index" / "scoring_scenes")).tokens == first[0].scenes
 
 
 def test_settings_and_places_are_checked(root: Path) -> None:

@@ -197,3 +197,20 @@ def test_clips_are_found_by_their_names(tmp_path: Path) -> None:
         find_clips(tmp_path)
     with pytest.raises(WorldDataError, match="holds no clip"):
         find_clips(tmp_path / "nowhere")
+
+
+def test_the_egos_box_is_of_numbers(tmp_path: Path) -> None:
+    def spoil(step: int, content: dict[str, Any]) -> None:
+        ego = content["bounding_boxes"][0]
+        if step in (2, 3):
+            ego["extent" if step == 2 else "bbx_loc"] = [float("nan"), 1.0, 0.7]
+
+    clip = spoiled(tmp_path, spoil)
+    assert list(clip.faults) == [2, 3]
+    assert "the ego's box" in clip.faults[2]
+
+
+def test_copies_beside_the_annotations_are_passed_over(tmp_path: Path) -> None:
+    folder = write_clip(tmp_path, frames=3, cameras=())
+    (folder / "anno" / "00001 (1).json.gz").write_bytes(b"")
+    assert len(read_clip(folder)) == 3

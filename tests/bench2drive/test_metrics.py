@@ -146,6 +146,18 @@ def test_broken_route_files_are_named(tmp_path: Path, text: str) -> None:
         read_routes(tmp_path / "a.xml")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [*(('id="11"', f'id="{word}"') for word in ("../11", "a/b", "..", "", "1_2")), ('x="0.0"', 'x="nan"')],
+)
+def test_routes_that_could_not_be_driven_are_refused(tmp_path: Path, old: str, new: str) -> None:
+    """An id names files, and ends at _ in results; a place is of numbers."""
+    path = write_route_file(tmp_path / "a.xml", ["Accident"])
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(InputError, match=r"a\.xml.*give a route file"):
+        read_routes(path)
+
+
 def test_two_routes_of_one_id_are_refused(tmp_path: Path) -> None:
     path = write_route_file(tmp_path / "a.xml", ["Accident", "Accident"])
     path.write_text(path.read_text().replace('id="12"', 'id="11"'))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
@@ -127,6 +128,44 @@ def test_broken_files_are_named(tmp_path: Path, read: Callable[[Path], Any], tex
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(InputError, match=r"a\.json"):
         read(tmp_path / "a.json")
+
+
+KINDS = [None, [], [1], {}, "a", 1, float("nan")]
+
+
+def spoiled(content: Any) -> Iterator[Any]:
+    """``content`` with each of its parts once as a value of each kind."""
+    yield from KINDS
+    places = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, part in list(places):
+        for other in spoiled(part):
+            changed = content.copy()
+            changed[key] = other
+            yield changed
+
+
+@pytest.mark.parametrize("read", [read_records, read_metric_info])
+def test_parts_of_another_kind_are_read_or_named(tmp_path: Path, read: Callable[[Path], Any]) -> None:
+    path = tmp_path / "a.json"
+    if read is read_records:
+        write_records(path, [RECORD])
+    else:
+        write_metric_info(path, {0: TICK})
+    refused = 0
+    for content in spoiled(json.loads(path.read_text())):
+        path.write_text(json.dumps(content))
+        try:
+            read(path)
+        except InputError:
+            refused += 1
+    assert refused > len(KINDS)
+
+
+def test_ticks_that_are_no_numbers_are_not_read(tmp_path: Path) -> None:
+    write_metric_info(tmp_path / "a.json", {0: TICK})
+    (tmp_path / "a.json").write_text((tmp_path / "a.json").read_text().replace("0.9", "NaN"))
+    with pytest.raises(InputError, match=r"a\.json.*finite"):
+        read_metric_info(tmp_path / "a.json")
 
 
 def test_ticks_come_back(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
 from navsim_agents.bench2drive.motion_files import Motions
-from navsim_agents.bench2drive.records import RouteRecord, read_records, write_records
+from navsim_agents.bench2drive.records import RouteRecord, metric_info_path, read_records, write_records
 from navsim_agents.closed_loop import runs
 from navsim_agents.closed_loop.config import DriveLoopConfig
 from navsim_agents.closed_loop.results import figures, main_rows, summarise, write_results
@@ -104,6 +104,30 @@ def test_a_crashed_agent_drives_again(whole: Path) -> None:
         assert finished(task) is None
     finally:
         task.record_path.write_bytes(kept)
+
+
+@pytest.mark.parametrize("text", [None, "", '{"0": {"acce', "null"])
+def test_a_route_whose_motion_is_damaged_drives_again(whole: Path, text: Optional[str]) -> None:
+    config = settings(whole)
+    task = DriveTask("expert", choose_routes(config)[0], config)
+    record = finished(task)
+    assert record is not None
+    path = metric_info_path(task.folder, record)
+    kept = path.read_bytes()
+    try:
+        path.unlink() if text is None else path.write_text(text)
+        assert finished(task) is None
+    finally:
+        path.write_bytes(kept)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "null", '{"towns"'])
+def test_damaged_settings_are_named(tmp_path: Path, text: str) -> None:
+    config = settings(tmp_path)
+    (tmp_path / "expert").mkdir()
+    (tmp_path / "expert" / "settings.json").write_text(text)
+    with pytest.raises(InputError, match=r"expert/settings\.json"):
+        drive_all(config, [])
 
 
 def test_other_settings_do_not_mix(whole: Path) -> None:
