@@ -41,6 +41,7 @@ class DriveLoopConfig:
     jpeg_quality: int = field(default=90, metadata=within(0, 100))  # through which pictures go; 0: as rendered
     clips: ClipPictures = field(default_factory=ClipPictures)  # of runs that learnt from clips of Bench2Drive
     replan_s: float = field(default=0.5, metadata=within(0.1, 1.0))  # from a plan to the next
+    restart_after_s: float = field(default=0.0, metadata=within(0.0, 50.0))  # runs that stand drive on then; 0: never
     time_limit_s: float = field(default=200.0, metadata=within(1.0, 1000.0))  # of a route
     films: list[str] = field(default_factory=list)  # names of routes
     workers: int = field(default=1, metadata=at_least(1))  # processes
@@ -103,6 +104,8 @@ class DriveLoopConfig:
         found = {name: getattr(self, name) for name in (*world, *pictures)}
         if agent in self.runs:
             found.update(weights=self.weights, run=self.runs[agent], run_settings=self.run_settings.get(agent, {}))
+            if self.restart_after_s:
+                found.update(restart_after_s=self.restart_after_s)
             if self.clips != ClipPictures():  # drives of before this setting do not name it
                 found.update(clips=asdict(self.clips))
         if agent in self.served:

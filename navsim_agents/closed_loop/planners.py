@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Optional, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
@@ -13,6 +13,7 @@ from navsim_agents.closed_loop.stage import Stage, town_map_of
 from navsim_agents.common.conventions import NUM_STEPS, STEPS_PER_POSE, WORLD_STEP_S
 from navsim_agents.common.poses import HEADING, LARGEST_M, POSE, XY, are_poses
 from navsim_agents.data.logs import sensors_of
+from navsim_agents.drive_jepa.selection import Proposals
 from navsim_agents.errors import InputError
 from navsim_agents.poses import poses_to_local, wrap_angle
 from navsim_agents.world.fleet import EGO, EGO_BODY, Fleet
@@ -69,6 +70,14 @@ class AgentPlanner:
             self._agent.compute_trajectory(witness.agent_input(drive, scene), *extra).poses, dtype=np.float64
         )
         return checked_plan(poses)
+
+    def proposals(self, witness: Witness) -> Optional[Proposals]:
+        """What the agent chooses from now; None of one that has no proposals."""
+        if not hasattr(self._agent, "propose"):
+            return None
+        drive = witness.drive()
+        found: Proposals = self._agent.propose(witness.agent_input(drive, witness.scene(drive)))
+        return found
 
 
 def checked_plan(poses: np.ndarray) -> Plan:

@@ -30,6 +30,7 @@ from navsim_agents.closed_loop.drive import Driven, drive_route
 from navsim_agents.closed_loop.film import Film, film_ending
 from navsim_agents.closed_loop.moment import Witness
 from navsim_agents.closed_loop.planners import AgentPlanner, ExpertPlanner, Planner, ReferencePlanner
+from navsim_agents.closed_loop.restart import RestartingPlanner
 from navsim_agents.closed_loop.routes import Route, pick_routes
 from navsim_agents.closed_loop.stage import Stage, StageConfig, place_of
 from navsim_agents.common.ending import is_machines_fault
@@ -226,7 +227,10 @@ _PLANNERS: dict[str, Planner] = {}
 def planner_of(config: DriveLoopConfig, agent: str) -> Planner:
     """Whoever plans for a row of the table; a run whose momentum is on goes on from what it really planned."""
     key = json.dumps(
-        [agent, config.runs.get(agent), config.run_settings.get(agent), config.weights, asdict(config.clips)],
+        [
+            *(agent, config.runs.get(agent), config.run_settings.get(agent), config.weights, asdict(config.clips)),
+            config.restart_after_s,
+        ],
         default=str,
     )
     if key not in _PLANNERS:
@@ -246,7 +250,8 @@ def _make_planner(config: DriveLoopConfig, agent: str) -> Planner:
     loaded = load_agent(config.runs[agent], settings=settings, weights=config.weights)
     if isinstance(loaded, Bench2DrivePlanner):
         return ClipPlanner(loaded, config.clips)
-    return AgentPlanner(SequentialAgent(loaded) if has_momentum(loaded) else loaded)
+    planner = AgentPlanner(SequentialAgent(loaded) if has_momentum(loaded) else loaded)
+    return RestartingPlanner(planner, config.restart_after_s) if config.restart_after_s else planner
 
 
 def _load_all(config: DriveLoopConfig) -> None:

@@ -1,0 +1,78 @@
+"""A way out for agents that learnt from logs: who stands in a log mostly stays, so they stand for ever.
+
+Foreseen scores cannot tell it from a wait that is right: a plan that stays scores best in most frames of a car that
+stands. Leaderboard agents of CARLA therefore drive on after a while, whatever they plan; here this is an option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import numpy as np
+
+from navsim_agents.closed_loop.moment import Witness
+from navsim_agents.closed_loop.planners import AgentPlanner, Plan
+from navsim_agents.closed_loop.stage import Stage
+from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S, WORLD_STEP_S
+from navsim_agents.common.poses import X
+from navsim_agents.world.simulation import Decision
+
+STANDING_MPS = 0.1
+MOVES_M = 3.0
+"""How far the last pose of a plan lies from the car, at least, for the plan to be one that drives on."""
+DRIVES_ON_S = 4.0
+CREEP_MPS = 2.0
+
+
+class RestartingPlanner:
+    """``planner``, but after standing for ``after_s`` the car drives on for 4 s.
+
+    It then follows the best foreseen of the proposals that drive on; where none does, or an agent has no proposals, it
+    creeps straight ahead. A plan of the agent's own that drives on is always kept.
+    """
+
+    is_expert = False
+
+    def __init__(self, planner: AgentPlanner, after_s: float) -> None:
+        self._planner, self._after_s = planner, after_s
+        self._stage: Optional[Stage] = None
+        self._stands_since_s: Optional[float] = None
+        self._until_s = 0.0
+
+    @property
+    def cameras(self) -> Mapping[str, tuple[int, ...]]:
+        """The planner's."""
+        return self._planner.cameras
+
+    def plan(self, stage: Stage, witness: Witness, decision: Decision) -> Plan:
+        """The agent's plan, or one that drives on."""
+        plan, now_s = self._planner.plan(stage, witness, decision), stage.step * WORLD_STEP_S
+        if stage is not self._stage:
+            self._stage, self._stands_since_s, self._until_s = stage, None, 0.0
+        if stage.car.speed > STANDING_MPS:
+            self._stands_since_s = None
+        elif self._stands_since_s is None:
+            self._stands_since_s = now_s
+        elif now_s - self._stands_since_s >= self._after_s:
+            self._stands_since_s, self._until_s = None, now_s + DRIVES_ON_S
+        if now_s >= self._until_s or drives_on(plan):
+            return plan
+        return driving_on(self._planner.proposals(witness))
+
+
+def drives_on(plan: Plan) -> bool:
+    """Whether it ends well ahead of the car."""
+    return float(plan[-1, X]) >= MOVES_M
+
+
+def driving_on(proposals: Optional[Any]) -> Plan:
+    """The best foreseen of ``proposals`` that drives on, else straight ahead at 2 m/s."""
+    if proposals is not None:
+        order = proposals.scores.argsort(descending=True).tolist()
+        for poses in (np.asarray(proposals.poses[row], dtype=np.float64) for row in order):
+            if drives_on(poses):
+                return poses
+    creep = np.zeros((NUM_POSES, 3))
+    creep[:, X] = CREEP_MPS * POSE_INTERVAL_S * np.arange(1, NUM_POSES + 1)
+    return creep
