@@ -7,7 +7,7 @@ stands. Leaderboard agents of CARLA therefore drive on after a while, whatever t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from navsim_agents.closed_loop.planners import AgentPlanner, Plan
 from navsim_agents.closed_loop.stage import Stage
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S, WORLD_STEP_S
 from navsim_agents.common.poses import X
+from navsim_agents.drive_jepa.selection import Proposals
 from navsim_agents.world.simulation import Decision
 
 STANDING_MPS = 0.1
@@ -23,6 +24,25 @@ MOVES_M = 3.0
 """How far the last pose of a plan lies from the car, at least, for the plan to be one that drives on."""
 DRIVES_ON_S = 4.0
 CREEP_MPS = 2.0
+
+
+class Patience:
+    """Of a car that stands: over once it has stood for ``after_s``, for the next 4 s."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after_s = after_s
+        self._stands_since_s: Optional[float] = None
+        self._until_s = 0.0
+
+    def is_over(self, now_s: float, speed_mps: float) -> bool:
+        """Whether to drive on now; to be asked at each plan."""
+        if speed_mps > STANDING_MPS:
+            self._stands_since_s = None
+        elif self._stands_since_s is None:
+            self._stands_since_s = now_s
+        elif now_s - self._stands_since_s >= self._after_s:
+            self._stands_since_s, self._until_s = None, now_s + DRIVES_ON_S
+        return now_s < self._until_s
 
 
 class RestartingPlanner:
@@ -37,8 +57,7 @@ class RestartingPlanner:
     def __init__(self, planner: AgentPlanner, after_s: float) -> None:
         self._planner, self._after_s = planner, after_s
         self._stage: Optional[Stage] = None
-        self._stands_since_s: Optional[float] = None
-        self._until_s = 0.0
+        self._patience = Patience(after_s)
 
     @property
     def cameras(self) -> Mapping[str, tuple[int, ...]]:
@@ -47,16 +66,10 @@ class RestartingPlanner:
 
     def plan(self, stage: Stage, witness: Witness, decision: Decision) -> Plan:
         """The agent's plan, or one that drives on."""
-        plan, now_s = self._planner.plan(stage, witness, decision), stage.step * WORLD_STEP_S
         if stage is not self._stage:
-            self._stage, self._stands_since_s, self._until_s = stage, None, 0.0
-        if stage.car.speed > STANDING_MPS:
-            self._stands_since_s = None
-        elif self._stands_since_s is None:
-            self._stands_since_s = now_s
-        elif now_s - self._stands_since_s >= self._after_s:
-            self._stands_since_s, self._until_s = None, now_s + DRIVES_ON_S
-        if now_s >= self._until_s or drives_on(plan):
+            self._stage, self._patience = stage, Patience(self._after_s)
+        plan = self._planner.plan(stage, witness, decision)
+        if not self._patience.is_over(stage.step * WORLD_STEP_S, stage.car.speed) or drives_on(plan):
             return plan
         return driving_on(self._planner.proposals(witness))
 
@@ -66,7 +79,7 @@ def drives_on(plan: Plan) -> bool:
     return float(plan[-1, X]) >= MOVES_M
 
 
-def driving_on(proposals: Optional[Any]) -> Plan:
+def driving_on(proposals: Optional[Proposals]) -> Plan:
     """The best foreseen of ``proposals`` that drives on, else straight ahead at 2 m/s."""
     if proposals is not None:
         order = proposals.scores.argsort(descending=True).tolist()
