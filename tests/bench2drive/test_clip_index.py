@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +96,16 @@ def test_a_picture_that_comes_later_is_seen(root: Path) -> None:
     assert not set(index_bench2drive(config(root))[1].pictures.get(FRONT, {})) & {"3", "4"}
 
 
-@pytest.mark.parametrize("text", ["", '{"na', "[1]", "null", '{"a": 1}', "{}"])
-@pytest.mark.parametrize("name", [f"clips/{GOOD}.json", f"parts/{GOOD}/index.npy", f"parts/{GOOD}/store.json"])
-def test_what_is_damaged_of_an_earlier_run_is_made_again(root: Path, name: str, text: str) -> None:
-    shutil.rmtree(root / "clips" / BAD)
-    first = index_bench2drive(config(root))
-    (root / "index" / name).write_text(text)
-    assert index_bench2drive(config(root)) == first
-    assert open_scenes(str(root / "index" / "scoring_scenes")).tokens == first[0].scenes
+def test_what_is_damaged_of_an_earlier_run_is_made_again(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clips", GOOD, cameras=(FRONT,))
+    write_map(tmp_path / "maps")
+    first = index_bench2drive(config(tmp_path))
+    records = [(f"clips/{GOOD}.json", text) for text in ("", '{"na', "[1]", "null", '{"a": 1}')]
+    parts = [(f"parts/{GOOD}/{name}", text) for name in ("index.npy", "store.json", "scenes.bin") for text in ("", "{")]
+    for name, text in [*records, *parts]:
+        (tmp_path / "index" / name).write_text(text)
+        assert index_bench2drive(config(tmp_path)) == first, (name, text)
+        assert open_scenes(str(tmp_path / "index" / "scoring_scenes")).tokens == first[0].scenes
 
 
 def test_settings_and_places_are_checked(root: Path) -> None:
