@@ -124,7 +124,7 @@ class Localiser:
         yaw_rate = -gyro if math.isfinite(gyro) else 0.0
         heading = self._next_heading(float(reading.imu[COMPASS]), yaw_rate * elapsed_s)
         acceleration = other_hand(reading.imu[ACCELERATION][XY])
-        if not np.isfinite(reading.imu).all():
+        if not np.isfinite(acceleration).all():
             acceleration = np.zeros(2)
         last = self._state
         speed = reading.speed_mps

@@ -5,6 +5,7 @@ A route's record is written whole when the route is over, in the benchmark's own
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from navsim_agents.closed_loop.stage import Stage, StageConfig, place_of
 from navsim_agents.common.ending import is_machines_fault
 from navsim_agents.common.files import read_json, reading, write_json, write_text
 from navsim_agents.common.processes import try_jobs
-from navsim_agents.drive_jepa.runs import load_agent
+from navsim_agents.drive_jepa.runs import RESULT_FILE, load_agent
 from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError, WorldDataError
 from navsim_agents.evaluation.agents import has_momentum
@@ -129,7 +130,9 @@ def drive_all(config: DriveLoopConfig, routes: Sequence[Route]) -> dict[str, lis
 def _claim(config: DriveLoopConfig, agent: str) -> None:
     """Refuse to mix results of two settings in one folder."""
     path = Path(config.output) / agent / IDENTITY_FILE
-    asked = config.identity(agent)
+    asked = dict(config.identity(agent))
+    if agent in config.runs:
+        asked["trained"] = training_digest(Path(config.runs[agent]).expanduser())
     if path.exists():
         with reading(path):
             found = dict(read_json(path))
@@ -141,6 +144,13 @@ def _claim(config: DriveLoopConfig, agent: str) -> None:
                     "choose another output, or delete this one"
                 )
     write_json(path, asked)
+
+
+def training_digest(run: Path) -> str:
+    """Tells a run from another training in its place; ``run`` is its folder, or a checkpoint."""
+    told = run / RESULT_FILE if run.is_dir() else run
+    with reading(told):
+        return hashlib.sha256(told.read_bytes()).hexdigest()
 
 
 def read_record(task: DriveTask) -> Optional[RouteRecord]:

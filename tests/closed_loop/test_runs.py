@@ -13,7 +13,7 @@ from navsim_agents.bench2drive.records import RouteRecord, metric_info_path, rea
 from navsim_agents.closed_loop import runs
 from navsim_agents.closed_loop.config import DriveLoopConfig
 from navsim_agents.closed_loop.results import figures, main_rows, summarise, write_results
-from navsim_agents.closed_loop.runs import DriveTask, choose_routes, drive_all, finished
+from navsim_agents.closed_loop.runs import DriveTask, choose_routes, drive_all, finished, training_digest
 from navsim_agents.errors import InputError, WorldDataError
 from tests.closed_loop.given import TOWN, WORLD_SEED
 
@@ -134,6 +134,19 @@ def test_other_settings_do_not_mix(whole: Path) -> None:
     config = settings(whole, replan_s=0.3)
     with pytest.raises(InputError, match=r"replan_s=0.5, but replan_s=0.3 is asked for"):
         drive_all(config, choose_routes(config))
+
+
+def test_another_training_in_a_runs_place_is_told_from_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "result.json").write_text('{"epochs": 3}')
+    (run / "history.csv").write_text("1")
+    first = training_digest(run)
+    (run / "history.csv").write_text("2")
+    assert training_digest(run) == first
+    (run / "result.json").write_text('{"epochs": 4}')
+    assert training_digest(run) != first
+    assert training_digest(run / "result.json") == training_digest(run)
 
 
 def test_the_tables_say_what_the_records_say(whole: Path) -> None:

@@ -187,6 +187,8 @@ NOT_RUN = {
     "format=bench2drive": "renders for a minute; tests/world/test_clips.py runs it with plain pictures",
     "drive-jepa bench2drive-routes": "needs CARLA; tests/bench2drive/test_route_runs.py runs it with a small evaluator",
     "drive-jepa bench2drive-table": "needs results of CARLA; tests/cache_tools/test_bench2drive_table.py runs it",
+    "tools/merge_route_json.py": "Bench2Drive's own script",
+    "tools/efficiency_smoothness_benchmark.py": "Bench2Drive's own script",
     "drive-jepa demo output=": "the demo of tests/demo.py, which every other command here reads",
 }
 # Part of a command that needs a devkit: tests/devkit/test_documented_commands.py composes it with each.
