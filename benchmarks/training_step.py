@@ -45,10 +45,10 @@ class Timed:
         self.seconds: list[float] = []
         self.processor_seconds: list[float] = []
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         synchronize(self.device)
         start, processor = time.perf_counter(), time.process_time()
-        answer = self.function(*arguments)
+        answer = self.function(*arguments, **named)
         synchronize(self.device)
         self.seconds.append(time.perf_counter() - start)
         self.processor_seconds.append(time.process_time() - processor)
