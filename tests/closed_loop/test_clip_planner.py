@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_who_looks_too_far_back_is_refused() -> None:
         ClipPlanner(StandIn(num_input_frames=5), SMALL)
 
 
-def settings(folder: Path, **given: object) -> DriveLoopConfig:
+def settings(folder: Path, **given: Any) -> DriveLoopConfig:
     known = {"towns": [TOWN], "world_seed": WORLD_SEED, "routes": 1, "vehicles": 2, "time_limit_s": 1.0}
     return DriveLoopConfig(str(folder), **{"baselines": [], "runs": {"mine": "RUN"}, **known, **given})
 
