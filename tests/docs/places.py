@@ -181,6 +181,7 @@ NOT_RUN = {
     "drive-jepa ablate output=": "makes worlds, for more than an hour; with worlds that are there it is run",
     "drive-jepa compare-pretrainings output=": "makes worlds, for half an hour; with worlds that are there it is run",
     "drive-jepa serve": "waits for a simulator; tests/training/test_serve.py runs it where its package is",
+    "+served.mine": "needs a server; tests/closed_loop/test_served_planner.py drives with one where its package is",
     "benchmarks.serving": "its package is not for Python 3.9; tests/alpasim/test_benchmark.py runs it where it is",
     "root=CLIPS": "needs clips of Bench2Drive; tests/bench2drive/test_training.py runs the chain on clips of its own",
     "scenes=INDEX/scoring_scenes": "reads what the commands above write; run by the same test",
