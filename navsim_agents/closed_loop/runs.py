@@ -147,10 +147,9 @@ def _claim(config: DriveLoopConfig, agent: str) -> None:
 
 
 def training_digest(run: Path) -> str:
-    """Tells a run from another training in its place; ``run`` is its folder, or a checkpoint."""
+    """Tells a run (its folder, or a checkpoint) from another training in its place; empty where nothing is."""
     told = run / RESULT_FILE if run.is_dir() else run
-    with reading(told):
-        return hashlib.sha256(told.read_bytes()).hexdigest()
+    return hashlib.sha256(told.read_bytes()).hexdigest() if told.exists() else ""
 
 
 def read_record(task: DriveTask) -> Optional[RouteRecord]:

@@ -21,6 +21,7 @@ from navsim_agents.common.conventions import (
     CAMERA_HEIGHT_PX,
     CAMERA_WIDTH_PX,
     EGO_WHEEL_BASE_M,
+    FRONT_CAMERA,
     NUM_HISTORY_FRAMES,
     POSE_INTERVAL_S,
 )
@@ -34,7 +35,6 @@ from navsim_agents.world.types import Drive
 from navsim_agents.world.writers.blobs import encode_jpeg
 from navsim_agents.world.writers.logs import frame_steps, timestamp_us
 
-FRONT = "cam_f0"
 ROUTE_REACH_M, ROUTE_POINTS = 80.0, 20
 """AlpaSim's nuPlan track: so many points, evenly spaced from the ego on, of which the nearer half is not told."""
 LOOK_POINTS = 100  # of the route's line, a metre apart, among which the ego is looked for
@@ -45,7 +45,7 @@ class ServedPlanner:
     """Asks a served driver; for one route, at whose end it is closed."""
 
     is_expert = False
-    cameras: Mapping[str, tuple[int, ...]] = {FRONT: tuple(range(NUM_HISTORY_FRAMES))}
+    cameras: Mapping[str, tuple[int, ...]] = {FRONT_CAMERA: tuple(range(NUM_HISTORY_FRAMES))}
 
     def __init__(self, target: str, jpeg_quality: int, timeout_s: float = TIMEOUT_S) -> None:
         """Connect to ``target`` (host:port) when it is first asked.
@@ -82,7 +82,7 @@ class ServedPlanner:
     def _asked(self, stage: Stage, witness: Witness, drive: Drive) -> Plan:
         now = len(drive.ego.poses) - 1
         if self._session is None:
-            self._session = self._client.start({FRONT.upper(): front_camera()})
+            self._session = self._client.start({FRONT_CAMERA.upper(): front_camera()})
             self._origin, self._line = drive.ego.poses[now], line_ahead(stage.graph, stage.route)
         self._send_motion(self._session, drive)
         self._send_pictures(self._session, witness, drive)
@@ -113,10 +113,10 @@ class ServedPlanner:
             stamp_us = timestamp_us(drive, step)
             if stamp_us not in self._shown:
                 self._shown.add(stamp_us)
-                picture = witness.render(drive, step, default_cameras()[FRONT])
+                picture = witness.render(drive, step, default_cameras()[FRONT_CAMERA])
                 quality = self._jpeg_quality
                 data = encode_jpeg(picture, quality) if quality else png(picture)
-                session.send_picture(FRONT.upper(), stamp_us, data)
+                session.send_picture(FRONT_CAMERA.upper(), stamp_us, data)
 
     def close(self) -> None:
         """End the session, if there is one and somebody who still knows of it, and hang up."""
@@ -141,7 +141,7 @@ class ServedPlanner:
 
 def front_camera() -> DeclaredCamera:
     """The world's front camera, as a session declares it."""
-    model = default_cameras()[FRONT]
+    model = default_cameras()[FRONT_CAMERA]
     return DeclaredCamera(
         CAMERA_WIDTH_PX,
         CAMERA_HEIGHT_PX,

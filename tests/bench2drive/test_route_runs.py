@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,8 @@ def test_an_interruption_anywhere(place: Path, number: int) -> None:
     plan(place, _13=["hang", "Perfect"])
     words = [f"{name}={value}" for name, value in settings(place).items()]
     line = executable_line("cache_tools.bench2drive_routes", *words)
-    child = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a shell's background job does not
+    child = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=hears)
     log = place / "out" / "logs" / "13.log"
     while not (log.exists() and "driving" in log.read_text()):
         assert child.poll() is None

@@ -23,6 +23,7 @@ from navsim_agents.closed_loop.planners import Plan, Planner
 from navsim_agents.closed_loop.results import summarise
 from navsim_agents.closed_loop.runs import DriveTask, choose_routes, drive_all
 from navsim_agents.closed_loop.stage import Stage, place_of
+from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.data.types import AgentInput
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.drive_jepa.sequential import SequentialAgent
@@ -42,7 +43,6 @@ from navsim_agents.alpasim.driver import Driver  # noqa: E402
 from navsim_agents.alpasim.route import LEFT, RIGHT, STRAIGHT, UNKNOWN, driving_command, one_hot  # noqa: E402
 from navsim_agents.alpasim.server import GRACE_S, Limits, serving  # noqa: E402
 from navsim_agents.closed_loop.served_planner import (  # noqa: E402
-    FRONT,
     ServedPlanner,
     from_nearest,
     in_rig,
@@ -60,7 +60,7 @@ class Painter:
     """Patches that every step has others of; the real one takes a second a picture."""
 
     def render(self, drive: Any, step: int, camera: Any) -> np.ndarray:
-        assert camera.name == FRONT
+        assert camera.name == FRONT_CAMERA
         return picture(timestamp_us(drive, step) // 100_000 % 100_000)
 
 
@@ -68,7 +68,7 @@ class Commanded:
     """An agent in the loop itself, with the commands that a served one makes of the route."""
 
     is_expert = False
-    cameras: Mapping[str, tuple[int, ...]] = {FRONT: (2, 3)}
+    cameras: Mapping[str, tuple[int, ...]] = {FRONT_CAMERA: (2, 3)}
 
     def __init__(self, agent: Any) -> None:
         self._agent, self.plans = agent, list[Plan]()
