@@ -1,4 +1,4 @@
-"""Drives Bench2Drive's official routes, one a process: it can be interrupted anywhere, and a crash of one costs one.
+"""Drives Bench2Drive's official routes, one a process, so that a crash costs one.
 
     drive-jepa bench2drive-routes routes=….xml team_config=RUN benchmark=Bench2Drive carla_root=CARLA output=FOLDER
 

@@ -1,4 +1,4 @@
-"""Says what clips of Bench2Drive hold and what of them cannot be read, and writes their scoring scenes.
+"""Says what is unreadable of clips of Bench2Drive, and writes their scoring scenes.
 
     drive-jepa index-bench2drive root=CLIPS maps=MAPS output=INDEX workers=4
 

@@ -1,4 +1,4 @@
-"""Drives routes of the built-in world in a closed loop with every agent, and judges them as Bench2Drive does."""
+"""Drives the built-in world in a closed loop with every agent, judged as Bench2Drive judges."""
 
 from __future__ import annotations
 

@@ -256,11 +256,13 @@ def label_proposals(
         TrajectoryError: a proposal is not finite, or T · ``interval_s`` is not the scorer's horizon.
         SceneError: the records are not scenes of this release.
     """
-    whole = continued(proposals.detach().double(), round(HORIZON_S / interval_s))
+    whole, num_poses = proposals.detach().double(), round(HORIZON_S / interval_s)
+    if whole.shape[2] < num_poses:
+        whole = continued(whole, num_poses)
     batch = unpack_scenes(packed, metric, num_poses=whole.shape[2], interval_s=interval_s)
     scores = score_batch(batch, whole)
     corners, is_valid = key_agents(scores, batch)
-    foreseen = foreseen_steps(sampling)
+    foreseen = slice(None) if sampling == NAVSIM_SAMPLING else foreseen_steps(sampling)
     return ProposalLabels(
         sub_scores={name: scores.columns[name] for name in SUB_SCORES[metric]},
         score=scores.columns[SCORE[metric]].float(),

@@ -60,7 +60,7 @@ def test_what_cannot_be_loaded_is_refused(agent: PerceptionFreeAgent, tmp_path: 
     path = save(agent, tmp_path / "a.ckpt")
     with pytest.raises(InputError, match=r"for a checkpoint name its agent: config='drive_jepa'"):
         load_agent(path)
-    with pytest.raises(InputError, match=r"is called 'drive_jepo'; choose one of drive_jepa, drive_jepa_perc"):
+    with pytest.raises(InputError, match=r"is called 'drive_jepo'; choose one of drive_jepa, drive_jepa_bench2drive, "):
         load_agent(path, "drive_jepo")
     with pytest.raises(CheckpointError):
         load_agent(path, CONFIG)  # of another size
