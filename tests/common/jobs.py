@@ -77,8 +77,8 @@ KINDS = {"hang": hang, "deaf": hang_deaf}
 
 def main(kind: str, folder: str) -> None:
     end_with_starter()
-    print("here", flush=True)
     with ends_in_one_line():
+        print("here", flush=True)  # from now on an interruption is one line
         if kind == "program":
             sys.exit(run_program([sys.executable, "-m", "tests.common.jobs", "hang", folder], {}))
         list(run_jobs(partial(KINDS[kind], Path(folder)), range(NUM_WORKERS), NUM_WORKERS))
