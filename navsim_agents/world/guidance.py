@@ -13,6 +13,7 @@ from jaxtyping import Float64
 
 from navsim_agents.bench2drive.inputs import COMMANDS, FOLLOW
 from navsim_agents.bench2drive.route_following import NEAR_M
+from navsim_agents.common.planar import arc_lengths
 from navsim_agents.common.poses import XY
 from navsim_agents.world.scoring_scenes.route import lanes_of_route, shortest_chain, starting_lane, without_loops
 from navsim_agents.world.scoring_scenes.town_map import TownMap
@@ -51,7 +52,7 @@ def guidance(town_map: TownMap, route: Sequence[str], rear_axle: Float64[np.ndar
     chain = shortest_chain(town_map, frozenset(allowed), start, blocks[-1])
     lanes = [town_map.town.lanes[name] for name in chain]
     first = town_map.chords(chain[0]).points
-    here = float(_stations(first)[int(np.hypot(*(first - rear_axle[XY]).T).argmin())])
+    here = float(arc_lengths(first)[int(np.hypot(*(first - rear_axle[XY]).T).argmin())])
     ahead = [(place, command) for station, place, command in _points(town_map, lanes) if station > here + NEAR_M]
     end = (lanes[-1].centerline[-1, XY], FOLLOW)
     (target, command), (far_target, far_command) = [*ahead, end, end][:2]
@@ -59,16 +60,12 @@ def guidance(town_map: TownMap, route: Sequence[str], rear_axle: Float64[np.ndar
     return Guidance(current, target, far_command, far_target, tuple(chain))
 
 
-def _stations(points: Float64[np.ndarray, "M 2"]) -> Float64[np.ndarray, " M"]:
-    return np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))))
-
-
 def _points(town_map: TownMap, lanes: Sequence[Lane]) -> list[tuple[float, Float64[np.ndarray, "2"], int]]:
     """Station [m] from the chain's start, place and command of each point: of every lane its start, and each 50 m."""
     found, passed, behind = [], 0.0, FOLLOW
     for lane in lanes:
         points = town_map.chords(lane.lane_id).points
-        stations = _stations(points)
+        stations = arc_lengths(points)
         for station in np.arange(0.0, stations[-1], POINT_SPACING_M):
             place = points[int(np.searchsorted(stations, station))]
             is_way_out = station == 0.0 and not lane.is_connector
