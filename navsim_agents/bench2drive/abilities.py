@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from navsim_agents.bench2drive.records import RouteRecord
+from navsim_agents.bench2drive.records import RED_LIGHT, STOP_SIGN, RouteRecord
 from navsim_agents.bench2drive.routes import Route
 
 # Which types belong to which ability: tools/ability_benchmark.py, the same in 0.0.3 and 0.0.4.
@@ -96,7 +96,7 @@ def _signs(driven: Sequence[RouteRecord], num_routes: int, junctions: Mapping[st
 
 def has_passed(record: RouteRecord, junction: Optional[float]) -> Optional[bool]:
     """Whether a route got past its first junction as the signs demand; None where nobody said where that lies."""
-    if record.infractions.get("red_light") or record.infractions.get("stop_infraction"):
+    if record.infractions.get(RED_LIGHT) or record.infractions.get(STOP_SIGN):
         return False
     if junction is None:
         return True if record.is_success else None if record.score_route > 0.0 else False

@@ -18,36 +18,40 @@ from navsim_agents.common.files import read_json, reading, write_json
 from navsim_agents.errors import InputError
 
 # Names and factors: Bench2Drive's leaderboard/utils/statistics_manager.py (release 0.0.4; the same in 0.0.3).
+HIT_LAYOUT, HIT_PEDESTRIAN, HIT_VEHICLE = "collisions_layout", "collisions_pedestrian", "collisions_vehicle"
+RED_LIGHT, STOP_SIGN = "red_light", "stop_infraction"
 OUTSIDE_LANES, MIN_SPEED = "outside_route_lanes", "min_speed_infractions"
+EMERGENCY_VEHICLE, SCENARIO_TIMEOUT = "yield_emergency_vehicle_infractions", "scenario_timeouts"
+ROUTE_DEVIATION, BLOCKED, ROUTE_TIMEOUT = "route_dev", "vehicle_blocked", "route_timeout"
 INFRACTIONS = (
-    "collisions_layout",
-    "collisions_pedestrian",
-    "collisions_vehicle",
-    "red_light",
-    "stop_infraction",
+    HIT_LAYOUT,
+    HIT_PEDESTRIAN,
+    HIT_VEHICLE,
+    RED_LIGHT,
+    STOP_SIGN,
     OUTSIDE_LANES,
     MIN_SPEED,
-    "yield_emergency_vehicle_infractions",
-    "scenario_timeouts",
-    "route_dev",
-    "vehicle_blocked",
-    "route_timeout",
+    EMERGENCY_VEHICLE,
+    SCENARIO_TIMEOUT,
+    ROUTE_DEVIATION,
+    BLOCKED,
+    ROUTE_TIMEOUT,
 )
 """The lists of a record, in the order of the file."""
 FACTORS: Mapping[str, float] = {
-    "collisions_pedestrian": 0.5,
-    "collisions_vehicle": 0.6,
-    "collisions_layout": 0.65,
-    "red_light": 0.7,
-    "stop_infraction": 0.8,
-    "scenario_timeouts": 0.7,
-    "yield_emergency_vehicle_infractions": 0.7,
+    HIT_PEDESTRIAN: 0.5,
+    HIT_VEHICLE: 0.6,
+    HIT_LAYOUT: 0.65,
+    RED_LIGHT: 0.7,
+    STOP_SIGN: 0.8,
+    SCENARIO_TIMEOUT: 0.7,
+    EMERGENCY_VEHICLE: 0.7,
 }
 """What each entry of a list multiplies the score with."""
 ENDS: Mapping[str, str] = {
-    "route_timeout": "Agent timed out",
-    "route_dev": "Agent deviated from the route",
-    "vehicle_blocked": "Agent got blocked",
+    ROUTE_TIMEOUT: "Agent timed out",
+    ROUTE_DEVIATION: "Agent deviated from the route",
+    BLOCKED: "Agent got blocked",
 }
 """Lists whose entry ends a route, and what the status then says; of several the last one counts."""
 PERFECT, COMPLETED, FAILED = "Perfect", "Completed", "Failed"

@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from jaxtyping import Float64
 
+from navsim_agents.bench2drive.records import HIT_LAYOUT, HIT_PEDESTRIAN, HIT_VEHICLE
 from navsim_agents.closed_loop.places import place
 from navsim_agents.closed_loop.stage import Stage
 from navsim_agents.common.poses import HEADING, XY
@@ -17,10 +18,9 @@ from navsim_agents.world.curves import unit
 from navsim_agents.world.pedestrians import PEDESTRIAN_SIZE
 from navsim_agents.world.types import FOOTPRINT, AgentType, Town
 
-PEDESTRIAN, VEHICLE, LAYOUT = "collisions_pedestrian", "collisions_vehicle", "collisions_layout"
 # CollisionTest of Bench2Drive's atomic_criteria.py.
 SAME_PLACE_M, SAME_THING_S = 5.0, 5.0
-STANDING_MPS = 0.1
+LEAST_MPS = 0.1  # an ego slower than this is not at fault
 NEAR_M = 12.0
 STOPPING = (AgentType.VEHICLE, AgentType.BARRIER)
 """Of things that stand: those that a car cannot push aside."""
@@ -45,7 +45,7 @@ class Surroundings:
         self._still = [
             Thing(
                 f"still-{number}",
-                VEHICLE if item.agent_type is AgentType.VEHICLE else LAYOUT,
+                HIT_VEHICLE if item.agent_type is AgentType.VEHICLE else HIT_LAYOUT,
                 item.agent_type.value,
                 np.array([*item.pose, *item.size[FOOTPRINT]]),
                 item.agent_type in STOPPING,
@@ -73,11 +73,11 @@ class Surroundings:
             if number:
                 box = np.array([*centers[number], fleet.length[number], fleet.width[number]])
                 kind = self._stage.movers[number - 1].agent_type.value
-                yield Thing(f"fleet-{number}", VEHICLE, kind, box, True)
+                yield Thing(f"fleet-{number}", HIT_VEHICLE, kind, box, True)
         people = simulation.people.poses()
         for number in np.flatnonzero(np.hypot(*(people[:, XY] - place).T) < NEAR_M).tolist():
             box = np.array([*people[number, : HEADING + 1], *PEDESTRIAN_SIZE[FOOTPRINT]])
-            yield Thing(f"person-{number}", PEDESTRIAN, AgentType.PEDESTRIAN.value, box, False)
+            yield Thing(f"person-{number}", HIT_PEDESTRIAN, AgentType.PEDESTRIAN.value, box, False)
         if len(self._places):
             for number in np.flatnonzero(np.hypot(*(self._places - place).T) < NEAR_M).tolist():
                 yield self._still[number]
@@ -99,7 +99,7 @@ class Walls:
         """A wall is hit head on, wherever its building's middle may be."""
         ahead = ego[XY] + unit(ego[HEADING]) * ego[LENGTH] / 2
         box = np.array([*ahead, ego[HEADING], 0.1, ego[WIDTH]])
-        return Thing(f"building-{self._ids[index]}", LAYOUT, "building", box, True)
+        return Thing(f"building-{self._ids[index]}", HIT_LAYOUT, "building", box, True)
 
 
 def is_run_into(ego: Float64[np.ndarray, "5"], thing: Thing) -> bool:
@@ -122,7 +122,7 @@ class CollisionWatch:
     def update(self, time_s: float, ego: Float64[np.ndarray, "5"], speed: float, touching: list[Thing]) -> None:
         """Look at what the ego touches now, moving at ``speed`` [m/s] when it did."""
         for thing in touching:
-            if thing.name in self._in_contact or speed < STANDING_MPS or self._is_known(time_s, ego, thing):
+            if thing.name in self._in_contact or speed < LEAST_MPS or self._is_known(time_s, ego, thing):
                 continue
             self._last_thing, self._last_time_s, self._last_place = thing.name, time_s, ego[XY].copy()
             self._in_contact.add(thing.name)

@@ -10,7 +10,16 @@ from typing import Any, Optional
 import numpy as np
 from jaxtyping import Float64
 
-from navsim_agents.bench2drive.records import MIN_SPEED, OUTSIDE_LANES, RouteRecord, TickInfo, compose
+from navsim_agents.bench2drive.records import (
+    BLOCKED,
+    MIN_SPEED,
+    OUTSIDE_LANES,
+    RED_LIGHT,
+    ROUTE_DEVIATION,
+    RouteRecord,
+    TickInfo,
+    compose,
+)
 from navsim_agents.closed_loop.contacts import CollisionWatch, Surroundings, Thing, is_run_into
 from navsim_agents.closed_loop.moment import Witness
 from navsim_agents.closed_loop.places import tick_infos
@@ -91,11 +100,11 @@ class Referee:
         found: dict[str, list[str]] = {}
         for name, message in self.collisions.events:
             found.setdefault(name, []).append(message)
-        ends = {"route_dev": self.deviation.message, "vehicle_blocked": self.blocked.message}
+        ends = {ROUTE_DEVIATION: self.deviation.message, BLOCKED: self.blocked.message}
         for name, message in {OUTSIDE_LANES: self.lanes.message, **ends}.items():
             if message:
                 found[name] = [message]
-        found["red_light"], found[MIN_SPEED] = self.lights.messages, self.speeds.messages
+        found[RED_LIGHT], found[MIN_SPEED] = self.lights.messages, self.speeds.messages
         return {name: tuple(messages) for name, messages in found.items() if messages}
 
 

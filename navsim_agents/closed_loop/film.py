@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 from PIL import Image, ImageDraw
 
+from navsim_agents.bench2drive.records import MIN_SPEED
 from navsim_agents.closed_loop.drive import Shown
-from navsim_agents.common.conventions import FRONT_CAMERA
+from navsim_agents.common.conventions import FRONT_CAMERA, WORLD_STEP_S
 from navsim_agents.common.files import whole_file
 from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.poses import points_to_local, poses_to_global
@@ -26,7 +27,8 @@ from navsim_agents.world.types import AgentType, Drive, Light
 
 FRONT_PX, BIRD_PX, WORDS_PX = (640, 360), 360, 24
 SCALE_PX_PER_M, AHEAD_M = 6.0, 14.0  # of the bird's eye view, whose middle lies ahead of the car
-FRAMES_PER_S, EVERY = 5, 2  # a picture every 0.2 s, shown as fast as it was
+EVERY = 2  # steps from a picture to the next
+FRAMES_PER_S = round(1.0 / (EVERY * WORLD_STEP_S))  # shown as fast as it was
 PICTURE_EVERY = 15  # of these, one that is also kept by itself
 ROAD, GRASS, LINE, EGO, PLAN, ROUTE = "#4a4d52", "#7d9a6b", "#c9ccd1", "#1f6fd6", "#ffb000", "#8fd0ff"
 COLOURS = {AgentType.VEHICLE: "#d9dde2", AgentType.BICYCLE: "#f08a4b", AgentType.PEDESTRIAN: "#e5484d"}
@@ -102,8 +104,8 @@ def picture_of(shown: Shown, title: str) -> UInt8[np.ndarray, "H W 3"]:
 
 def _words(shown: Shown, title: str) -> str:
     stage, referee = shown.stage, shown.referee
-    seconds = (stage.step - stage.first_step) / 10.0
-    found = {name: len(its) for name, its in referee.infractions().items() if name != "min_speed_infractions"}
+    seconds = (stage.step - stage.first_step) * WORLD_STEP_S
+    found = {name: len(its) for name, its in referee.infractions().items() if name != MIN_SPEED}
     faults = ", ".join(f"{count} {name}" for name, count in found.items())
     return f"{title}   {seconds:5.1f} s   {stage.car.speed:4.1f} m/s   {referee.completion.percent:5.1f} %   {faults}"
 
