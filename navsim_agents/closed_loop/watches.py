@@ -10,7 +10,7 @@ import shapely
 from jaxtyping import Float64
 
 from navsim_agents.closed_loop.line import RouteLine
-from navsim_agents.closed_loop.places import place
+from navsim_agents.closed_loop.places import TICKS_PER_STEP, place
 from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.poses import wrap_angle
 from navsim_agents.world.boxes import LENGTH
@@ -19,12 +19,15 @@ from navsim_agents.world.right_of_way import RED
 from navsim_agents.world.roads import LANE_WIDTH_M
 from navsim_agents.world.types import Town
 
+# WINDOWS_SIZE: points of the route that each criterion looks at beyond its last one at a tick of 0.05 s; here two ticks
+# are one look, so that it follows a car as fast as there (40 m/s, and not 20).
+COMPLETION_WINDOW, DEVIATION_WINDOW, LANES_WINDOW = (TICKS_PER_STEP * size for size in (2, 5, 3))
 # RouteCompletionTest
-COMPLETION_WINDOW, NEAR_TARGET_M, NEARLY_ALL_PERCENT = 2, 10.0, 99.0
+NEAR_TARGET_M, NEARLY_ALL_PERCENT = 10.0, 99.0
 # InRouteTest
-DEVIATION_WINDOW, MOST_APART_M, SAFE_APART_M, MOST_APART_PERCENT = 5, 30.0, 15.0, 30.0
+MOST_APART_M, SAFE_APART_M, MOST_APART_PERCENT = 30.0, 15.0, 30.0
 # OutsideRouteLanesTest
-LANES_WINDOW, BESIDE_LANE_M, WRONG_WAY_RAD = 3, 0.5, np.deg2rad(120.0)
+BESIDE_LANE_M, WRONG_WAY_RAD = 0.5, np.deg2rad(120.0)
 # AgentBlockedTest, MinimumSpeedRouteTest
 BLOCKED_MPS = 0.1
 BLOCKED_S = 60.0

@@ -52,6 +52,26 @@ def test_all_of_the_route_is_complete_and_half_of_it_is_half() -> None:
     assert (watch.percent, watch.is_complete) == (100.0, True)
 
 
+def test_a_car_as_fast_as_the_benchmark_can_follow_is_followed() -> None:
+    """At 40 m/s two points a tick of 0.05 s, four a look; the criteria of lanes and of deviation look farther."""
+    completion, deviation, lanes, speeds = (
+        CompletionWatch(line()),
+        DeviationWatch(line()),
+        LanesWatch(line(), small_town()),
+        SpeedWatch(line()),
+    )
+    for x in np.arange(0.5, 101.0, 4.0):
+        completion.update(at(x))
+        deviation.update(at(x))
+        lanes.update(at(x, -2.3), 0.0)
+        speeds.update(at(x), 40.0, np.array([20.0]))
+    assert (completion.percent, completion.is_complete) == (100.0, True)
+    assert not deviation.message
+    assert "about 100.0 meters (100.0%" in lanes.message
+    speeds.end()
+    assert len(speeds.messages) > 10
+
+
 def test_a_contact_is_one_collision_however_long() -> None:
     watch, other = CollisionWatch(), thing("a", 5.0)
     for step in range(200):
