@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Optional
 
 import numpy as np
 from jaxtyping import Float64
@@ -58,12 +60,12 @@ class RouteLine:
             curves.append(curve if not curves else curve[1:])
         return RouteLine(resample_curve(cut_curve(np.concatenate(curves), start_m, start_m + length_m), SPACING_M))
 
-    def beyond(self, point: Float64[np.ndarray, "2"]) -> RouteLine:
-        """The part from the point of the line nearest to ``point`` on."""
-        first = int(np.hypot(*(self.points[:, XY] - point).T).argmin())
+    def beyond(self, point: Float64[np.ndarray, "2"], num_points: Optional[int] = None) -> RouteLine:
+        """The part from the point nearest to ``point`` on, of the first ``num_points`` where these are given."""
+        first = int(np.hypot(*(self.points[:num_points, XY] - point).T).argmin())
         return RouteLine(self.points[min(first, len(self.points) - 2) :])
 
-    @property
+    @cached_property
     def travelled_m(self) -> Float64[np.ndarray, " N"]:
         """Arc length at each point."""
         return arc_lengths(self.points)

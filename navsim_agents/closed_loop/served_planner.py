@@ -28,7 +28,6 @@ from navsim_agents.common.conventions import (
 from navsim_agents.common.poses import POSE, XY, X, points_to_local, poses_to_local
 from navsim_agents.errors import InputError
 from navsim_agents.world.camera import default_cameras
-from navsim_agents.world.curves import arc_lengths
 from navsim_agents.world.lane_graph import LaneGraph
 from navsim_agents.world.simulation import Decision
 from navsim_agents.world.types import Drive
@@ -160,16 +159,14 @@ def line_ahead(graph: LaneGraph, route: Route) -> RouteLine:
 
 def from_nearest(line: RouteLine, pose: Float64[np.ndarray, "3"]) -> RouteLine:
     """The part of ``line`` that is left at ``pose``; it is looked for on the next 100 m alone, as lines may cross."""
-    nearest = int(np.hypot(*(line.points[:LOOK_POINTS, XY] - pose[XY]).T).argmin())
-    return RouteLine(line.points[min(nearest, len(line.points) - 2) :])
+    return line.beyond(pose[XY], LOOK_POINTS)
 
 
 def told_route(line: RouteLine, pose: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "20 2"]:
     """What is told of the route [m, rig frame of ``pose``]: NaN in its first half, and past the line's end."""
-    travelled = arc_lengths(line.points)
     wanted = np.linspace(0.0, ROUTE_REACH_M, ROUTE_POINTS)
     wanted[: ROUTE_POINTS // 2] = np.nan
-    points = [np.interp(wanted, travelled, column, right=np.nan) for column in line.points[:, XY].T]
+    points = [np.interp(wanted, line.travelled_m, column, right=np.nan) for column in line.points[:, XY].T]
     return points_to_local(np.stack(points, axis=1), pose)
 
 
