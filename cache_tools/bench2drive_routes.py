@@ -19,7 +19,7 @@ from navsim_agents.bench2drive.routes import Route, read_routes
 from navsim_agents.bench2drive.team_config import SEPARATOR, read_team_config
 from navsim_agents.common.command import command
 from navsim_agents.common.files import write_text
-from navsim_agents.common.locks import FileLock
+from navsim_agents.common.locks import driving_alone
 from navsim_agents.common.settings import READS, WRITES_FOLDER, at_least, within
 from navsim_agents.drive_jepa.runs import RESULT_FILE
 from navsim_agents.errors import InputError, SettingError
@@ -110,19 +110,11 @@ def bench2drive_routes(config: Bench2DriveRoutesConfig) -> dict[str, str]:
     gpus = [gpu for gpu in config.gpus for _ in range(config.tasks_per_gpu)]
     tasks = [Task(number, gpu) for number, gpu in enumerate(gpus)]
     folder.prepare(routes)
-    try:
-        lock = FileLock(folder.folder / "driving")
-    except BlockingIOError as error:
-        raise InputError(
-            f"{config.output} is being driven by another process ({error.strerror}); wait for it"
-        ) from error
-    try:
+    with driving_alone(folder.folder / "driving"):
         write_text(folder.folder / "commands.sh", shell_lines(benchmark, folder, routes, tasks))
         if not config.launch:
             return {route.number: folder.state(route) for route in routes}
         return Runner(benchmark, folder, config.attempts).run(routes, tasks)
-    finally:
-        lock.release()
 
 
 @command(Bench2DriveRoutesConfig, "cache_tools.conf.bench2drive_routes")

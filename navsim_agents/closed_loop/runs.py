@@ -35,7 +35,8 @@ from navsim_agents.closed_loop.restart import RestartingPlanner
 from navsim_agents.closed_loop.routes import Route, pick_routes
 from navsim_agents.closed_loop.stage import Stage, StageConfig, place_of
 from navsim_agents.common.ending import is_machines_fault
-from navsim_agents.common.files import read_json, reading, write_json, write_text
+from navsim_agents.common.files import is_there, read_json, reading, write_json, write_text
+from navsim_agents.common.locks import driving_alone
 from navsim_agents.common.processes import try_jobs
 from navsim_agents.drive_jepa.runs import RESULT_FILE, load_agent
 from navsim_agents.drive_jepa.sequential import SequentialAgent
@@ -46,6 +47,7 @@ from navsim_agents.world.generate import REAL
 from navsim_agents.world.traffic import TrafficConfig
 
 ROUTES_FOLDER, FILMS_FOLDER, IDENTITY_FILE = "routes", "films", "settings.json"
+LOCK_FILE = ".driving"  # no agent is called so
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,16 @@ def drive_all(config: DriveLoopConfig, routes: Sequence[Route]) -> dict[str, lis
     """Drive what is missing, and return every agent's records in the order of the routes.
 
     Raises:
-        InputError: an agent drove there before with other settings, or cannot be loaded or reached.
+        InputError: an agent drove there before with other settings, or cannot be loaded or reached; or another process
+            drives there.
         WorldDataError: some routes failed; all others are written.
         WorkerError: a process was killed.
     """
+    with driving_alone(Path(config.output) / LOCK_FILE):
+        return _drive_all(config, routes)
+
+
+def _drive_all(config: DriveLoopConfig, routes: Sequence[Route]) -> dict[str, list[RouteRecord]]:
     for agent in config.agents:
         _claim(config, agent)
     tasks = [DriveTask(agent, route, config) for agent in config.agents for route in routes]
@@ -162,7 +170,10 @@ def read_record(task: DriveTask) -> Optional[RouteRecord]:
 
 
 def finished(task: DriveTask) -> Optional[RouteRecord]:
-    """The record of a route that needs not be driven again: its agent did not crash, and all its files can be read."""
+    """The record of a route that needs not be driven again: its agent did not crash, and its files are there.
+
+    Record and motion must be readable; a film that is asked for is looked for alone, as it is written whole.
+    """
     record = read_record(task)
     if record is None or record.is_crashed:
         return None
@@ -171,7 +182,7 @@ def finished(task: DriveTask) -> Optional[RouteRecord]:
     except InputError:  # missing or damaged, as above
         return None
     film = task.film_path
-    return record if film is None or film.exists() else None
+    return record if film is None or is_there(film) else None
 
 
 def drive_one(task: DriveTask) -> RouteRecord:

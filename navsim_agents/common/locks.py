@@ -12,10 +12,13 @@ import importlib
 import os
 import socket
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Callable, Optional
 
+from navsim_agents.common.errors import InputError
 from navsim_agents.common.processes import is_alive
 
 SUFFIX = ".lock"
@@ -40,6 +43,24 @@ class FileLock:
     def release(self) -> None:
         """Release it; a second call does nothing."""
         self._release()
+
+
+@contextmanager
+def driving_alone(path: Path) -> Iterator[None]:
+    """Inside, no other process drives routes into the folder of ``path``, a file that says so; both are made.
+
+    Raises:
+        InputError: another one does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(path)
+    except BlockingIOError as error:
+        raise InputError(f"{path.parent} is being driven by another process ({error.strerror}); wait for it") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _by_fcntl(path: Path) -> Optional[Release]:

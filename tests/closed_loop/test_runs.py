@@ -13,7 +13,8 @@ from navsim_agents.bench2drive.records import RouteRecord, metric_info_path, rea
 from navsim_agents.closed_loop import runs
 from navsim_agents.closed_loop.config import DriveLoopConfig
 from navsim_agents.closed_loop.results import figures, main_rows, summarise, write_results
-from navsim_agents.closed_loop.runs import DriveTask, choose_routes, drive_all, finished, training_digest
+from navsim_agents.closed_loop.runs import LOCK_FILE, DriveTask, choose_routes, drive_all, finished, training_digest
+from navsim_agents.common.locks import FileLock
 from navsim_agents.errors import InputError, WorldDataError
 from tests.closed_loop.given import TOWN, WORLD_SEED
 
@@ -128,6 +129,31 @@ def test_damaged_settings_are_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "expert" / "settings.json").write_text(text)
     with pytest.raises(InputError, match=r"expert/settings\.json"):
         drive_all(config, [])
+
+
+def test_two_commands_do_not_drive_into_one_folder(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    lock = FileLock(tmp_path / LOCK_FILE)
+    with pytest.raises(InputError, match=f"{tmp_path.name} is being driven by another process"):
+        drive_all(config, [])
+    lock.release()
+    assert drive_all(config, []) == {"expert": [], "constant_velocity": []}
+    FileLock(tmp_path / LOCK_FILE).release()
+
+
+@pytest.mark.parametrize(("content", "is_kept"), [(None, False), (b"", False), (b"film", True)])
+def test_a_route_whose_film_is_missing_drives_again(whole: Path, content: Optional[bytes], is_kept: bool) -> None:
+    route = choose_routes(settings(whole))[0]
+    task = DriveTask("expert", route, settings(whole, films=[route.name]))
+    path = task.film_path
+    assert path is not None
+    path.parent.mkdir(exist_ok=True)
+    try:
+        if content is not None:
+            path.write_bytes(content)
+        assert (finished(task) is not None) is is_kept
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def test_other_settings_do_not_mix(whole: Path) -> None:
