@@ -34,6 +34,16 @@ FAR_TARGET_M = 50.0
 far apart."""
 
 
+def annotation_path(folder: Path, index: int) -> Path:
+    """Where a clip's annotation of a frame lies."""
+    return folder / ANNOTATIONS / f"{index:05}.json.gz"
+
+
+def picture_path(folder: Path, camera: str, index: int) -> Path:
+    """Where a clip's picture of a camera and a frame lies."""
+    return folder / "camera" / folder_of(camera) / f"{index:05}.jpg"
+
+
 @dataclass(frozen=True)
 class ClipName:
     """What the folder of a clip is called after: ``Scenario_Town12_Route3_Weather5``."""
@@ -175,7 +185,7 @@ class Clip:
 
     def picture_path(self, camera: str, index: int) -> Path:
         """Where the picture of a camera lies."""
-        return self.folder / "camera" / folder_of(camera) / f"{index:05}.jpg"
+        return picture_path(self.folder, camera, index)
 
     def pictures(self, camera: str, index: int, num_frames: int) -> npt.NDArray[np.uint8]:
         """Pictures [num_frames, H, W, 3] 0.5 s apart, frame ``index`` the last.
@@ -221,7 +231,7 @@ def read_clip(folder: Path) -> Clip:
     faults: dict[int, str] = {}
     for number in range(numbers[-1] + 1):
         try:
-            frames.append(read_annotation(folder / ANNOTATIONS / f"{number:05}.json.gz"))
+            frames.append(read_annotation(annotation_path(folder, number)))
         except WorldDataError as error:
             frames.append(None)
             faults[number] = str(error)

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from navsim_agents.bench2drive.clips import annotation_path, picture_path
 from navsim_agents.common.conventions import WORLD_STEP_S
 from navsim_agents.common.files import is_there
 from navsim_agents.world.config import WorldConfig
 from navsim_agents.world.jobs import for_every_log
 from navsim_agents.world.parts import WorldParts
 from navsim_agents.world.plan import LogEntry, LogPlan, plan_logs
-from navsim_agents.world.writers.bench2drive import ClipWriter, clip_camera, clip_name, picture_path, write_hd_map
+from navsim_agents.world.writers.bench2drive import ClipWriter, clip_camera, clip_name, write_hd_map
 
 CLIPS_FOLDER, MAPS_FOLDER = "clips", "maps"
 
@@ -38,7 +39,7 @@ class ClipTask:
         """Whether annotations, pictures and the map are there."""
         config, clips = self.config, self.config.clips
         steps = range(round(config.duration_s / WORLD_STEP_S) + 1)
-        files = [self.folder / "anno" / f"{step:05}.json.gz" for step in steps]
+        files = [annotation_path(self.folder, step) for step in steps]
         shown = steps[:: clips.picture_interval]
         return all(map(is_there, files)) and all(
             is_there(picture_path(self.folder, camera, step)) for camera in clips.cameras for step in shown

@@ -19,11 +19,11 @@ from jaxtyping import Float64
 from numpy.lib.format import write_array
 
 from navsim_agents.bench2drive.annotations import LIGHT_STATES
+from navsim_agents.bench2drive.clips import annotation_path, picture_path
 from navsim_agents.bench2drive.frames import (
     MOUNTS,
     REAR_AXLE_M,
     calibration,
-    folder_of,
     origin_of_rear_axle,
     other_hand,
     world2actor_of_pose,
@@ -37,6 +37,7 @@ from navsim_agents.common.conventions import (
     WORLD_STEP_S,
 )
 from navsim_agents.common.files import is_there, whole_file, write_bytes
+from navsim_agents.common.planar import unit
 from navsim_agents.common.poses import HEADING, XY, FloatArray, X, Y
 from navsim_agents.world.camera.model import DEPTH, PIXEL, CameraModel
 from navsim_agents.world.guidance import Guidance, guidance
@@ -88,13 +89,15 @@ class ClipWriter:
 
     def __init__(self, drive: Drive, town_map: TownMap, folder: Path) -> None:
         self._drive, self._map, self._folder = drive, town_map, folder
-        self._corner = corner(drive.location)
+        self._corner, self._sensors = corner(drive.location), _sensors()
+        headings = np.unwrap(drive.ego.poses[:, HEADING])
+        self._yaw_rates = np.gradient(headings, WORLD_STEP_S) if len(headings) > 1 else np.zeros(1)
         self._numbers = {track.track_token: 100 + number for number, track in enumerate(drive.tracks)}
 
     def write_annotations(self) -> None:
         """Those that are not there yet."""
         for step in range(len(self._drive.ego.poses)):
-            path = self._folder / "anno" / f"{step:05}.json.gz"
+            path = annotation_path(self._folder, step)
             if not is_there(path):
                 content = json.dumps(self.annotation(step)).encode()
                 write_bytes(path, gzip.compress(content, mtime=0), is_forced=IS_FORCED)
@@ -128,9 +131,9 @@ class ClipWriter:
             **{"x_target": float(near[X]), "y_target": float(near[Y]), "next_command": told.far_command + 1},
             **{"should_brake": 0, "only_ap_brake": 0, "weather": {}},
             "acceleration": [float(along), float(-left), GRAVITY_MPS2],
-            "angular_velocity": [0.0, 0.0, -self._yaw_rate(step)],
+            "angular_velocity": [0.0, 0.0, -float(self._yaw_rates[step])],
             "bounding_boxes": [self._ego(step), *self._others(step), *self._lights(step, told)],
-            "sensors": _sensors(),
+            "sensors": self._sensors,
         }
 
     def _guidance(self, step: int) -> Guidance:
@@ -139,10 +142,6 @@ class ClipWriter:
     def _place(self, point: Float64[np.ndarray, "2"]) -> Float64[np.ndarray, "2"]:
         """A global place in CARLA's left-handed world."""
         return other_hand(point - self._corner)
-
-    def _yaw_rate(self, step: int) -> float:
-        headings = np.unwrap(self._drive.ego.poses[:, HEADING])
-        return float(np.gradient(headings, WORLD_STEP_S)[step]) if len(headings) > 1 else 0.0
 
     def _ego(self, step: int) -> dict[str, Any]:
         origin = origin_of_rear_axle(self._drive.ego.poses[step])
@@ -157,8 +156,7 @@ class ClipWriter:
     ) -> dict[str, Any]:
         """A box whose middle lies ``offset_m`` ahead of ``pose``."""
         local = np.array([*(pose[XY] - self._corner), pose[HEADING]])
-        ahead = np.array([np.cos(pose[HEADING]), np.sin(pose[HEADING])])
-        center, height = self._place(pose[XY] + offset_m * ahead), float(size[HEIGHT])
+        center, height = self._place(pose[XY] + offset_m * unit(pose[HEADING])), float(size[HEIGHT])
         return {
             "class": kind,
             "id": str(number),
@@ -228,11 +226,6 @@ def _sensors() -> dict[str, Any]:
             "image_size_y": whole.height,
         }
     return found
-
-
-def picture_path(folder: Path, camera: str, step: int) -> Path:
-    """The file of a picture of a clip."""
-    return folder / "camera" / folder_of(camera) / f"{step:05}.jpg"
 
 
 def hd_map(town: Town) -> dict[int, Any]:
