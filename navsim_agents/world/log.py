@@ -31,14 +31,13 @@ def ego_states(graph: LaneGraph, record: Record, route: list[str]) -> EgoStates:
 def driving_commands(graph: LaneGraph, record: Record, route: list[str]) -> Int64[np.ndarray, " S"]:
     """Index into DRIVING_COMMANDS per step: the turn that the route takes now or within the look-ahead."""
     names = [
-        driving_command(graph, route, where.route_index, where.lane_id, ego)
+        _command(graph, route, where.route_index, where.lane_id, ego)
         for where, ego in zip(record.whereabouts, record.ego)
     ]
     return np.array([DRIVING_COMMANDS.index(name) for name in names], dtype=np.int64)
 
 
-def driving_command(graph: LaneGraph, route: list[str], index: int, lane_id: str, ego: Float64[np.ndarray, "6"]) -> str:
-    """The turn that ``route`` takes at its roadblock ``index``, in whose lane the ego is, or within the look-ahead."""
+def _command(graph: LaneGraph, route: list[str], index: int, lane_id: str, ego: Float64[np.ndarray, "6"]) -> str:
     ahead = float(np.clip(_COMMAND_AHEAD_S * ego[SPEED], *_COMMAND_AHEAD_M))
     curve = graph.town.lanes[lane_id].centerline
     nearest = int(np.argmin(np.hypot(*(curve[:, XY] - ego[XY]).T)))
@@ -57,15 +56,14 @@ def route_per_step(record: Record, route: list[str]) -> tuple[tuple[str, ...], .
     """Roadblocks from the current one on, up to where the route would meet itself."""
     cache: dict[int, tuple[str, ...]] = {}
     return tuple(
-        cache.setdefault(where.route_index, without_loop(route[where.route_index :])) for where in record.whereabouts
+        cache.setdefault(where.route_index, _without_loop(route[where.route_index :])) for where in record.whereabouts
     )
 
 
 _MAX_ROUTE_BLOCKS = 15
 
 
-def without_loop(route: list[str]) -> tuple[str, ...]:
-    """``route`` up to where it would meet itself, not too far."""
+def _without_loop(route: list[str]) -> tuple[str, ...]:
     seen: list[str] = []
     for block in route[:_MAX_ROUTE_BLOCKS]:
         if block in seen:
