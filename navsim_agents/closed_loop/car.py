@@ -10,10 +10,9 @@ from navsim_agents.common.poses import HEADING, POSE, XY
 from navsim_agents.scoring.axes import State
 from navsim_agents.world.curves import left_normal, unit
 from navsim_agents.world.fleet import EGO_BODY
+from navsim_agents.world.motion import CURVATURE
+from navsim_agents.world.simulation import ACCEL, SPEED
 from navsim_agents.world.tracked import tracked_states
-
-CURVATURE, SPEED, ACCEL = 3, 4, 5  # columns of ``Record.ego`` behind the pose
-
 
 REST = [name for name in State if name not in (State.X, State.Y, State.HEADING, State.STEERING_ANGLE)]
 

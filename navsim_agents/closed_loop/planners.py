@@ -72,7 +72,7 @@ class AgentPlanner:
         return checked_plan(poses)
 
     def proposals(self, witness: Witness) -> Optional[Proposals]:
-        """What the agent chooses from now; None of one that has no proposals."""
+        """What the agent chooses from now, as it foresaw it for its plan; None of one that has no proposals."""
         if not hasattr(self._agent, "propose"):
             return None
         drive = witness.drive()
@@ -110,7 +110,7 @@ def foreseen_stations(stage: Stage, decision: Decision) -> Float64[np.ndarray, "
     """Where the expert will be along its path [m], now and at each of the 40 steps of 0.1 s of a plan."""
     simulation = stage.simulation
     alone = _alone(simulation.fleet)
-    others = _near(simulation.obstacles(decision.poses), decision.poses[EGO, XY], len(simulation.fleet))
+    others = _near(simulation.obstacles(decision.poses), decision.poses[EGO, XY])
     wall = np.maximum(decision.walls_m[:1] - WALL_MARGIN_M, 0.0) + alone.station
     stations = [float(alone.station[0])]
     for step in range(NUM_STEPS):
@@ -133,7 +133,7 @@ def _alone(fleet: Fleet) -> Fleet:
     return alone
 
 
-def _near(obstacles: Obstacles, ego: Float64[np.ndarray, "2"], num_vehicles: int) -> Obstacles:
+def _near(obstacles: Obstacles, ego: Float64[np.ndarray, "2"]) -> Obstacles:
     """Those near the ego; the first one is the ego itself."""
     is_near = np.hypot(*(obstacles.centers[:, XY] - ego).T) < NEAR_M
     is_near[EGO] = True

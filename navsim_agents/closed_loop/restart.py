@@ -1,7 +1,9 @@
 """A way out for agents that learnt from logs: who stands in a log mostly stays, so they stand for ever.
 
 Foreseen scores cannot tell it from a wait that is right: a plan that stays scores best in most frames of a car that
-stands. Leaderboard agents of CARLA therefore drive on after a while, whatever they plan; here this is an option.
+stands. Agents of CARLA's leaderboard have a way out, too: TransFuser's (autonomousvision/transfuser,
+``team_code_transfuser/submission_agent.py``) creeps for 1.5 s once it was slower than 0.1 m/s for 55 s. Here it is an
+option.
 """
 
 from __future__ import annotations
@@ -12,14 +14,13 @@ from typing import Optional
 import numpy as np
 
 from navsim_agents.closed_loop.moment import Witness
-from navsim_agents.closed_loop.planners import AgentPlanner, Plan
+from navsim_agents.closed_loop.planners import AgentPlanner, Plan, Planner
 from navsim_agents.closed_loop.stage import Stage
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S, WORLD_STEP_S
 from navsim_agents.common.poses import X
 from navsim_agents.drive_jepa.selection import Proposals
-from navsim_agents.world.simulation import Decision
+from navsim_agents.world.simulation import STANDING_MPS, Decision
 
-STANDING_MPS = 0.1
 MOVES_M = 3.0
 """How far the last pose of a plan lies from the car, at least, for the plan to be one that drives on."""
 DRIVES_ON_S = 4.0
@@ -49,12 +50,13 @@ class RestartingPlanner:
     """``planner``, but after standing for ``after_s`` the car drives on for 4 s.
 
     It then follows the best foreseen of the proposals that drive on; where none does, or an agent has no proposals, it
-    creeps straight ahead. A plan of the agent's own that drives on is always kept.
+    creeps straight ahead. A plan of the agent's own that drives on is always kept. Momentum goes on from the agent's
+    own choice, whatever was driven in its place.
     """
 
     is_expert = False
 
-    def __init__(self, planner: AgentPlanner, after_s: float) -> None:
+    def __init__(self, planner: Planner, after_s: float) -> None:
         self._planner, self._after_s = planner, after_s
         self._stage: Optional[Stage] = None
         self._patience = Patience(after_s)
@@ -71,7 +73,8 @@ class RestartingPlanner:
         plan = self._planner.plan(stage, witness, decision)
         if not self._patience.is_over(stage.step * WORLD_STEP_S, stage.car.speed) or drives_on(plan):
             return plan
-        return driving_on(self._planner.proposals(witness))
+        has_some = isinstance(self._planner, AgentPlanner)
+        return driving_on(self._planner.proposals(witness) if has_some else None)
 
 
 def drives_on(plan: Plan) -> bool:

@@ -268,9 +268,11 @@ def _make_planner(config: DriveLoopConfig, agent: str) -> Planner:
         return ReferencePlanner()
     settings: Optional[Mapping[str, Any]] = config.run_settings.get(agent)
     loaded = load_agent(config.runs[agent], settings=settings, weights=config.weights)
+    planner: Planner
     if isinstance(loaded, Bench2DrivePlanner):
-        return ClipPlanner(loaded, config.clips)
-    planner = AgentPlanner(SequentialAgent(loaded) if has_momentum(loaded) else loaded)
+        planner = ClipPlanner(loaded, config.clips)
+    else:
+        planner = AgentPlanner(SequentialAgent(loaded) if has_momentum(loaded) else loaded)
     return RestartingPlanner(planner, config.restart_after_s) if config.restart_after_s else planner
 
 

@@ -21,11 +21,9 @@ from navsim_agents.world.still_objects import StillScene
 from navsim_agents.world.types import FOOTPRINT
 
 _AWAKE_M = 150.0  # vehicles farther from the expert stand still, unseen
-_STANDING_MPS = 0.1
-
-
-SPEED = 4
-"""Column of ``Record.ego`` behind those of a path's point."""
+STANDING_MPS = 0.1  # who is slower stands
+SPEED, ACCEL = 4, 5
+"""Columns of ``Record.ego`` behind those of a path's point."""
 
 
 @runtime_checkable
@@ -162,10 +160,10 @@ class Simulation:
         speed = float(self.fleet.speed[EGO])
         is_behind = bool(lead.gap_m[EGO] < 5.0 + 2.0 * speed and lead.obstacle[EGO] < len(self.fleet))
         facts = {
-            "stopped_at_red": reasons.get(EGO) == "red" and speed < _STANDING_MPS,
+            "stopped_at_red": reasons.get(EGO) == "red" and speed < STANDING_MPS,
             "yield": (reasons.get(EGO) == "yield" or EGO in yielding) and self.fleet.accel[EGO] < 0.1 and speed < 6.0,
             "follow_lead": is_behind and speed > 1.0,
-            "standing": speed < _STANDING_MPS,
+            "standing": speed < STANDING_MPS,
         }
         for name, is_true in facts.items():
             if is_true:

@@ -19,6 +19,7 @@ from navsim_agents.closed_loop.config import DriveLoopConfig
 from navsim_agents.closed_loop.drive import drive_route
 from navsim_agents.closed_loop.moment import Witness
 from navsim_agents.closed_loop.planners import AgentPlanner, Planner
+from navsim_agents.closed_loop.restart import RestartingPlanner
 from navsim_agents.closed_loop.runs import choose_routes, drive_all, planner_of
 from navsim_agents.closed_loop.stage import Stage, town_map_of
 from navsim_agents.common.conventions import NUM_POSES
@@ -165,6 +166,8 @@ def test_the_loaded_agent_says_who_plans(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(runs, "_PLANNERS", {})
         monkeypatch.setattr(runs, "load_agent", lambda *given, agent=agent, **more: agent)
         assert type(planner_of(settings(tmp_path), "mine")) is kind
+        restarting = planner_of(settings(tmp_path, restart_after_s=10.0), "mine")
+        assert isinstance(restarting, RestartingPlanner)
 
 
 def test_drives_with_pictures_of_two_sizes_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
