@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
@@ -42,14 +42,13 @@ OUT_OF_TIME, CRASHED = "TickRuntime", "Agent crashed"
 """What a status says of a route that lasts longer than 200 s, and of an agent that raises an error."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Driven:
     """What came of a route."""
 
     record: RouteRecord
     ticks: dict[int, TickInfo]
     error: str = ""  # of an agent that crashed
-    plan_s: list[float] = field(default_factory=list)  # what each plan took, pictures included
 
 
 @dataclass(frozen=True)
@@ -129,12 +128,11 @@ def drive_route(
     begun = time.monotonic()
     stage.hand_over(planner.is_expert)
     referee = Referee(stage)
-    driven = Driven(RouteRecord(f"RouteScenario_{stage.route.number}_rep0"), {})
-    failure, motions = _loop(stage, planner, witness, referee, replan_steps, time_limit_s, show, driven)
+    motions: list[Float64[np.ndarray, "6"]] = []
+    failure, error = _loop(stage, planner, witness, referee, replan_steps, time_limit_s, show, motions)
     referee.speeds.end()
-    driven.ticks = tick_infos(motions)
-    driven.record = _record(stage, referee, failure, len(motions), time.monotonic() - begun)
-    return driven
+    record = _record(stage, referee, failure, len(motions), time.monotonic() - begun)
+    return Driven(record, tick_infos(motions), error)
 
 
 def _loop(
@@ -145,27 +143,23 @@ def _loop(
     replan_steps: int,
     time_limit_s: float,
     show: Optional[Callable[[Shown], Any]],
-    driven: Driven,
-) -> tuple[str, list[Float64[np.ndarray, "6"]]]:
-    """What ended the route early, if anything did, and the car's motion at each step."""
-    motions = []
+    motions: list[Float64[np.ndarray, "6"]],
+) -> tuple[str, str]:
+    """What ended the route early, if anything did, and an agent's error; adds each step's motion to ``motions``."""
     num_steps = round(time_limit_s / WORLD_STEP_S)
     plan, planned_at = np.zeros((2, 3)), stage.car.pose
     for step in range(num_steps + 1):
         motions.append(_motion(stage))
         decision = stage.decide()
         if step == num_steps:
-            return OUT_OF_TIME, motions
+            return OUT_OF_TIME, ""
         if step % replan_steps == 0:
-            begun = time.monotonic()
             try:
                 plan, planned_at = planner.plan(stage, witness, decision), stage.car.pose
             except Exception as error:  # an agent's failure costs its route
                 if is_machines_fault(error):
                     raise
-                driven.error = f"{type(error).__name__}: {error}"
-                return CRASHED, motions
-            driven.plan_s.append(time.monotonic() - begun)
+                return CRASHED, f"{type(error).__name__}: {error}"
             stage.car.follow(plan)
         if show is not None:
             show(Shown(stage, witness, plan, planned_at, referee))
@@ -175,7 +169,7 @@ def _loop(
         referee.update((step + 1) * WORLD_STEP_S, speed_before)
         if referee.is_over:
             motions.append(_motion(stage))
-            return "", motions
+            return "", ""
     raise AssertionError("the last step returns")
 
 
@@ -195,14 +189,14 @@ def _motion(stage: Stage) -> Float64[np.ndarray, "6"]:
 
 def _record(stage: Stage, referee: Referee, failure: str, num_steps: int, seconds: float) -> RouteRecord:
     route, found = stage.route, referee.infractions()
-    percent = referee.completion.percent
+    percent, route_id = referee.completion.percent, f"RouteScenario_{route.number}_rep0"
     penalty, composed, status = compose(percent, found, failure)
     return RouteRecord(
-        route_id=f"RouteScenario_{route.number}_rep0",
+        route_id=route_id,
         scenario_name=f"{route.situation}_1",
         town_name=route.location,
         weather_id=None,
-        save_name=f"RouteScenario_{route.number}_rep0_{route.location}_{route.situation}_1_0",
+        save_name=f"{route_id}_{route.location}_{route.situation}_1_0",
         status=status,
         infractions=found,
         score_route=percent,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from navsim_agents.bench2drive.records import MIN_SPEED
+from navsim_agents.bench2drive.records import HIT_VEHICLE, MIN_SPEED
+from navsim_agents.closed_loop import drive
 from navsim_agents.closed_loop.contacts import Surroundings
 from navsim_agents.closed_loop.drive import Referee, drive_route
 from navsim_agents.closed_loop.moment import WINDOW, Witness
@@ -81,7 +82,19 @@ def test_the_car_stops_at_what_it_runs_into() -> None:
     fleet.paths[other, :, :3] = [*ahead, stage.car.box[2]]
     touched = Surroundings(stage).touching(stage.car.box)
     assert [thing.name for thing in touched] == ["fleet-1"]
-    assert Referee(stage).touching(stage.car.box)[0].list_name == "collisions_vehicle"
+    referee = Referee(stage)
+    assert referee.touching(stage.car.box)[0].list_name == HIT_VEHICLE
+    stage.car.follow(np.column_stack((np.arange(1.0, 9.0), np.zeros((8, 2)))))
+    before = stage.car.pose
+    assert stage.car.speed > 0.0
+    drive._move_car(stage, referee)
+    assert stage.car.speed == 0.0
+    np.testing.assert_array_equal(stage.car.pose, before)
+    fleet.is_active[other] = False
+    stage.car.follow(np.column_stack((np.arange(1.0, 9.0), np.zeros((8, 2)))))
+    for _ in range(5):
+        drive._move_car(stage, referee)
+    assert np.hypot(*(stage.car.pose - before)[XY]) > 0.05
 
 
 def test_buildings_are_walls() -> None:
@@ -110,10 +123,10 @@ def test_an_agent_sees_what_the_data_room_would_show() -> None:
     painter = Painter()
     witness = Witness(stage, {"cam_f0": (2, 3)}, painter, 0)
     stage.decide()
-    drive = witness.drive()
-    scene = witness.scene(drive)
-    seen = witness.agent_input(drive, scene)
-    assert len(drive.ego.poses) == WINDOW
+    moment = witness.drive()
+    scene = witness.scene(moment)
+    seen = witness.agent_input(moment, scene)
+    assert len(moment.ego.poses) == WINDOW
     assert len(seen.ego_statuses) == NUM_HISTORY_FRAMES
     now, before = seen.ego_statuses[-1], seen.ego_statuses[0]
     assert now.ego_pose == pytest.approx(np.zeros(3))
@@ -123,8 +136,8 @@ def test_an_agent_sees_what_the_data_room_would_show() -> None:
     assert now.driving_command.sum() == 1
     assert [frame.cam_f0.image is None for frame in seen.cameras] == [True, True, False, False]
     assert seen.cameras[3].cam_l0.image is None
-    assert painter.calls == drive.ego.poses[[10, 15], 0].tolist()
-    witness.agent_input(drive, scene)
+    assert painter.calls == moment.ego.poses[[10, 15], 0].tolist()
+    witness.agent_input(moment, scene)
     assert len(painter.calls) == 2  # the pictures are remembered
 
 
@@ -174,9 +187,19 @@ def test_what_is_no_plan_is_refused(poses: np.ndarray) -> None:
         checked_plan(poses)
 
 
+class Noting(Standing):
+    """Notes the steps at which it plans."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def plan(self, stage, witness, decision):
+        self.steps.append(stage.step)
+        return super().plan(stage, witness, decision)
+
+
 def test_plans_are_asked_for_as_often_as_set() -> None:
-    counts = []
-    for steps in (2, 5):
-        stage = stage_of("light_left", time_limit_s=2.0)
-        counts.append(len(drive_route(stage, Standing(), Witness(stage, {}, None, 0), steps, 2.0).plan_s))
-    assert counts == [10, 4]
+    for steps, times_s in ((2, np.arange(10) * 0.2), (5, np.arange(4) * 0.5)):
+        stage, planner = stage_of("light_left", time_limit_s=2.0), Noting()
+        drive_route(stage, planner, Witness(stage, {}, None, 0), steps, 2.0)
+        assert [(step - stage.first_step) / 10.0 for step in planner.steps] == pytest.approx(times_s)
