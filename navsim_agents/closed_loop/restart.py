@@ -73,8 +73,7 @@ class RestartingPlanner:
         plan = self._planner.plan(stage, witness, decision)
         if not self._patience.is_over(stage.step * WORLD_STEP_S, stage.car.speed) or drives_on(plan):
             return plan
-        has_some = isinstance(self._planner, AgentPlanner)
-        return driving_on(self._planner.proposals(witness) if has_some else None)
+        return driving_on(self._planner.proposals(witness) if isinstance(self._planner, AgentPlanner) else None)
 
 
 def drives_on(plan: Plan) -> bool:
