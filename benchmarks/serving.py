@@ -11,7 +11,6 @@ the time from asking to answer. Processor time is that of the whole server, deco
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import re
 import statistics
@@ -28,12 +27,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from navsim_agents.alpasim.client import DriverClient
+from navsim_agents.alpasim.client import DriverClient, jpeg
 from navsim_agents.alpasim.pictures import DeclaredCamera
-from navsim_agents.common.conventions import CAMERA_NAMES
+from navsim_agents.alpasim.service import TARGET_S
+from navsim_agents.common.conventions import CAMERA_HEIGHT_PX, CAMERA_NAMES, CAMERA_WIDTH_PX, FRONT_CAMERA, STEP_US
 from navsim_agents.world.camera.calibration import default_cameras
 
-STEP_US, SPEED_MPS, TARGET_S = 100_000, 8.0, 0.1
+SPEED_MPS = 8.0
 ROUTE = np.stack((np.linspace(0.0, 80.0, 20), np.zeros(20)), axis=1)
 NUM_PICTURES = 8  # different ones, in turn
 
@@ -43,7 +43,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--agent", default="drive_jepa_small", help="file of navsim_configs/agent")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 2, 8], help="at once")
-    parser.add_argument("--cameras", nargs="+", default=["cam_f0"], choices=CAMERA_NAMES, help="that are sent")
+    parser.add_argument("--cameras", nargs="+", default=[FRONT_CAMERA], choices=CAMERA_NAMES, help="that are sent")
     parser.add_argument("--drives", type=int, default=100, help="of a session, 0.1 s apart in the rollout")
     parser.add_argument("--threads", type=int, default=1, help="of torch, in the server")
     return parser.parse_args(arguments)
@@ -82,17 +82,15 @@ def pictures() -> list[bytes]:
     """JPEGs about as large as a camera's: smooth, with some noise."""
     found, draw = [], np.random.default_rng(0)
     for _ in range(NUM_PICTURES):
-        small = Image.fromarray(draw.integers(0, 256, (108, 192, 3), dtype=np.uint8)).resize((1920, 1080))
-        stream = io.BytesIO()
-        small.save(stream, format="JPEG", quality=90)
-        found.append(stream.getvalue())
+        noise = Image.fromarray(draw.integers(0, 256, (108, 192, 3), dtype=np.uint8))
+        found.append(jpeg(np.asarray(noise.resize((CAMERA_WIDTH_PX, CAMERA_HEIGHT_PX))), quality=90))
     return found
 
 
 def declared(name: str) -> DeclaredCamera:
     model = default_cameras()[name]
     mount = model.sensor2lidar_rotation, model.sensor2lidar_translation
-    return DeclaredCamera(1920, 1080, model.intrinsics, *mount, np.zeros(5))
+    return DeclaredCamera(CAMERA_WIDTH_PX, CAMERA_HEIGHT_PX, model.intrinsics, *mount, np.zeros(5))
 
 
 def drive(

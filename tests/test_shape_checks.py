@@ -15,6 +15,7 @@ from navsim_agents.alpasim.route import driving_command
 from navsim_agents.argoverse.lane_map import ring_area
 from navsim_agents.bench2drive.records import read_records
 from navsim_agents.closed_loop.car import box_at
+from navsim_agents.common.planar import corners
 from navsim_agents.common.poses import poses_to_local
 from navsim_agents.data.plan_slips import motion_of
 from navsim_agents.devkit.parity_plans import arcs
@@ -27,7 +28,6 @@ from navsim_agents.scenes import open_scenes
 from navsim_agents.scoring.rules.centerline import project_on_polyline
 from navsim_agents.sources import split_logs
 from navsim_agents.video.loader import collate
-from navsim_agents.world.boxes import corners
 from navsim_agents.world.camera.mesh import at_height
 from tests.demo import ROOT
 from training.report.views import upwards

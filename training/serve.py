@@ -13,6 +13,7 @@ import torch
 
 from navsim_agents.alpasim.driver import Driver
 from navsim_agents.common.command import command
+from navsim_agents.common.conventions import CAMERA_NAMES
 from navsim_agents.common.extras import require_extras
 from navsim_agents.common.settings import READS, at_least, within
 from navsim_agents.errors import InputError
@@ -49,6 +50,9 @@ class ServeConfig:
             raise InputError(f"{' and '.join(given)} are given, but one of them drives; leave the others out")
         if self.run is None and self.run_settings:
             raise InputError(f"run_settings={self.run_settings} without a run; write agent.config.… of an agent")
+        unknown = sorted(set(self.cameras) - set(CAMERA_NAMES))
+        if unknown:
+            raise InputError(f"cameras has {unknown}; cameras are {', '.join(CAMERA_NAMES)}")
 
     @property
     def contestants(self) -> Contestants:

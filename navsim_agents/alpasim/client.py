@@ -114,7 +114,7 @@ class DrivenSession:
         request = protocol.RolloutCameraImage(session_uuid=self.name)
         image = request.camera_image
         image.logical_id, image.frame_start_us, image.frame_end_us = camera, stamp_us, stamp_us
-        image.image_bytes = picture if isinstance(picture, bytes) else _jpeg(picture)
+        image.image_bytes = picture if isinstance(picture, bytes) else jpeg(picture)
         self._call("submit_image_observation", request)
 
     def plan(self, now_us: int, query_us: Optional[int] = None) -> TimedPlan:
@@ -158,14 +158,17 @@ def as_heard(pose: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "3"]:
     return pose_of(pose_message(from_planar(pose))).planar
 
 
+def jpeg(picture: UInt8[np.ndarray, "H W 3"], quality: int = JPEG_QUALITY) -> bytes:
+    """A picture as cameras send it."""
+    return _encoded(picture, format="JPEG", quality=quality)
+
+
 def png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
     """A picture without loss."""
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="PNG", compress_level=1)
-    return stream.getvalue()
+    return _encoded(picture, format="PNG", compress_level=1)
 
 
-def _jpeg(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
+def _encoded(picture: UInt8[np.ndarray, "H W 3"], **how: Any) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="JPEG", quality=JPEG_QUALITY)
+    Image.fromarray(picture).save(stream, **how)
     return stream.getvalue()

@@ -84,17 +84,17 @@ class EgoTrack:
             at_us = before[0]
         share = (at_us - before[0]) / (after[0] - before[0]) if after else 0.0
         first, second = before[1], after[1] if after else before[1]
-        fitted = self._fitted(at_us)
         velocity = _between(first.velocity, second.velocity, share)
         acceleration = _between(first.acceleration, second.acceleration, share)
         yaw_rate = _between(first.yaw_rate, second.yaw_rate, share)
-        if acceleration is None:
-            acceleration = self._change_of_velocity(at_us) if velocity is not None else fitted.acceleration
-        return Motion(
-            fitted.velocity if velocity is None else velocity,
-            acceleration,
-            fitted.yaw_rate if yaw_rate is None else float(yaw_rate),
-        )
+        if velocity is not None and acceleration is None:
+            acceleration = self._change_of_velocity(at_us)
+        if velocity is None or yaw_rate is None:
+            fitted = self._fitted(at_us)
+            velocity = fitted.velocity if velocity is None else velocity
+            acceleration = fitted.acceleration if acceleration is None else acceleration
+            yaw_rate = fitted.yaw_rate if yaw_rate is None else yaw_rate
+        return Motion(velocity, acceleration, float(yaw_rate))
 
     def forget_before(self, at_us: int) -> None:
         """Drop reports that are older than ``at_us``, but for the newest of them."""

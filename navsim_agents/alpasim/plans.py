@@ -32,7 +32,7 @@ def knots_of(trajectory: Any) -> tuple[Float64[np.ndarray, "knots 3"], Float64[n
         DriverFault: there is none, or a number is not finite.
     """
     poses = np.asarray(trajectory.poses, dtype=np.float64)
-    if poses.ndim != 2 or not len(poses) or not np.isfinite(poses).all():
+    if poses.ndim != 2 or poses.shape[1] != HEADING + 1 or not len(poses) or not np.isfinite(poses).all():
         raise DriverFault(
             INTERNAL, f"the agent planned {poses.tolist()}, but a plan is finite poses [T, 3]; look at its weights"
         )

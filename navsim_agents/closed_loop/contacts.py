@@ -12,8 +12,8 @@ from jaxtyping import Float64
 from navsim_agents.bench2drive.records import HIT_LAYOUT, HIT_PEDESTRIAN, HIT_VEHICLE
 from navsim_agents.closed_loop.places import place
 from navsim_agents.closed_loop.stage import Stage
+from navsim_agents.common.planar import LENGTH, WIDTH, corners, overlaps
 from navsim_agents.common.poses import HEADING, XY
-from navsim_agents.world.boxes import LENGTH, WIDTH, corners, overlaps
 from navsim_agents.world.curves import unit
 from navsim_agents.world.pedestrians import PEDESTRIAN_SIZE
 from navsim_agents.world.types import FOOTPRINT, AgentType, Town

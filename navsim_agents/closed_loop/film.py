@@ -17,9 +17,9 @@ from navsim_agents.bench2drive.records import MIN_SPEED
 from navsim_agents.closed_loop.drive import Shown
 from navsim_agents.common.conventions import FRONT_CAMERA, WORLD_STEP_S
 from navsim_agents.common.files import whole_file
+from navsim_agents.common.planar import corners
 from navsim_agents.common.poses import XY, X, Y
 from navsim_agents.poses import points_to_local, poses_to_global
-from navsim_agents.world.boxes import corners
 from navsim_agents.world.camera import default_cameras
 from navsim_agents.world.camera.model import CameraModel
 from navsim_agents.world.tracks import track_boxes

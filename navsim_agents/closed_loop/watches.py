@@ -11,9 +11,9 @@ from jaxtyping import Float64
 
 from navsim_agents.closed_loop.line import RouteLine
 from navsim_agents.closed_loop.places import TICKS_PER_STEP, place
+from navsim_agents.common.planar import LENGTH
 from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.poses import wrap_angle
-from navsim_agents.world.boxes import LENGTH
 from navsim_agents.world.curves import left_normal, unit
 from navsim_agents.world.right_of_way import RED
 from navsim_agents.world.roads import LANE_WIDTH_M

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from functools import cache
 from importlib import import_module
@@ -29,6 +30,9 @@ NOT_OF_DEMO = {
 }
 """The same of what the demo does not bring: a matter of taste, of several machines, or of data that it has not."""
 ALL_EXTRAS = {**EXTRAS, **NOT_OF_DEMO}
+OLDEST_PYTHON = {"alpasim": (3, 10)}
+"""Extra → the Python from which on it brings anything; under an older one pip installs it and nothing comes."""
+PYTHON = sys.version_info[:2]
 HOST = ("navsim", "nuplan")
 HOST_PAGE = "docs/devkit.md"
 
@@ -71,4 +75,8 @@ def explain_missing_module(error: ModuleNotFoundError) -> Optional[str]:
 
 
 def _advice(module: str, extra: str) -> str:
-    return f"{module} is not installed, but this command needs it; pip install '{DISTRIBUTION}[{extra}]' brings it"
+    oldest = OLDEST_PYTHON.get(extra, PYTHON)
+    place = f"under Python {oldest[0]}.{oldest[1]} or newer " if oldest > PYTHON else ""
+    return (
+        f"{module} is not installed, but this command needs it; {place}pip install '{DISTRIBUTION}[{extra}]' brings it"
+    )

@@ -19,7 +19,7 @@ from typing import Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from navsim_agents.common.files import remove_leftovers, write_bytes, write_text
+from navsim_agents.common.files import read_json, reading, remove_leftovers, write_bytes, write_text
 from navsim_agents.common.locks import FileLock
 from navsim_agents.errors import SceneError
 from navsim_agents.scoring.scene import SCHEMA_VERSION, ScoringScene
@@ -29,6 +29,7 @@ STORE_VERSION = 1
 DATA_FILE, INDEX_FILE, ABOUT_FILE = "scenes.bin", "index.npy", "store.json"
 INDEX_DTYPE = np.dtype([("token", "U64"), ("offset", "<i8"), ("length", "<i8"), ("crc32", "<u4")])
 FLUSH_EVERY = 512
+NO_STORE = "without it a folder is not a scene store: write one with SceneStoreWriter"
 FORMER_LEFTOVERS = "{}.part"  # what earlier releases left unfinished
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -225,15 +226,16 @@ def _lock_of(store: Path) -> FileLock:
 
 def _read_index(path: Path) -> npt.NDArray:
     """Rows of the index, after a look at the versions."""
-    try:
-        about = json.loads((path / ABOUT_FILE).read_text())
-        index = np.load(path / INDEX_FILE, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise SceneError(f"{path} is not a scene store ({error}); write one with SceneStoreWriter") from error
-    versions = (about.get("store_version"), about.get("schema_version"))
+    about = read_json(path / ABOUT_FILE, SceneError, NO_STORE)
+    with reading(path / ABOUT_FILE, SceneError, NO_STORE):
+        versions = (about.get("store_version"), about.get("schema_version"))
     if versions != (STORE_VERSION, SCHEMA_VERSION):
         raise SceneError(
             f"{path} has store and schema versions {versions}, but {(STORE_VERSION, SCHEMA_VERSION)} are read; "
             "export the scenes with this release"
         )
+    with reading(path / INDEX_FILE, SceneError, NO_STORE):
+        index: npt.NDArray = np.load(path / INDEX_FILE, allow_pickle=False)
+        if index.dtype != INDEX_DTYPE or index.ndim != 1:
+            raise ValueError(f"{index.dtype} {list(index.shape)}, but rows of {', '.join(INDEX_DTYPE.names or ())}")
     return index

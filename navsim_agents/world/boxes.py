@@ -1,15 +1,11 @@
-"""Oriented boxes as NumPy arrays [..., 5]: centre x, y [m], heading [rad], length, width [m]."""
+"""The outline of one box; boxes as arrays are those of :mod:`navsim_agents.common.planar`."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float64
 
-from navsim_agents.common.planar import LENGTH as LENGTH
-from navsim_agents.common.planar import SIZE as SIZE
-from navsim_agents.common.planar import WIDTH as WIDTH
 from navsim_agents.common.planar import corners
-from navsim_agents.common.planar import overlaps as overlaps
 
 
 def box_outline(

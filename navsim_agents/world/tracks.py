@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from navsim_agents.common.planar import SIZE, overlaps
 from navsim_agents.common.poses import HEADING, POSE, XY
-from navsim_agents.world.boxes import SIZE, overlaps
 from navsim_agents.world.curves import unit
 from navsim_agents.world.fleet import EGO_BODY
 from navsim_agents.world.pedestrians import PEDESTRIAN_SIZE, WALKING_SPEED

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-WITHOUT_PACKAGE = "carla-driver-interface is not installed; it needs Python 3.10 or newer"
+from tests.alpasim.package import needing_package
 
 
 @pytest.fixture
 def agent() -> Any:
-    return pytest.importorskip("tests.alpasim.rollouts", reason=WITHOUT_PACKAGE).Told()
+    return needing_package("tests.alpasim.rollouts").Told()
 
 
 @pytest.fixture

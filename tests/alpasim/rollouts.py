@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -11,9 +10,9 @@ from typing import Any, Optional
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from navsim_agents.alpasim.client import DrivenSession, DriverClient
+from navsim_agents.alpasim.client import png as lossless
 from navsim_agents.alpasim.driver import Driver
 from navsim_agents.alpasim.faults import DriverFault
 from navsim_agents.alpasim.pictures import DeclaredCamera
@@ -78,19 +77,13 @@ def declared(*names: str) -> dict[str, DeclaredCamera]:
 @lru_cache(maxsize=64)
 def png(seed: int) -> bytes:
     """The picture that a ``Drive`` shows in the frame of this number."""
-    return encoded(picture(seed))
+    return lossless(picture(seed))
 
 
 @lru_cache(maxsize=64)
 def plain(shade: int, width: int = 1920) -> bytes:
     """One grey all over."""
-    return encoded(np.full((width * 9 // 16, width, 3), shade, np.uint8))
-
-
-def encoded(image: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, format="PNG", compress_level=1)
-    return stream.getvalue()
+    return lossless(np.full((width * 9 // 16, width, 3), shade, np.uint8))
 
 
 ROUTES = np.array([[[10.0, 4.0]], [[10.0, 0.0]], [[10.0, -4.0]]])

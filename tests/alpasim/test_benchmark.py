@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-serving: Any = pytest.importorskip(
-    "benchmarks.serving", reason="carla-driver-interface is not installed; it needs Python 3.10 or newer"
-)
-rollouts: Any = pytest.importorskip("tests.alpasim.rollouts")
+from tests.alpasim.package import needing_package
+
+serving: Any = needing_package("benchmarks.serving")
+rollouts: Any = needing_package("tests.alpasim.rollouts")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from navsim_agents.alpasim import faults
 from navsim_agents.evaluation.baselines import ConstantVelocity
+from tests.alpasim.package import needing_package
 from tests.demo import ROOT
 
 PAGE = (ROOT / "docs" / "alpasim.md").read_text(encoding="utf-8")
@@ -21,9 +22,7 @@ def test_every_code_stands_in_the_table() -> None:
 
 
 def test_the_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    rollouts: Any = pytest.importorskip(
-        "tests.alpasim.rollouts", reason="carla-driver-interface is not installed; it needs Python 3.10 or newer"
-    )
+    rollouts: Any = needing_package("tests.alpasim.rollouts")
     (program,) = re.findall(r"^```py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     driver = rollouts.Driver(ConstantVelocity(), "told")
     with rollouts.serving(driver, rollouts.Limits()) as (port, _):

@@ -10,12 +10,11 @@ import torch
 
 from navsim_agents.drive_jepa import ProposalAgent
 from navsim_agents.evaluation.baselines import ConstantVelocity
+from tests.alpasim.package import needing_package
 from tests.drive_jepa.planner_scenes import TINY_PLANNER
 
-testing: Any = pytest.importorskip(
-    "carla_driver_interface.testing", reason="carla-driver-interface is not installed; it needs Python 3.10 or newer"
-)
-rollouts: Any = pytest.importorskip("tests.alpasim.rollouts")
+rollouts: Any = needing_package("tests.alpasim.rollouts")
+testing: Any = needing_package("carla_driver_interface.testing")
 
 
 def loop(client: Any, **start: Any) -> Any:

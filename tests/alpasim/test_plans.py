@@ -51,7 +51,9 @@ def test_the_devkits_trajectories_say_their_interval() -> None:
     np.testing.assert_allclose(knots_of(Trajectory(np.ones((2, 3)), 0.1))[1], [0, 100_000, 200_000])
 
 
-@pytest.mark.parametrize("poses", [np.zeros((0, 3)), np.full((8, 3), np.nan), np.zeros(3)])
+@pytest.mark.parametrize(
+    "poses", [np.zeros((0, 3)), np.full((8, 3), np.nan), np.zeros(3), np.ones((8, 2)), np.ones((8, 4))]
+)
 def test_no_plan_is_no_answer(poses: np.ndarray) -> None:
     with pytest.raises(DriverFault, match=r"the agent planned .* finite poses") as caught:
         knots_of(SimpleNamespace(poses=poses))

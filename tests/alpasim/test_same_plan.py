@@ -12,12 +12,11 @@ from navsim_agents.common.settings import changed
 from navsim_agents.drive_jepa import PerceptionFreeAgent, ProposalAgent
 from navsim_agents.drive_jepa.sequential import SequentialPlanner
 from navsim_agents.poses import poses_to_local
+from tests.alpasim.package import needing_package
 from tests.drive_jepa.planner_scenes import TINY_PLANNER, Drive
 from tests.drive_jepa.scenes import TINY
 
-rollouts: Any = pytest.importorskip(
-    "tests.alpasim.rollouts", reason="carla-driver-interface is not installed; it needs Python 3.10 or newer"
-)
+rollouts: Any = needing_package("tests.alpasim.rollouts")
 
 TOLERANCE = 1e-5  # m and rad in the rig frame; the wire is float32
 FIRST, LAST = 3, 4

@@ -12,10 +12,9 @@ import pytest
 
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.baselines import Human
+from tests.alpasim.package import needing_package
 
-rollouts: Any = pytest.importorskip(
-    "tests.alpasim.rollouts", reason="carla-driver-interface is not installed; it needs Python 3.10 or newer"
-)
+rollouts: Any = needing_package("tests.alpasim.rollouts")
 here, refusal, shades, show = rollouts.here, rollouts.refusal, rollouts.shades, rollouts.show
 SECOND = 1_000_000
 HALF = SECOND // 2

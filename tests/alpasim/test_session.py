@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from navsim_agents.evaluation.baselines import ConstantVelocity
+from tests.alpasim.package import needing_package
 
-rollouts: Any = pytest.importorskip(
-    "tests.alpasim.rollouts", reason="carla-driver-interface is not installed; it needs Python 3.10 or newer"
-)
+rollouts: Any = needing_package("tests.alpasim.rollouts")
 here, refusal, shades, show = rollouts.here, rollouts.refusal, rollouts.shades, rollouts.show
 SECOND, CAMERA = 1_000_000, "CAM_F0"
 HALF, TENTH = SECOND // 2, SECOND // 10
@@ -103,13 +102,13 @@ def test_pictures_of_other_sizes(session: Any, agent: Any) -> None:
     session.send_picture(CAMERA, 0, rollouts.plain(40, 640))
     session.plan(0)
     assert agent.inputs[-1].cameras[-1].cam_f0.image.shape == (1080, 1920, 3)
-    square = rollouts.encoded(np.zeros((64, 64, 3), np.uint8))
+    square = rollouts.lossless(np.zeros((64, 64, 3), np.uint8))
     refusal(lambda: session.send_picture(CAMERA, 1, square), "INVALID_ARGUMENT", "64 x 64, but .* 1920 x 1080")
 
 
 def test_a_picture_over_4_mib_arrives(session: Any) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), dtype=np.uint8)
-    data = rollouts.encoded(noise)
+    data = rollouts.lossless(noise)
     assert len(data) > 4 * 2**20
     session.send_picture(CAMERA, 0, data)
 

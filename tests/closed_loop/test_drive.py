@@ -12,12 +12,12 @@ from navsim_agents.closed_loop.drive import Referee, drive_route
 from navsim_agents.closed_loop.moment import WINDOW, Witness
 from navsim_agents.closed_loop.planners import AgentPlanner, ExpertPlanner, ReferencePlanner, checked_plan
 from navsim_agents.common.conventions import NUM_HISTORY_FRAMES
+from navsim_agents.common.planar import corners
 from navsim_agents.common.poses import LARGEST_M, XY
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.baselines import ConstantVelocity
 from navsim_agents.poses import poses_to_local
 from navsim_agents.scoring.axes import State
-from navsim_agents.world.boxes import corners
 from navsim_agents.world.curves import unit
 from navsim_agents.world.fleet import EGO
 from navsim_agents.world.traffic import TrafficConfig

@@ -31,12 +31,11 @@ from navsim_agents.errors import InputError
 from navsim_agents.evaluation.baselines import ConstantVelocity
 from navsim_agents.poses import points_to_global, poses_to_global
 from navsim_agents.world.writers.logs import frame_steps, timestamp_us
+from tests.alpasim.package import needing_package
 from tests.closed_loop.given import TOWN, WORLD_SEED, route_of, stage_of
 from tests.drive_jepa.planner_scenes import TINY_PLANNER, picture
 
-rollouts: Any = pytest.importorskip(
-    "tests.alpasim.rollouts", reason="carla-driver-interface is not installed; it needs Python 3.10 or newer"
-)
+rollouts: Any = needing_package("tests.alpasim.rollouts")
 
 from navsim_agents.alpasim.client import TimedPlan  # noqa: E402
 from navsim_agents.alpasim.driver import Driver  # noqa: E402

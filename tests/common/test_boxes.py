@@ -7,10 +7,11 @@ import torch
 
 from navsim_agents.common.boxes import box_corners, corner_coordinates
 from navsim_agents.common.conventions import EGO_LENGTH_M, EGO_MEASURES_M, EGO_REAR_AXLE_TO_CENTER_M, EGO_WIDTH_M
+from navsim_agents.common.planar import corners
 from navsim_agents.models.deformable import ego_corners
 from navsim_agents.scoring.axes import State
 from navsim_agents.scoring.rules.ego import Motion
-from navsim_agents.world.boxes import box_outline, corners
+from navsim_agents.world.boxes import box_outline
 
 
 def random_boxes() -> np.ndarray:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from typing import Any
 
 import pytest
 
-from navsim_agents.common.extras import EXTRAS, MissingPackageError, explain_missing_module, require_extras
+from navsim_agents.common.extras import (
+    EXTRAS,
+    OLDEST_PYTHON,
+    MissingPackageError,
+    explain_missing_module,
+    require_extras,
+)
 from tests.common.commands import COMMANDS, places
 from tests.common.in_one_process import Told, Work, run_all
+from tests.demo import ROOT
 from training import demo
 
 ALL = [module for modules in EXTRAS.values() for module in modules]
@@ -63,3 +71,19 @@ def test_what_nobody_may_lack_is_a_fault() -> None:
     assert "docs/devkit.md" in str(explain_missing_module(ModuleNotFoundError("x", name="nuplan.common")))
     with pytest.raises(MissingPackageError, match=r"navsim-drive-jepa\[video\]"):
         raise MissingPackageError(str(explain_missing_module(ModuleNotFoundError("x", name="av.container"))))
+
+
+@pytest.mark.parametrize(("python", "words"), [((3, 9), "it; under Python 3.10 or newer pip"), ((3, 10), "it; pip")])
+def test_an_older_python_is_not_sent_to_an_extra_that_is_empty_there(
+    python: tuple[int, int], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("navsim_agents.common.extras.PYTHON", python)
+    monkeypatch.setattr("navsim_agents.common.extras.find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match=rf"{words} install 'navsim-drive-jepa\[alpasim\]'"):
+        require_extras("alpasim")
+
+
+def test_pythons_are_those_of_the_distribution() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.findall(r"^(\w+) = \[.*python_version >= '(\d+)\.(\d+)'", text, re.MULTILINE)
+    assert {extra: (int(major), int(minor)) for extra, major, minor in found} == OLDEST_PYTHON

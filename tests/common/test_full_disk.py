@@ -23,6 +23,7 @@ LIMITS = {
     "cache_tools.bench2drive_table": 100,
     "cache_tools.resize_videos": 50,
     "cache_tools.convert_encoder": 10_000,
+    "cache_tools.convert_argoverse": 5_000,
     "training.train": 100_000,
     "training.average_checkpoints": 10_000,
     "training.evaluate": 500,

@@ -11,6 +11,7 @@ from navsim_agents.errors import SceneError
 from navsim_agents.scoring import SceneStore, SceneStoreWriter, ScoringScene, merge_stores, score_trajectories
 from navsim_agents.scoring.config import EPDMS, PDMS
 from navsim_agents.scoring.scene_batch import collate_scenes
+from navsim_agents.scoring.scene_store import INDEX_DTYPE
 from tests.scoring.tiny import arrays, light, plan, rectangle, scene, straight, track
 
 
@@ -184,6 +185,37 @@ def test_store_refusals(tmp_path):
     (tmp_path / "store.json").write_text(about)
     with pytest.raises(SceneError, match=r"has store and schema versions \(9, 1\)"):
         SceneStore(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "3", '"a"', "{", "", "\xff"])
+def test_what_is_no_description_of_a_store(tmp_path, text):
+    (store_of(tmp_path, "a") / "store.json").write_bytes(text.encode("latin-1"))
+    for opened in (SceneStore, SceneStoreWriter):
+        with pytest.raises(SceneError, match=r"store\.json .* is not a scene store"):
+            opened(tmp_path)
+
+
+def some_rows(kind):
+    stream = io.BytesIO()
+    if kind == "archive":
+        np.savez(stream, token=np.zeros(1))
+    else:
+        rows = {
+            "numbers": np.zeros(3),
+            "one row": np.zeros((), INDEX_DTYPE),
+            "a column less": np.zeros(1, INDEX_DTYPE.descr[:3]),
+            "pickle": np.array([None]),
+        }
+        np.save(stream, rows[kind], allow_pickle=True)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["numbers", "one row", "a column less", "pickle", "archive"])
+def test_what_is_no_index_of_a_store(tmp_path, kind):
+    (store_of(tmp_path, "a") / "index.npy").write_bytes(some_rows(kind))
+    for opened in (SceneStore, SceneStoreWriter):
+        with pytest.raises(SceneError, match=r"index\.npy .* is not a scene store"):
+            opened(tmp_path)
 
 
 def damage(path, token):

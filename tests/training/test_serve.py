@@ -29,6 +29,7 @@ is_served = pytest.mark.skipif(
         ({}, "run, agent or baseline: not given, but needed; add run="),
         ({"run": "a", "baseline": "human"}, "run and baseline are given, but one of them drives"),
         ({"baseline": "human", "run_settings": {"a": 1}}, "run_settings=.* without a run"),
+        ({"baseline": "human", "cameras": {"CAM_F0": "front"}}, r"cameras has \['CAM_F0'\]; cameras are cam_f0, "),
     ],
 )
 def test_who_drives(settings: dict[str, Any], words: str) -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 from shapely.geometry import Polygon
 
-from navsim_agents.world.boxes import box_outline, corners, overlaps
+from navsim_agents.common.planar import corners, overlaps
+from navsim_agents.world.boxes import box_outline
 
 
 def test_corners_by_hand():

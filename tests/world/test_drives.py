@@ -12,9 +12,9 @@ from shapely.geometry import Polygon
 from shapely.ops import unary_union
 
 from navsim_agents.common.conventions import DRIVING_COMMANDS
+from navsim_agents.common.planar import corners
 from navsim_agents.errors import InputError
 from navsim_agents.poses import poses_to_local, wrap_angle
-from navsim_agents.world.boxes import corners
 from navsim_agents.world.drive import DriveConfig, simulate_drive
 from navsim_agents.world.types import AgentType, Drive, Light
 

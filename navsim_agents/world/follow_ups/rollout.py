@@ -10,10 +10,10 @@ import shapely
 from jaxtyping import Float64
 
 from navsim_agents.common.conventions import EGO_WHEEL_BASE_M, NUM_STATES, STEP_S
+from navsim_agents.common.planar import corners
 from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.poses import poses_to_local, wrap_angle
 from navsim_agents.scoring.axes import MOTION, State
-from navsim_agents.world.boxes import corners
 from navsim_agents.world.follow_ups.plans import PlanLeftOut
 from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.tracked import tracked_states

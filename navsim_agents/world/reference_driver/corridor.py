@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from navsim_agents.common.conventions import HORIZON_S, NUM_STATES, STEP_S
+from navsim_agents.common.planar import corners
 from navsim_agents.common.poses import HEADING, XY, X, Y
 from navsim_agents.scoring.axes import State, Vehicle
 from navsim_agents.scoring.scene import ScoringScene
-from navsim_agents.world.boxes import corners
 from navsim_agents.world.curves import arc_lengths, left_normal, unit
 from navsim_agents.world.reference_driver.rule import DriverRule
 

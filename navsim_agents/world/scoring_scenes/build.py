@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from navsim_agents.common.agent_types import AGENT_NAMES
 from navsim_agents.common.conventions import (
     EGO_MEASURES_M,
     NUM_FUTURE_FRAMES,
@@ -40,7 +41,6 @@ from navsim_agents.world.scoring_scenes.reacting import reacting_arrays
 from navsim_agents.world.scoring_scenes.route import centerline, lanes_of_route, starting_lane, without_loops
 from navsim_agents.world.scoring_scenes.town_map import TownMap
 from navsim_agents.world.scoring_scenes.tracks import (
-    AGENT_NAMES,
     NUM_COLUMNS,
     FrameBoxes,
     SceneTracks,

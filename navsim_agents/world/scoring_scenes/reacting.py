@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float64
 from shapely.geometry import Polygon
 
+from navsim_agents.common.planar import SIZE
 from navsim_agents.common.poses import POSE, XY
 from navsim_agents.scoring.traffic.rails import box_polygon
 from navsim_agents.scoring.traffic.record import Arrays, Rails, Vehicles, vehicle_arrays
 from navsim_agents.scoring.traffic.roles import TRAFFIC, VEHICLE_TYPE, Role, TrafficConfig
-from navsim_agents.world.boxes import SIZE
 from navsim_agents.world.scoring_scenes.segments import Segment, Segments, Spot, best_aligned
 from navsim_agents.world.scoring_scenes.tracks import FrameBoxes
 from navsim_agents.world.tracks import ego_boxes

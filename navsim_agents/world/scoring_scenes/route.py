@@ -13,9 +13,9 @@ import numpy as np
 import shapely
 from jaxtyping import Float64
 
+from navsim_agents.common.planar import corners
 from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.poses import wrap_angle
-from navsim_agents.world.boxes import corners
 from navsim_agents.world.curves import unit
 from navsim_agents.world.fleet import EGO_BODY
 from navsim_agents.world.scoring_scenes.town_map import TownMap

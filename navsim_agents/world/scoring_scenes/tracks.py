@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float64, Int64
 
-from navsim_agents.common.agent_types import AGENT_NAMES as AGENT_NAMES
+from navsim_agents.common.agent_types import AGENT_NAMES
 from navsim_agents.common.conventions import FRAME_INTERVAL_S, STEP_S
+from navsim_agents.common.planar import overlaps
 from navsim_agents.common.poses import HEADING, X, Y
 from navsim_agents.data.scene import BOX_FOOTPRINT, BOX_POSE, LogFrame, global_ego_pose, read_annotations
 from navsim_agents.poses import FloatArray, poses_to_global, poses_to_local, wrap_angle
-from navsim_agents.world.boxes import overlaps
 from navsim_agents.world.tracks import ego_boxes
 from navsim_agents.world.types import AgentType
 
