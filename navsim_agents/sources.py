@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -128,6 +128,20 @@ class LoggedScenes:
         return Path(self.root) / "navsim_logs" / self.split
 
 
+def first_stage(scenes: LoggedScenes, log_name: str, tokens: Optional[Collection[str]] = None) -> SceneLoader:
+    """Scenes of one log as the first of two stages cuts them: at every frame, a plan long, with a route or not."""
+    return SceneLoader(
+        scenes.root,
+        scenes.split,
+        scenes.sensors,
+        log_names=[log_name],
+        num_future_frames=NUM_POSES,
+        frame_interval=1,
+        has_route=False,
+        tokens=tokens,
+    )
+
+
 @dataclass(frozen=True)
 class TwoStageReader:
     """Scenes of one log in the first stage, and those where they may lead."""
@@ -168,17 +182,7 @@ class TwoStageScenes:
 
     def open(self, log_name: str) -> SceneReader:
         """Scenes of the mapping that lie in one log or go on from there."""
-        wanted = set(self.mapping.first_stage)
-        logged = SceneLoader(
-            self.root,
-            self.split,
-            self.sensors,
-            log_names=[log_name],
-            num_future_frames=NUM_POSES,
-            frame_interval=1,
-            has_route=False,
-            tokens=wanted,
-        )
+        logged = first_stage(self._logged, log_name, set(self.mapping.first_stage))
         halves = dict(half for group in self.mapping.groups for half in group.halves)
         follow_ups = tuple(token for first in logged.tokens for token in halves[first])
         return TwoStageReader(logged, self._synthetic, follow_ups)

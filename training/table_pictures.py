@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from navsim_agents.common.conventions import FRONT_CAMERA, NUM_POSES
+from navsim_agents.common.conventions import FRONT_CAMERA
 from navsim_agents.common.files import reading
 from navsim_agents.data.logs import SceneLoader
 from navsim_agents.data.scene import Scene
@@ -18,7 +18,7 @@ from navsim_agents.data.synthetic_scenes import SyntheticSceneLoader
 from navsim_agents.errors import InputError, NavsimDriveJepaError
 from navsim_agents.evaluation.files import PLANS_FILE
 from navsim_agents.poses import FloatArray
-from navsim_agents.sources import LoggedScenes, SceneReader
+from navsim_agents.sources import LoggedScenes, SceneReader, first_stage
 from training.labels import SUB_SCORE_LABELS
 from training.report import html
 from training.report.pictures import BOX_COLORS, bev_picture, camera_picture
@@ -97,16 +97,7 @@ class OpenLog:
 
     @property
     def _logged(self) -> SceneLoader:
-        own = self.scenes
-        return SceneLoader(
-            own.root,
-            own.split,
-            own.sensors,
-            [self.log_name],
-            num_future_frames=NUM_POSES,
-            frame_interval=1,
-            has_route=False,
-        )
+        return first_stage(self.scenes, self.log_name)
 
     def get_scene(self, token: str) -> Scene:
         """The scene; raises WorldDataError where there is none."""

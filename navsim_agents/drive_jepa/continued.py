@@ -28,8 +28,8 @@ def continued(plans: Float[Tensor, "*batch T 3"], num_poses: int) -> Float[Tenso
     return torch.stack(poses, dim=-2)
 
 
-def foreseen_steps(sampling: PlanSampling) -> list[int]:
-    """Of the simulated states after now, counted from 0, those that the auxiliary heads foresee.
+def foreseen_steps(sampling: PlanSampling) -> slice:
+    """Of the simulated states after now, counted from 0, those that the auxiliary heads foresee: a view takes them.
 
     Raises:
         InputError: the states between two poses are not a whole number of simulated ones.
@@ -40,4 +40,4 @@ def foreseen_steps(sampling: PlanSampling) -> list[int]:
             "foresee every one of them or the last"
         )
     stride = STEPS_PER_POSE // sampling.steps_per_pose
-    return list(range(stride - 1, sampling.num_poses * STEPS_PER_POSE, stride))
+    return slice(stride - 1, sampling.num_poses * STEPS_PER_POSE, stride)

@@ -262,12 +262,12 @@ def label_proposals(
     batch = unpack_scenes(packed, metric, num_poses=whole.shape[2], interval_s=interval_s)
     scores = score_batch(batch, whole)
     corners, is_valid = key_agents(scores, batch)
-    foreseen = slice(None) if sampling == NAVSIM_SAMPLING else foreseen_steps(sampling)
+    foreseen = foreseen_steps(sampling)
     return ProposalLabels(
         sub_scores={name: scores.columns[name] for name in SUB_SCORES[metric]},
         score=scores.columns[SCORE[metric]].float(),
-        areas=scores.ego_areas[:, :, 1:, list(AREAS)][:, :, foreseen],
-        corners=corners.float()[:, :, :, foreseen],
+        areas=scores.ego_areas[:, :, 1:][:, :, foreseen][..., list(AREAS)],
+        corners=corners[:, :, :, foreseen].float(),
         is_valid=is_valid[..., foreseen],
     )
 

@@ -124,7 +124,7 @@ class ProposalConfig(TransformerConfig):
 class PlanSampling:
     """Poses of a plan, and simulated states that the full planner's auxiliary heads foresee for each.
 
-    NAVSIM's scorer takes the default alone; Bench2Drive's heads are 6 poses of 1 state.
+    NAVSIM's planners have the default; Bench2Drive's foresee 1 state of each of 6 poses, and are scored as they go on.
     """
 
     num_poses: int = NUM_POSES

@@ -47,22 +47,17 @@ class VideoJepa(nn.Module):
         targets = self.targets(pixels)
         grid = self.encoder.config.grid(*clip.shape[2:])
         losses = []
-        for context_ids, target_ids in masks:
-            context = self.encoder(pixels, keep=context_ids)
-            predicted = self.predictor(context, context_ids, target_ids, grid)
-            losses.append(self.family_loss(predicted, targets, context_ids, target_ids, grid))
+        for mask in masks:
+            context = self.encoder(pixels, keep=mask.context)
+            predicted = self.predictor(context, mask.context, mask.target, grid)
+            losses.append(self.family_loss(predicted, targets, mask, grid))
         return torch.stack(losses), targets
 
     def family_loss(
-        self,
-        predicted: Float[Tensor, "B P D"],
-        targets: Float32[Tensor, "B N D"],
-        context_ids: Int64[Tensor, "B K"],
-        target_ids: Int64[Tensor, "B M"],
-        grid: TokenGrid,
+        self, predicted: Float[Tensor, "B P D"], targets: Float32[Tensor, "B N D"], mask: Masks, grid: TokenGrid
     ) -> Float32[Tensor, ""]:
         """Loss of one mask family, of what the predictor says: here of the masked tokens alone."""
-        return masked_l1(predicted, targets, target_ids)
+        return masked_l1(predicted, targets, mask.target)
 
     @torch.no_grad()
     def targets(self, pixels: Float32[Tensor, "B 3 T H W"]) -> Float32[Tensor, "B N D"]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from navsim_agents.errors import InputError
+from navsim_agents.models.masks import Masks
 from navsim_agents.models.predictor_21 import Predictor21Config
 from navsim_agents.models.transformer import TokenGrid
 from navsim_agents.models.video_encoder import VideoEncoderConfig
@@ -47,18 +48,13 @@ class VideoJepa21(VideoJepa):
         self.weighs_distance = True
 
     def family_loss(
-        self,
-        predicted: Float[Tensor, "B P D"],
-        targets: Float32[Tensor, "B N D"],
-        context_ids: Int64[Tensor, "B K"],
-        target_ids: Int64[Tensor, "B M"],
-        grid: TokenGrid,
+        self, predicted: Float[Tensor, "B P D"], targets: Float32[Tensor, "B N D"], mask: Masks, grid: TokenGrid
     ) -> Float32[Tensor, ""]:
         """Of the masked tokens, and weighted of the visible ones, which the predictor answers first."""
-        seen, guessed = predicted.split((context_ids.shape[1], target_ids.shape[1]), dim=1)
-        distances = nearest_masked(grid, context_ids, target_ids) if self.weighs_distance else None
-        seen_loss = seen_l1(seen, targets, context_ids, distances)
-        return masked_l1(guessed, targets, target_ids) + self.context_weight * seen_loss
+        seen, guessed = predicted.split((mask.context.shape[1], mask.target.shape[1]), dim=1)
+        distances = nearest_masked(grid, *mask) if self.weighs_distance else None
+        seen_loss = seen_l1(seen, targets, mask.context, distances)
+        return masked_l1(guessed, targets, mask.target) + self.context_weight * seen_loss
 
     @torch.no_grad()
     def targets(self, pixels: Float32[Tensor, "B 3 T H W"]) -> Float32[Tensor, "B N D"]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from navsim_agents.commands import COMMANDS as DOORS
 from navsim_agents.commands import DOOR, PROGRAM
 from tests.docs.commands import (
     ASSIGNMENT,
@@ -116,6 +117,11 @@ def test_every_entry_belongs_to_a_documented_line() -> None:
 def test_every_example_is_documented_and_run() -> None:
     shown = {command.program for command in RUN}
     assert {str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*.py")} <= shown
+
+
+def test_readme_shows_every_command_of_the_door() -> None:
+    shown = {command.program for command in commands_of(ROOT / "README.md", "README.md")}
+    assert [name for name, module in DOORS.items() if module not in shown] == []
 
 
 def test_collector_finds_commands_wherever_they_are(tmp_path: Path) -> None:
