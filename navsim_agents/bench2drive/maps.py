@@ -93,6 +93,15 @@ def map_path(folder: Path, town: str) -> Path:
     return folder / MAP_FILE.format(town=town)
 
 
+def map_stamp(path: Path) -> str:
+    """Changes with what a map holds, by the checksums in the archive's table of contents; of none it says why."""
+    try:
+        with reading(path, WorldDataError, WAY_OUT), zipfile.ZipFile(path) as archive:
+            return " ".join(f"{entry.CRC:08x}" for entry in archive.infolist())
+    except WorldDataError as error:
+        return str(error)
+
+
 @lru_cache(maxsize=16)
 def shared_map(path: Path, kept: Path) -> HdMap:
     """As :func:`read_map`, kept in the file ``kept`` and for the life of the process.
@@ -100,7 +109,7 @@ def shared_map(path: Path, kept: Path) -> HdMap:
     Raises:
         WorldDataError: as :func:`read_map`.
     """
-    stamp = str(path.stat().st_size) if path.is_file() else ""
+    stamp = map_stamp(path)
     found = read_lanes(kept, stamp)
     if found is None:
         found = read_map(path)
