@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Optional
 
@@ -100,7 +101,7 @@ class ClipScenes:
         Raises:
             WorldDataError: there is none.
         """
-        return [folder.name for folder in find_clips(Path(self.root))]
+        return list(self._folders)
 
     def open(self, log_name: str) -> ClipReader:
         """The scenes of one clip.
@@ -121,14 +122,22 @@ class ClipScenes:
             InputError: nobody says where scenes are, or there is none of this token.
         """
         if self.scenes is None:
-            raise InputError("nobody says where the clips' scoring scenes are; drive-jepa index-bench2drive makes them")
+            raise InputError(
+                "nobody says where the clips' scoring scenes are; set agent.config.scenes to the scoring_scenes/ that "
+                "drive-jepa index-bench2drive writes"
+            )
         return shared_scenes(self.scenes).scene(token)
 
     def _folder(self, name: str) -> Path:
-        found = {folder.name: folder for folder in find_clips(Path(self.root))}
+        found = self._folders
         if name not in found:
             raise WorldDataError(f"{self.root} has no clip {name}, but {len(found)} others such as {next(iter(found))}")
         return found[name]
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        """Of all clips by name, sorted; looked for once, as a cache asks for each of them twice."""
+        return {folder.name: folder for folder in find_clips(Path(self.root))}
 
 
 def fingerprint_of(folder: Path, *more: str) -> str:
