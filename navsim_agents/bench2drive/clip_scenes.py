@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from navsim_agents.bench2drive.clip_tracks import ClipTrack
-from navsim_agents.bench2drive.clips import STRIDE, Clip, ClipName
+from navsim_agents.bench2drive.clips import STRIDE, Clip
 from navsim_agents.bench2drive.frames import WHEEL_BASE_M
 from navsim_agents.bench2drive.maps import HdMap, MapLane
 from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, STEP_US
@@ -71,7 +71,7 @@ def build_scene(clip: Clip, index: int, hd_map: HdMap) -> ScoringScene:
     lanes = hd_map.near(pose[XY], MAP_RADIUS_M)
     if not lanes:
         raise WorldDataError(
-            f"the map of {ClipName.parse(clip.name).town} has no lane within {MAP_RADIUS_M:g} m of frame {index} of "
+            f"the map of {clip.town} has no lane within {MAP_RADIUS_M:g} m of frame {index} of "
             f"{clip.name}; check that maps and clips are of one release"
         )
     path = clip.rear_axles[clip.readable]
@@ -83,7 +83,7 @@ def build_scene(clip: Clip, index: int, hd_map: HdMap) -> ScoringScene:
         devkit=V1_1,
         token=scene_token(clip.name, index),
         log_name=clip.name,
-        map_name=ClipName.parse(clip.name).town,
+        map_name=clip.town,
         scene_type=ORIGINAL,
         timestamp_us=index * STEP_US,
         ego_pose=_tensor(pose),

@@ -89,6 +89,15 @@ class Clip:
         """Of the folder."""
         return self.folder.name
 
+    @property
+    def town(self) -> str:
+        """Whose map it drives on, by its name.
+
+        Raises:
+            WorldDataError: it is no clip's.
+        """
+        return ClipName.parse(self.name).town
+
     def __len__(self) -> int:
         return len(self.frames)
 
