@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Optional, Union
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -12,7 +11,6 @@ from navsim_agents.bench2drive.clip_source import ClipScenes
 from navsim_agents.bench2drive.features import CAMERAS_OF_SOURCE, InputBuilder
 from navsim_agents.bench2drive.inputs import Bench2DriveInput, InputProposals
 from navsim_agents.common.conventions import PDMS_NAME
-from navsim_agents.drive_jepa.agent import OptionalPath
 from navsim_agents.drive_jepa.config import require
 from navsim_agents.drive_jepa.proposal_agent import ProposalAgent
 from navsim_agents.drive_jepa.proposal_config import FRAMES_OF_SOURCE, ProposalAgentConfig
@@ -24,42 +22,37 @@ class Bench2DriveAgent(ProposalAgent):
     """The planner of :class:`ProposalAgent`, shown :class:`Bench2DriveInput` in the place of NAVSIM's ``AgentInput``.
 
     It plans through :meth:`plan_input`. Momentum over time is the driver's affair, who has :meth:`propose_input`.
-
-    Attributes:
-        input_cameras: the cameras that it needs.
-        num_input_frames: pictures of each, 0.5 s apart.
     """
 
     sampling: ClassVar[PlanSampling] = BENCH2DRIVE_SAMPLING
 
-    def __init__(
-        self,
-        config: Optional[Union[ProposalAgentConfig, Mapping[str, Any]]] = None,
-        checkpoint_path: OptionalPath = None,
-        encoder_checkpoint_path: OptionalPath = None,
-        device: str = "auto",
-        name: str = "drive_jepa_bench2drive",
-    ) -> None:
-        """Build the network; as :class:`ProposalAgent`.
+    @classmethod
+    def check(cls, config: ProposalAgentConfig) -> None:
+        """Refuse what clips do not hold.
 
         Raises:
-            InputError: as there; or the settings ask for another metric, or for momentum.
+            InputError: the settings ask for another metric, or for momentum.
         """
-        if config is None or isinstance(config, Mapping):
-            config = ProposalAgentConfig.from_mapping(config or {})
         require(
             config.scored_metric == PDMS_NAME,
-            f"metric={config.metric}",
+            f"agent.config.metric={config.metric}",
             f"must be {PDMS_NAME}: clips hold neither lights nor history in the form that epdms reads",
         )
         require(
             not config.momentum.is_on,
-            f"momentum.mode={config.momentum.mode}",
+            f"agent.config.momentum.mode={config.momentum.mode}",
             "must be off: one moment of Bench2Drive does not hold the one before; whoever drives keeps it",
         )
-        super().__init__(config, checkpoint_path, encoder_checkpoint_path, device, name)
-        self.input_cameras = CAMERAS_OF_SOURCE[config.pictures.source]
-        self.num_input_frames = FRAMES_OF_SOURCE[config.pictures.source]
+
+    @property
+    def input_cameras(self) -> tuple[str, ...]:
+        """The cameras that it needs."""
+        return CAMERAS_OF_SOURCE[self.config.pictures.source]
+
+    @property
+    def num_input_frames(self) -> int:
+        """Pictures of each, 0.5 s apart."""
+        return FRAMES_OF_SOURCE[self.config.pictures.source]
 
     def get_sensor_config(self) -> Any:
         """It has none: its cameras are not NAVSIM's.

@@ -102,9 +102,9 @@ def parse_annotation(content: Mapping[str, Any]) -> ClipFrame:
         KeyError, TypeError, ValueError: it is none, or the ego has no pose.
     """
     boxes = content["bounding_boxes"]
-    ego = next(box for box in boxes if box["class"] == EGO_CLASS) if _has_ego(boxes) else boxes[0]
+    ego = next((box for box in boxes if box["class"] == EGO_CLASS), boxes[0])
     origin = pose_of_world2actor(_matrix(ego["world2ego"]))
-    if not np.isfinite(origin).all() or not are_poses(origin):
+    if not are_poses(origin):
         raise ValueError(f"world2ego gives the pose {origin.tolist()}")
     extent = np.asarray(ego["extent"], dtype=np.float64)
     middle = float(ego.get("bbx_loc", (0.0,))[0])
@@ -121,10 +121,6 @@ def parse_annotation(content: Mapping[str, Any]) -> ClipFrame:
         things=tuple(thing for thing in map(_thing, boxes) if thing is not None),
         lights=tuple(_light(box) for box in boxes if box["class"] == LIGHT),
     )
-
-
-def _has_ego(boxes: Any) -> bool:
-    return any(box["class"] == EGO_CLASS for box in boxes)
 
 
 def _matrix(values: Any) -> Float64[np.ndarray, "4 4"]:

@@ -21,7 +21,7 @@ from navsim_agents.bench2drive.clip_source import fingerprint_of, picture_faults
 from navsim_agents.bench2drive.clip_tracks import vanished
 from navsim_agents.bench2drive.clips import STRIDE, Clip, ClipName, find_clips, read_clip
 from navsim_agents.bench2drive.frames import folder_of
-from navsim_agents.bench2drive.maps import HdMap, map_path, shared_map
+from navsim_agents.bench2drive.maps import HdMap, map_path, map_stamp, shared_map
 from navsim_agents.common.files import read_json, reading, whole_folder, write_json
 from navsim_agents.data.pictures import PictureCheck, picture_fault
 from navsim_agents.errors import InputError, SceneError, WorldDataError
@@ -72,9 +72,7 @@ class IndexJob:
     @property
     def fingerprint(self) -> str:
         """Changes with the clip, its pictures, its map and what is asked."""
-        path = map_path(self.maps, self.town)
-        size = path.stat().st_size if path.is_file() else 0
-        asked = (size, self.cameras, self.check, self.frame_interval)
+        asked = (map_stamp(map_path(self.maps, self.town)), self.cameras, self.check, self.frame_interval)
         return fingerprint_of(self.folder, repr(asked), repr([self._pictures(camera) for camera in self.cameras]))
 
     def _pictures(self, camera: str) -> list[tuple[str, int]]:

@@ -16,11 +16,11 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from navsim_agents.bench2drive.clip_tracks import ClipTrack
-from navsim_agents.bench2drive.clips import STRIDE, Clip, ClipName
+from navsim_agents.bench2drive.clips import STRIDE, Clip
 from navsim_agents.bench2drive.frames import WHEEL_BASE_M
 from navsim_agents.bench2drive.maps import HdMap, MapLane
-from navsim_agents.common.boxes import box_corners
 from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, STEP_US
+from navsim_agents.common.planar import overlaps, unit
 from navsim_agents.common.poses import HEADING, POSE, XY, FloatArray, X, points_to_local, poses_to_local, wrap_angle
 from navsim_agents.errors import WorldDataError
 from navsim_agents.scoring.axes import State
@@ -71,7 +71,7 @@ def build_scene(clip: Clip, index: int, hd_map: HdMap) -> ScoringScene:
     lanes = hd_map.near(pose[XY], MAP_RADIUS_M)
     if not lanes:
         raise WorldDataError(
-            f"the map of {ClipName.parse(clip.name).town} has no lane within {MAP_RADIUS_M:g} m of frame {index} of "
+            f"the map of {clip.town} has no lane within {MAP_RADIUS_M:g} m of frame {index} of "
             f"{clip.name}; check that maps and clips are of one release"
         )
     path = clip.rear_axles[clip.readable]
@@ -83,7 +83,7 @@ def build_scene(clip: Clip, index: int, hd_map: HdMap) -> ScoringScene:
         devkit=V1_1,
         token=scene_token(clip.name, index),
         log_name=clip.name,
-        map_name=ClipName.parse(clip.name).town,
+        map_name=clip.town,
         scene_type=ORIGINAL,
         timestamp_us=index * STEP_US,
         ego_pose=_tensor(pose),
@@ -131,7 +131,7 @@ def route_line(path: Float64[np.ndarray, "F 3"]) -> Float64[np.ndarray, "M 2"]:
             kept.append(i)
     end = path[-1]
     ahead = np.arange(LINE_SPACING_M, AHEAD_M + LINE_SPACING_M, LINE_SPACING_M)[:, None]
-    straight = end[XY] + ahead * np.array([np.cos(end[HEADING]), np.sin(end[HEADING])])
+    straight = end[XY] + ahead * unit(end[HEADING])
     return np.concatenate((path[kept][:, XY], straight))
 
 
@@ -215,25 +215,8 @@ def _touching(
     sizes: Float64[np.ndarray, "K 2"],
     seen: Bool[np.ndarray, " K"],
 ) -> Bool[np.ndarray, " K"]:
-    """Whose box overlaps the ego's now: such a track is not the plan's fault (separating axes)."""
+    """Whose box overlaps the ego's now: such a track is not the plan's fault."""
     half_length, half_width, center_m, _ = _vehicle(clip, index)
-    ego = np.array([center_m, 0.0, 0.0])
-    own = _corners(ego[None], np.array([[2.0 * half_length, 2.0 * half_width]]))[0]
-    others = _corners(poses, sizes)
-    apart = np.zeros(len(poses), dtype=bool)
-    for heading in (
-        np.zeros(len(poses)),
-        np.full(len(poses), np.pi / 2),
-        poses[:, HEADING],
-        poses[:, HEADING] + np.pi / 2,
-    ):
-        axis = np.stack((np.cos(heading), np.sin(heading)), axis=-1)
-        mine, theirs = axis @ own.T, (others * axis[:, None]).sum(-1)
-        apart |= (mine.max(1) < theirs.min(1)) | (theirs.max(1) < mine.min(1))
-    return seen & ~apart
-
-
-def _corners(poses: Float64[np.ndarray, "K 3"], sizes: Float64[np.ndarray, "K 2"]) -> Float64[np.ndarray, "K 4 2"]:
-    direction = np.stack((np.cos(poses[:, HEADING]), np.sin(poses[:, HEADING])), axis=-1)
-    found = box_corners(torch.from_numpy(poses[:, XY].copy()), torch.from_numpy(direction), torch.from_numpy(sizes / 2))
-    return np.asarray(found.numpy())
+    own = np.array([center_m, 0.0, 0.0, 2.0 * half_length, 2.0 * half_width])
+    others = np.concatenate((poses, sizes), axis=1)
+    return seen & overlaps(np.broadcast_to(own, others.shape), others)

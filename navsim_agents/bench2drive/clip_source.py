@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from navsim_agents.bench2drive.clip_scenes import scene_indices, scene_token
-from navsim_agents.bench2drive.clips import ANNOTATIONS, STRIDE, Clip, ClipName, find_clips, read_clip
+from navsim_agents.bench2drive.clips import ANNOTATIONS, STRIDE, Clip, find_clips, read_clip
 from navsim_agents.bench2drive.inputs import Bench2DriveInput
 from navsim_agents.common.conventions import NUM_CLIP_FRAMES, NUM_POSES
 from navsim_agents.data.types import SceneMetadata, Trajectory
@@ -37,7 +39,7 @@ class ClipScene:
         return SceneMetadata(
             log_name=self.clip.name,
             scene_token=None,
-            map_name=ClipName.parse(self.clip.name).town,
+            map_name=self.clip.town,
             initial_token=scene_token(self.clip.name, self.index),
             num_history_frames=NUM_CLIP_FRAMES,
             num_future_frames=NUM_POSES,
@@ -100,7 +102,7 @@ class ClipScenes:
         Raises:
             WorldDataError: there is none.
         """
-        return [folder.name for folder in find_clips(Path(self.root))]
+        return list(self._folders)
 
     def open(self, log_name: str) -> ClipReader:
         """The scenes of one clip.
@@ -121,14 +123,22 @@ class ClipScenes:
             InputError: nobody says where scenes are, or there is none of this token.
         """
         if self.scenes is None:
-            raise InputError("nobody says where the clips' scoring scenes are; drive-jepa index-bench2drive makes them")
+            raise InputError(
+                "nobody says where the clips' scoring scenes are; set agent.config.scenes to the scoring_scenes/ that "
+                "drive-jepa index-bench2drive writes"
+            )
         return shared_scenes(self.scenes).scene(token)
 
     def _folder(self, name: str) -> Path:
-        found = {folder.name: folder for folder in find_clips(Path(self.root))}
+        found = self._folders
         if name not in found:
             raise WorldDataError(f"{self.root} has no clip {name}, but {len(found)} others such as {next(iter(found))}")
         return found[name]
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        """Of all clips by name, sorted; looked for once, as a cache asks for each of them twice."""
+        return {folder.name: folder for folder in find_clips(Path(self.root))}
 
 
 def fingerprint_of(folder: Path, *more: str) -> str:
@@ -168,7 +178,7 @@ def futures_of_clips(root: str, names: Optional[list[str]], frame_interval: int)
     return Futures(np.stack(found), len(chosen), skipped)
 
 
-def picture_faults(clip: Clip, cameras: tuple[str, ...], fault_of: Any) -> dict[str, dict[int, str]]:
+def picture_faults(clip: Clip, cameras: tuple[str, ...], fault_of: Callable[[Path], str]) -> dict[str, dict[int, str]]:
     """Camera -> frame -> what is wrong with its picture, as ``fault_of`` a path says; without those that are right."""
     faults = {
         name: {index: fault for index in range(len(clip)) if (fault := fault_of(clip.picture_path(name, index)))}

@@ -21,6 +21,7 @@ from navsim_agents.bench2drive.clip_tracks import ClipTrack, tracks_of, velociti
 from navsim_agents.bench2drive.frames import folder_of
 from navsim_agents.bench2drive.inputs import NUM_PLAN_POSES, Bench2DriveInput
 from navsim_agents.common.conventions import POSE_INTERVAL_S, STEP_S
+from navsim_agents.common.planar import arc_lengths
 from navsim_agents.common.poses import HEADING, XY, points_to_local, poses_to_local, rotate, wrap_angle
 from navsim_agents.data.scene import read_image
 from navsim_agents.errors import InputError, WorldDataError
@@ -98,6 +99,15 @@ class Clip:
         """Of the folder."""
         return self.folder.name
 
+    @property
+    def town(self) -> str:
+        """Whose map it drives on, by its name.
+
+        Raises:
+            WorldDataError: it is no clip's.
+        """
+        return ClipName.parse(self.name).town
+
     def __len__(self) -> int:
         return len(self.frames)
 
@@ -145,32 +155,35 @@ class Clip:
         logged = self.frame(index).acceleration
         if logged is not None:
             return logged
-        near = [i for i in (index - 1, index, index + 1) if 0 <= i < len(self) and self.readable[i]]
-        if len(near) < 2:
+        first, last = self._neighbours(index)
+        if first == last:
             return np.zeros(2)
-        change = self._velocities[near[-1]] - self._velocities[near[0]]
-        rate = change / ((near[-1] - near[0]) * STEP_S)
+        rate = (self._velocities[last] - self._velocities[first]) / ((last - first) * STEP_S)
         return np.asarray(rotate(rate, -self.rear_axles[index, HEADING]))
 
     def yaw_rate(self, index: int) -> float:
         """rad/s, from headings; counter-clockwise."""
+        first, last = self._neighbours(index)
+        turn = wrap_angle(self.rear_axles[last, HEADING] - self.rear_axles[first, HEADING])
+        return float(turn) / (max(last - first, 1) * STEP_S)
+
+    def _neighbours(self, index: int) -> tuple[int, int]:
+        """The frames right before and behind a readable one; itself where one of them cannot be read."""
         near = [i for i in (index - 1, index, index + 1) if 0 <= i < len(self) and self.readable[i]]
-        turn = wrap_angle(self.rear_axles[near[-1], HEADING] - self.rear_axles[near[0], HEADING])
-        return float(turn) / max((near[-1] - near[0]) * STEP_S, STEP_S)
+        return near[0], near[-1]
 
     def target(self, index: int) -> Float64[np.ndarray, "2"]:
         """Where to go, in the ego frame [m]: the nearer waypoint, else one of a frame near by, else the driven path.
 
         At a clip's edges some files name no waypoint.
         """
-        order = sorted((i for i in range(len(self)) if abs(i - index) <= 2 * STRIDE), key=lambda i: abs(i - index))
-        for i in order:
+        near = range(max(index - 2 * STRIDE, 0), min(index + 2 * STRIDE + 1, len(self)))
+        for i in sorted(near, key=lambda i: abs(i - index)):
             frame = self.frames[i]
             if frame is not None and frame.target is not None:
                 return np.asarray(points_to_local(frame.target, self.frame(index).rear_axle))
         path = self.rear_axles[index:][self.readable[index:]][:, XY]
-        way = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))))
-        place = path[min(int(np.searchsorted(way, FAR_TARGET_M)), len(path) - 1)]
+        place = path[min(int(np.searchsorted(arc_lengths(path), FAR_TARGET_M)), len(path) - 1)]
         return np.asarray(points_to_local(place, self.frame(index).rear_axle))
 
     def future(self, index: int, num_poses: int = NUM_PLAN_POSES) -> Float64[np.ndarray, "T 3"]:
@@ -195,7 +208,9 @@ class Clip:
         """
         numbers = [index - STRIDE * back for back in range(num_frames - 1, -1, -1)]
         if numbers[0] < 0:
-            raise WorldDataError(f"{self.name} begins {index} frames before frame {index}; take one from {STRIDE} on")
+            raise WorldDataError(
+                f"{self.name} begins {index} frames before frame {index}; take one from {index - numbers[0]} on"
+            )
         return np.stack([read_image(self.picture_path(camera, number)) for number in numbers])
 
     def input(self, index: int, cameras: Sequence[str], num_frames: int) -> Bench2DriveInput:

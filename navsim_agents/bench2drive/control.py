@@ -18,8 +18,9 @@ from jaxtyping import Float64
 
 from navsim_agents.bench2drive.frames import CAR_LENGTH_M, CAR_WIDTH_M, REAR_AXLE_M, WHEEL_BASE_M
 from navsim_agents.common.conventions import NUM_POSES, NUM_STATES, POSE_INTERVAL_S, STEP_S
+from navsim_agents.common.planar import arc_lengths
 from navsim_agents.common.poses import XY, X, Y
-from navsim_agents.common.settings import at_least
+from navsim_agents.common.settings import at_least, within
 from navsim_agents.drive_jepa.continued import continued
 from navsim_agents.errors import SettingError
 from navsim_agents.scoring.axes import State
@@ -72,13 +73,13 @@ class PidConfig:
     turn_gains: list[float] = field(default_factory=lambda: [0.75, 0.75, 0.3])  # of error, mean error, its change
     speed_gains: list[float] = field(default_factory=lambda: [5.0, 0.5, 1.0])
     window: int = field(default=40, metadata=at_least(2))  # ticks of the mean; before the start errors were 0
-    max_throttle: float = 0.75
-    speed_error_mps: float = 0.25  # at most so much is wanted at once
-    stop_mps: float = 0.4  # a plan slower than this: full brake
-    brake_ratio: float = 1.1  # and so it is where the car is this much faster than its plan
-    aim_m: float = 4.0  # steer for the pose nearest to this distance; iPad has 11
-    angle_threshold: float = 0.3  # of 90 degrees
-    target_m: float = 10.0
+    max_throttle: float = field(default=0.75, metadata=within(0.0, 1.0))
+    speed_error_mps: float = field(default=0.25, metadata=at_least(0.0))  # at most so much is wanted at once
+    stop_mps: float = field(default=0.4, metadata=at_least(0.0))  # a plan slower than this: full brake
+    brake_ratio: float = field(default=1.1, metadata=at_least(1.0))  # and so where the car is this much too fast
+    aim_m: float = field(default=4.0, metadata=at_least(0.0))  # steer for the pose nearest to this; iPad has 11
+    angle_threshold: float = field(default=0.3, metadata=within(0.0, 4.0))  # of 90 degrees
+    target_m: float = field(default=10.0, metadata=at_least(0.0))
 
     def __post_init__(self) -> None:
         """Raises SettingError unless there are three gains each."""
@@ -115,16 +116,21 @@ class PidController:
         """As :class:`Controller`; the yaw rate is not looked at."""
         config, places = self._config, plan[:, XY]
         steps = np.diff(places, axis=0)
-        desired = float(np.linalg.norm(steps, axis=1).mean() / POSE_INTERVAL_S)
+        desired = mean_speed(plan)
         middles = np.linalg.norm((places[1:] + places[:-1]) / 2.0, axis=1)
         aim = places[int(np.abs(middles - config.aim_m).argmin())]
         angle, angle_target = turn_of(aim), turn_of(target)
         is_off = abs(angle_target - turn_of(steps[-1])) > config.angle_threshold and target[X] < config.target_m
         steer = self._turn.step(angle_target if abs(angle_target) < abs(angle) or is_off else angle)
         throttle = self._speed.step(min(max(desired - speed_mps, 0.0), config.speed_error_mps))
-        if desired < config.stop_mps or speed_mps / desired > config.brake_ratio:
+        if desired < config.stop_mps or speed_mps > config.brake_ratio * desired:
             return limited(steer, 0.0, 1.0)
         return limited(steer, throttle, 0.0, config.max_throttle)
+
+
+def mean_speed(plan: Plan) -> float:
+    """From the first to the last of a plan's poses [m/s]."""
+    return float(arc_lengths(plan)[-1]) / ((len(plan) - 1) * POSE_INTERVAL_S)
 
 
 def turn_of(place: Float64[np.ndarray, "2"]) -> float:
@@ -148,8 +154,8 @@ class LqrConfig:
     throttle_mps2: float = field(default=4.0, metadata=at_least(0.1))
     brake_mps2: float = field(default=8.0, metadata=at_least(0.1))
     hold_per_mps: float = field(default=0.02, metadata=at_least(0.0))
-    max_throttle: float = 0.75
-    stop_mps: float = 0.4
+    max_throttle: float = field(default=0.75, metadata=within(0.0, 1.0))
+    stop_mps: float = field(default=0.4, metadata=at_least(0.0))
 
 
 class LqrController:
@@ -165,8 +171,7 @@ class LqrController:
         after = _tracked(plan, speed_mps, yaw_rate)
         steer = -math.degrees(float(after[State.STEERING_ANGLE])) / config.max_steer_deg
         wanted = float(after[State.VELOCITY_X] - speed_mps) / STEP_S
-        desired = float(np.linalg.norm(np.diff(plan[:, XY], axis=0), axis=1).mean() / POSE_INTERVAL_S)
-        if desired < config.stop_mps:
+        if mean_speed(plan) < config.stop_mps:
             return limited(steer, 0.0, 1.0)
         pedal = wanted / config.throttle_mps2 + config.hold_per_mps * speed_mps
         if pedal >= 0.0:

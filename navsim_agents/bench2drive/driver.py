@@ -16,8 +16,9 @@ from navsim_agents.bench2drive.journal import Journal
 from navsim_agents.bench2drive.localisation import EgoState, GeoOrigin, Localiser
 from navsim_agents.bench2drive.replanning import PictureMemory, Replanner
 from navsim_agents.bench2drive.route_following import Aim, RouteFollower
-from navsim_agents.bench2drive.sensors import TICKS_PER_S, picture_of, reading_of, sensor_list
-from navsim_agents.bench2drive.team_config import TICKS_PER_INTERVAL, TeamConfig
+from navsim_agents.bench2drive.sensors import picture_of, reading_of, sensor_list
+from navsim_agents.bench2drive.team_config import TeamConfig
+from navsim_agents.bench2drive.ticks import TICKS_PER_INTERVAL, TICKS_PER_S
 from navsim_agents.common.poses import points_to_local
 
 LONGEST_TICK_S = 0.5
@@ -85,14 +86,13 @@ class Driver:
     ) -> Float64[np.ndarray, "T 3"]:
         # Plans count time in ticks: the game's clock is a float32 that does not add up.
         frame, is_between = divmod(self._tick, self._config.plan_every)
-        now_s = self._tick / TICKS_PER_S
         if is_between:
-            return self._replanner.kept(state.odometry, now_s)
+            return self._replanner.kept(state.odometry, self._tick)
         pictures = {name: picture_of(input_data, name, self._config) for name in self._planner.input_cameras}
         self._pictures.add(frame, pictures)
         clip = self._pictures.clip(frame)
         seen = Bench2DriveInput(clip, state.speed_mps, state.acceleration, target, aim.command)
-        return self._replanner.plan(seen, state.odometry, now_s)
+        return self._replanner.plan(seen, state.odometry, self._tick)
 
     def _note(
         self,

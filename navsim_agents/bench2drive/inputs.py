@@ -78,15 +78,15 @@ class InputProposals:
 
 @runtime_checkable
 class Bench2DrivePlanner(Protocol):
-    """Plans from :class:`Bench2DriveInput`; the agent ``drive_jepa_bench2drive`` is one.
+    """Plans from :class:`Bench2DriveInput`; the agent ``drive_jepa_bench2drive`` is one."""
 
-    Attributes:
-        input_cameras: the cameras that it needs.
-        num_input_frames: pictures of each, 0.5 s apart.
-    """
+    @property
+    def input_cameras(self) -> tuple[str, ...]:
+        """The cameras that it needs."""
 
-    input_cameras: tuple[str, ...]
-    num_input_frames: int
+    @property
+    def num_input_frames(self) -> int:
+        """Pictures of each, 0.5 s apart."""
 
     def plan_input(self, seen: Bench2DriveInput, /) -> Float64[np.ndarray, "T 3"]:
         """The plan: poses (x, y, heading) [m, m, rad] of the rear axle, 0.5 s apart, the first one 0.5 s from now."""

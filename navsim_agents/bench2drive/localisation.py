@@ -3,7 +3,8 @@
 Position: GNSS (1 sigma of 0.56 m an axis and tick) blended with what speed and heading say of the way since the last
 tick; the mean of the first ticks, then a weight of ``gnss_weight`` for each new fix, which leaves 0.13 m. Heading: the
 compass; while it is NaN, as it is in the first ticks, the last heading and the gyroscope, and before there is any, the
-route's direction. Speed and acceleration are taken as they are; one that is NaN is the last speed, or no acceleration.
+route's direction. Speed, acceleration and yaw rate are taken as they are, each for itself: a speed that is NaN or
+missing is the last one, an acceleration or a yaw rate that is NaN is 0, and a fix that is NaN is passed over.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from navsim_agents.bench2drive.frames import heading_of_compass, other_hand
+from navsim_agents.common.planar import unit
 from navsim_agents.common.poses import HEADING, XY, wrap_angle
 from navsim_agents.errors import InputError
 
@@ -132,11 +134,10 @@ class Localiser:
             speed = 0.0 if last is None else last.speed_mps
         fix = other_hand(self._origin.place(reading.latitude_deg, reading.longitude_deg))
         if last is None:
-            place, way = (fix if np.isfinite(fix).all() else np.zeros(2)), np.zeros(2)
-            odometry = np.array([0.0, 0.0, heading])
+            place, odometry = np.zeros(2), np.array([0.0, 0.0, heading])
         else:
             middle = last.pose[HEADING] + wrap_angle(heading - last.pose[HEADING]) / 2.0
-            way = 0.5 * (last.speed_mps + speed) * elapsed_s * np.array([math.cos(middle), math.sin(middle)])
+            way = 0.5 * (last.speed_mps + speed) * elapsed_s * unit(middle)
             place = last.pose[XY] + way
             odometry = np.array([*(last.odometry[XY] + way), heading])
         place = self._blended(place, fix)

@@ -19,6 +19,7 @@ from jaxtyping import Float64
 from numpy.lib import format as npy_format
 
 from navsim_agents.common.files import reading, whole_file
+from navsim_agents.common.planar import arc_lengths, left_normal
 from navsim_agents.common.poses import HEADING, XY, FloatArray, X, Y
 from navsim_agents.data.restricted_pickle import RestrictedUnpickler, load_plain
 from navsim_agents.errors import WorldDataError
@@ -64,8 +65,7 @@ class MapLane:
 
     def outline(self, margin_m: float = 0.0) -> Float64[np.ndarray, "V 2"]:
         """Polygon, counter-clockwise, without the repeated first point; wider by ``margin_m`` on both sides."""
-        normal = np.stack((-np.sin(self.line[:, HEADING]), np.cos(self.line[:, HEADING])), axis=-1)
-        half = (0.5 * self.width_m + margin_m)[:, None] * normal
+        half = (0.5 * self.width_m + margin_m)[:, None] * left_normal(self.line[:, HEADING])
         return np.concatenate((self.line[:, XY] - half, (self.line[:, XY] + half)[::-1]))
 
 
@@ -93,6 +93,15 @@ def map_path(folder: Path, town: str) -> Path:
     return folder / MAP_FILE.format(town=town)
 
 
+def map_stamp(path: Path) -> str:
+    """Changes with what a map holds, by the checksums in the archive's table of contents; of none it says why."""
+    try:
+        with reading(path, WorldDataError, WAY_OUT), zipfile.ZipFile(path) as archive:
+            return " ".join(f"{entry.CRC:08x}" for entry in archive.infolist())
+    except WorldDataError as error:
+        return str(error)
+
+
 @lru_cache(maxsize=16)
 def shared_map(path: Path, kept: Path) -> HdMap:
     """As :func:`read_map`, kept in the file ``kept`` and for the life of the process.
@@ -100,7 +109,7 @@ def shared_map(path: Path, kept: Path) -> HdMap:
     Raises:
         WorldDataError: as :func:`read_map`.
     """
-    stamp = str(path.stat().st_size) if path.is_file() else ""
+    stamp = map_stamp(path)
     found = read_lanes(kept, stamp)
     if found is None:
         found = read_map(path)
@@ -191,15 +200,15 @@ def _places(points: Sequence[Any]) -> Float64[np.ndarray, "N 2"]:
 
 
 def _runs(points: Sequence[Any]) -> Iterator[tuple[FloatArray, bool]]:
-    """Pieces of a centre line without jumps, thinned, and whether each lies in a junction."""
+    """Pieces of a centre line without jumps, thinned, and whether most of the line lies in a junction."""
     places = _places(points)
     if len(places) < 2:
         return
-    in_junction = [bool(point[FLAG]) if len(point) > FLAG else False for point in points]
+    is_junction = 2 * sum(len(point) > FLAG and bool(point[FLAG]) for point in points) > len(points)
     jumps = np.flatnonzero(np.hypot(*np.diff(places, axis=0).T) > JUMP_M) + 1
     for piece in np.split(places, jumps):
         if len(piece) > 1:
-            yield _thinned(piece, POINT_SPACING_M), sum(in_junction) * 2 > len(in_junction)
+            yield _thinned(piece, POINT_SPACING_M), is_junction
 
 
 def _is_copy(points: FloatArray, other: FloatArray) -> bool:
@@ -212,7 +221,7 @@ def _thinned(points: Float64[np.ndarray, "N 2"], spacing_m: float) -> Float64[np
     """Points of a line ``spacing_m`` apart or a little more, both ends among them."""
     if len(points) < 3:
         return points
-    way = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))))
+    way = arc_lengths(points)
     wanted = np.arange(0.0, way[-1], spacing_m)
     kept = np.unique(np.append(np.searchsorted(way, wanted), len(points) - 1))
     return points[kept]

@@ -17,7 +17,8 @@ from jaxtyping import Float64
 
 from navsim_agents.bench2drive.control import extended
 from navsim_agents.bench2drive.inputs import NUM_PLAN_POSES, Bench2DriveInput, Bench2DrivePlanner
-from navsim_agents.common.conventions import FRAME_INTERVAL_S, POSE_INTERVAL_S
+from navsim_agents.bench2drive.ticks import TICKS_PER_INTERVAL, TICKS_PER_S
+from navsim_agents.common.conventions import POSE_INTERVAL_S
 from navsim_agents.common.poses import HEADING, poses_to_global, poses_to_local
 from navsim_agents.drive_jepa.proposal_config import MomentumConfig
 from navsim_agents.drive_jepa.selection import Choice, Proposals, choose
@@ -55,54 +56,47 @@ class Replanner:
     def __init__(self, planner: Bench2DrivePlanner, momentum: Optional[MomentumConfig]) -> None:
         """With a planner that is ready; ``momentum`` None takes its plans as they are."""
         self._planner, self._momentum = planner, momentum
-        self._choices: OrderedDict[float, Choice] = OrderedDict()
+        self._choices: dict[int, Choice] = {}
         self._plan: Optional[Plan] = None
-        self._pose, self._time_s = np.zeros(3), 0.0
+        self._pose, self._tick = np.zeros(3), 0
 
-    def plan(self, seen: Bench2DriveInput, odometry: Float64[np.ndarray, "3"], time_s: float) -> Plan:
+    def plan(self, seen: Bench2DriveInput, odometry: Float64[np.ndarray, "3"], tick: int) -> Plan:
         """A new plan in the ego frame of now.
 
         Args:
             seen: what the planner needs.
             odometry: pose of now in the frame that :meth:`kept` will be asked in.
-            time_s: now.
+            tick: number of this one.
 
         Raises:
             InputError: the planner's answer is no plan.
         """
-        plan = self._planner.plan_input(seen) if self._momentum is None else self._chosen(seen, time_s)
+        plan = self._planner.plan_input(seen) if self._momentum is None else self._chosen(seen, tick)
         if plan.shape != (NUM_PLAN_POSES, 3) or not np.isfinite(plan).all():
             raise InputError(
                 f"the planner's plan has shape {list(plan.shape)} and must be {NUM_PLAN_POSES} finite poses, 0.5 s "
                 "apart; mend the agent, or train it longer where it says NaN"
             )
-        self._plan, self._pose, self._time_s = np.asarray(plan, dtype=np.float64), odometry, time_s
+        self._plan, self._pose, self._tick = np.asarray(plan, dtype=np.float64), odometry, tick
         return self._plan
 
-    def _chosen(self, seen: Bench2DriveInput, time_s: float) -> Plan:
+    def _chosen(self, seen: Bench2DriveInput, tick: int) -> Plan:
         assert self._momentum is not None
         proposed = self._planner.propose_input(seen)
         ego = torch.zeros(EGO_DIM)
         ego[EGO_MOTION] = torch.tensor([seen.speed_mps, 0.0, *np.asarray(seen.acceleration, dtype=float)])
         poses = torch.from_numpy(extended(np.asarray(proposed.poses, dtype=np.float64)))
         scores = torch.from_numpy(np.asarray(proposed.scores, dtype=np.float64))
-        choice = choose(Proposals(poses, scores, ego), self._before(time_s), self._momentum)
-        self._choices[time_s] = choice
+        before = tick - TICKS_PER_INTERVAL
+        choice = choose(Proposals(poses, scores, ego), self._choices.get(before), self._momentum)
+        self._choices = {then: kept for then, kept in self._choices.items() if then > before}
+        self._choices[tick] = choice
         return choice.plan[:NUM_PLAN_POSES].numpy()
 
-    def _before(self, time_s: float) -> Optional[Choice]:
-        """What was chosen half a second ago; older choices are forgotten."""
-        before = time_s - FRAME_INTERVAL_S
-        while self._choices and next(iter(self._choices)) < before - 0.5 * FRAME_INTERVAL_S / 10.0:
-            self._choices.popitem(last=False)
-        first = next(iter(self._choices), None)
-        is_then = first is not None and abs(first - before) < 0.5 * FRAME_INTERVAL_S / 10.0
-        return self._choices[first] if first is not None and is_then else None
-
-    def kept(self, odometry: Float64[np.ndarray, "3"], time_s: float) -> Plan:
-        """The last plan, driven on until ``time_s``, in the ego frame of ``odometry``."""
+    def kept(self, odometry: Float64[np.ndarray, "3"], tick: int) -> Plan:
+        """The last plan, driven on until ``tick``, in the ego frame of ``odometry``."""
         assert self._plan is not None
-        return moved(self._plan, self._pose, odometry, time_s - self._time_s)
+        return moved(self._plan, self._pose, odometry, (tick - self._tick) / TICKS_PER_S)
 
 
 def moved(plan: Plan, then: Float64[np.ndarray, "3"], now: Float64[np.ndarray, "3"], age_s: float) -> Plan:

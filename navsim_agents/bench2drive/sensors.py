@@ -13,11 +13,11 @@ from PIL import Image
 from navsim_agents.bench2drive.frames import MOUNTS, REAR_AXLE_M
 from navsim_agents.bench2drive.localisation import Reading
 from navsim_agents.bench2drive.team_config import AFTER, BEFORE, TeamConfig
+from navsim_agents.bench2drive.ticks import TICKS_PER_S
 from navsim_agents.data.resize import resize_bilinear
 from navsim_agents.errors import InputError
 
 IMU, GNSS, SPEED = "IMU", "GPS", "SPEED"
-TICKS_PER_S = 20
 NUM_IMU = 7
 Picture = npt.NDArray[np.uint8]
 

@@ -21,9 +21,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from navsim_agents.bench2drive.records import TickInfo
+from navsim_agents.bench2drive.ticks import TICKS_PER_S
 from navsim_agents.scoring.rules.comfort import savitzky_golay
 
-TICK_S = 0.05  # the benchmark's server runs at 20 Hz
+TICK_S = 1.0 / TICKS_PER_S
 SCRIPTED_TICK_S = 0.1
 STRETCH_TICKS = 20
 WINDOW, ORDER = 7, 2

@@ -13,14 +13,13 @@ from navsim_agents.bench2drive.control import CONTROLLERS, PID, LqrConfig, PidCo
 from navsim_agents.bench2drive.frames import HEIGHT_PX, WIDTH_PX
 from navsim_agents.bench2drive.inputs import Bench2DrivePlanner
 from navsim_agents.bench2drive.route_following import FAR_M, NEAR_M
+from navsim_agents.bench2drive.ticks import TICKS_PER_INTERVAL
 from navsim_agents.common.files import reading
 from navsim_agents.common.settings import READS, at_least, read_settings, within
 from navsim_agents.drive_jepa.proposal_config import ON, MomentumConfig
 from navsim_agents.drive_jepa.runs import BEST, LAST, build_agent, load_agent
 from navsim_agents.errors import InputError, SettingError
 
-TICKS_PER_INTERVAL = 10
-"""Of 0.05 s in the 0.5 s between the pictures of a clip."""
 SEPARATOR = "+"
 BEFORE, AFTER, NEVER = "before", "after", "never"
 WAY_OUT = "set TEAM_CONFIG to a folder that drive-jepa train wrote, or to a YAML file as docs/bench2drive.md shows"
@@ -67,6 +66,11 @@ class TeamConfig:
             raise SettingError(
                 f"plan_every={self.plan_every}, but must divide the {TICKS_PER_INTERVAL} ticks between two pictures "
                 "of a clip: 1, 2, 5 or 10"
+            )
+        if self.near_m >= self.far_m:
+            raise SettingError(
+                f"near_m={self.near_m:g} and far_m={self.far_m:g}, but points are passed within near_m and looked for "
+                "within far_m, which must be more; raise far_m"
             )
         if (self.picture_width is None) != (self.picture_height is None):
             raise SettingError("picture_width and picture_height belong together; give both, or neither")

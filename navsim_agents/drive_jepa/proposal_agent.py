@@ -62,6 +62,7 @@ class ProposalAgent(DriveJepaAgent):
         """
         if config is None or isinstance(config, Mapping):
             config = ProposalAgentConfig.from_mapping(config or {})
+        self.check(config)
         pictures = picture_input(config)
         quirks, form = config.quirks.of(config.pictures.source), metric_form(config.scored_metric)
         planner = ProposalPlanner(pictures.backbone(), config.planner, quirks, self.sampling, form)
@@ -72,6 +73,14 @@ class ProposalAgent(DriveJepaAgent):
         self.proposal_loss = ProposalLoss(config, self.sampling)
         self._name = name
         self._memory: ContentMemory[Proposals] = ContentMemory(config.momentum.remembered_frames)
+
+    @classmethod
+    def check(cls, config: ProposalAgentConfig) -> None:
+        """Refuse settings that this kind of agent cannot follow; this one follows all.
+
+        Raises:
+            InputError: there is such a setting.
+        """
 
     @property
     def encoders(self) -> list[nn.Module]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,22 @@ def test_a_picture_that_comes_later_is_seen(root: Path) -> None:
         picture = root / "clips" / BAD / "camera" / folder_of(FRONT) / f"{frame}.jpg"
         picture.write_bytes(picture.with_name("00005.jpg").read_bytes())
     assert not set(index_bench2drive(config(root))[1].pictures.get(FRONT, {})) & {"3", "4"}
+
+
+def test_another_map_of_the_same_length_is_read(tmp_path: Path) -> None:
+    """Archives of one length are told apart by their checksums."""
+    write_clip(tmp_path / "clips", GOOD, cameras=(FRONT,))
+    path = write_map(tmp_path / "maps")
+    length = path.stat().st_size
+    assert index_bench2drive(config(tmp_path))[0].left_out == {}
+    write_map(tmp_path / "maps", {5: {}})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("filling", b" " * (length - path.stat().st_size - 120))
+    with path.open("ab") as file:
+        file.write(b" " * (length - path.stat().st_size))
+    assert path.stat().st_size == length
+    clip_index.shared_map.cache_clear()  # of this process
+    assert "no lane" in next(iter(index_bench2drive(config(tmp_path))[0].left_out.values()))
 
 
 def test_what_is_damaged_of_an_earlier_run_is_made_again(tmp_path: Path) -> None:

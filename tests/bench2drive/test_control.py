@@ -87,6 +87,13 @@ def test_controls_are_plain_and_limited(controller: type, plan: np.ndarray, spee
         assert not (found.throttle and found.brake)
 
 
+def test_a_plan_that_stands_where_no_speed_counts_as_standing() -> None:
+    """``stop_mps=0`` leaves it to the ratio, which is of 0 m/s here."""
+    controller = PidController(PidConfig(stop_mps=0.0))
+    assert second(controller, straight(0.0), 3.0).brake == 1.0
+    assert second(controller, straight(0.0), 0.0) == Control()
+
+
 def test_what_is_no_number_brakes() -> None:
     assert limited(math.nan, 1.0, 0.0) == Control(0.0, 0.0, 1.0)
     assert limited(np.float32(-3.0), np.float64(2.0), -1.0) == Control(-1.0, 1.0, 0.0)

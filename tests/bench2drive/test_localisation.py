@@ -60,7 +60,7 @@ def test_one_tick_by_hand() -> None:
 
 
 def test_the_compass_may_say_nothing() -> None:
-    """First the route's direction, later the last heading turned by the gyroscope; acceleration is not believed."""
+    """First the route's direction, later the last heading turned by the gyroscope."""
     found = localiser(heading=1.0)
     spoilt = (NAN,) * 6
     first = found.update(reading(0.0, 0.0, NAN, 0.0, spoilt), 0.05)
@@ -69,6 +69,23 @@ def test_the_compass_may_say_nothing() -> None:
     assert known.pose[HEADING] == pytest.approx(0.0)
     turned = found.update(reading(0.0, 0.0, NAN, 0.0, (0.0, 0.0, 0.0, 0.0, 0.0, 0.4)), 0.05)
     assert turned.pose[HEADING] == pytest.approx(-0.02)
+
+
+def test_each_number_counts_for_itself() -> None:
+    """A compass that says nothing spoils nothing else, and neither does the gyroscope or the acceleration."""
+    state = localiser().update(reading(0.0, 0.0, NAN, 3.0, (1.0, 0.5, 9.8, 0.0, 0.0, 0.2)), 0.05)
+    assert (list(state.acceleration), state.speed_mps, state.yaw_rate) == ([1.0, -0.5], 3.0, -0.2)
+    state = localiser().update(reading(0.0, 0.0, math.pi / 2, 3.0, (1.0, NAN, 9.8, 0.0, 0.0, 0.2)), 0.05)
+    assert (list(state.acceleration), state.yaw_rate) == ([0.0, 0.0], -0.2)
+    state = localiser().update(reading(0.0, 0.0, math.pi / 2, 3.0, (1.0, 0.5, 9.8, 0.0, 0.0, NAN)), 0.05)
+    assert (list(state.acceleration), state.yaw_rate) == ([1.0, -0.5], 0.0)
+
+
+def test_a_fix_that_comes_late_is_believed() -> None:
+    found = localiser()
+    blind = found.update(reading(0.0, 0.0, math.pi / 2, 2.0, fix=(NAN, NAN)), 0.05)
+    assert list(blind.pose[XY]) == [0.0, 0.0]
+    assert found.update(reading(3.0, 4.0, math.pi / 2, 2.0), 0.05).pose[XY] == pytest.approx([3.0, -4.0], abs=1e-6)
 
 
 def test_speed_and_fix_may_say_nothing() -> None:

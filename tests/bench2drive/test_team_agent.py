@@ -181,8 +181,13 @@ def test_no_team_config(text: str) -> None:
         ("run: a\nplan_every: 3", "plan_every=3"),
         ("run: a\nplan_every: 11", "plan_every=11"),
         ("run: a\npicture_width: 64", "belong together"),
-        ("run: a\npid: {turn_gains: [1.0]}", "three gains"),
+        ("run: a\npid: {turn_gains: [1.0]}", r"pid\.turn_gains=.*three gains"),
         ("run: a\nweights: worst", "weights=worst"),
+        ("run: a\npid: {max_throttle: 1.5}", "pid.max_throttle=1.5"),
+        ("run: a\npid: {brake_ratio: 0.5}", "pid.brake_ratio=0.5"),
+        ("run: a\nlqr: {max_throttle: -0.1}", "lqr.max_throttle=-0.1"),
+        ("run: a\nlqr: {stop_mps: -1}", "lqr.stop_mps=-1"),
+        ("run: a\nnear_m: 50", "near_m=50 and far_m=50"),
     ],
 )
 def test_settings_that_break_a_rule(tmp_path: Path, text: str, words: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from navsim_agents.bench2drive import clip_source
 from navsim_agents.bench2drive.agent import Bench2DriveAgent
 from navsim_agents.bench2drive.clip_source import ClipScenes, futures_of_clips
 from navsim_agents.bench2drive.clips import read_clip
@@ -144,6 +145,20 @@ def test_a_fingerprint_changes_with_the_clip(tmp_path: Path) -> None:
     (tmp_path / NAMES[0] / "anno" / "00002.json.gz").unlink()
     assert source.fingerprint(NAMES[0]) != before
     assert ClipScenes(str(tmp_path), (FRONT,), frame_interval=2).fingerprint(NAMES[0]) != before
+
+
+def test_clips_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache asks for each clip's fingerprint and opens each; a walk through all folders each time is quadratic."""
+    for name in NAMES:
+        write_clip(tmp_path, name, frames=1, cameras=())
+    walks: list[Path] = []
+    find = clip_source.find_clips
+    monkeypatch.setattr(clip_source, "find_clips", lambda root: walks.append(root) or find(root))
+    source = ClipScenes(str(tmp_path), (FRONT,))
+    for name in source.log_names():
+        source.fingerprint(name)
+        source.open(name)
+    assert walks == [tmp_path]
 
 
 def test_vocabularies_name_what_they_miss(made: Path, tmp_path: Path) -> None:
