@@ -59,7 +59,7 @@ class Witness:
         last = len(record.ego)
         steps = [*range(last - WINDOW, last), *[last - 1] * num_after]
         short = Record()
-        for name, column in _columns(record).items():
+        for name, column in columns_of(record).items():
             setattr(short, name, [column[step] for step in steps])
         lights = {lane: tuple(LIGHTS[code] for code in codes[steps].tolist()) for lane, codes in stage.codes.items()}
         guide = stage.simulation.expert
@@ -136,7 +136,7 @@ class Witness:
         return found
 
 
-def _columns(record: Record) -> dict[str, Any]:
+def columns_of(record: Record) -> dict[str, Any]:
     """Lists of a record that have one entry a step, by field."""
     return {item.name: getattr(record, item.name) for item in fields(record) if item.name != "events"}
 

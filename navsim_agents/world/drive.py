@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from navsim_agents.common.conventions import WORLD_STEP_S
 from navsim_agents.common.poses import XY
@@ -21,12 +21,12 @@ from navsim_agents.world.log import ego_states, event_steps, route_per_step
 from navsim_agents.world.pedestrians import People
 from navsim_agents.world.right_of_way import RightOfWay, YieldRule
 from navsim_agents.world.signals import LIGHTS, SignalPlan, SignalTiming
-from navsim_agents.world.simulation import Simulation
+from navsim_agents.world.simulation import Record, Simulation
 from navsim_agents.world.still_objects import StillConfig, StillScene, place_still_objects
 from navsim_agents.world.town_styles import TOWN_LOCATIONS
 from navsim_agents.world.tracks import build_tracks
 from navsim_agents.world.traffic import Mover, TrafficConfig, assemble_fleet, place_movers, place_people
-from navsim_agents.world.types import Drive, Light, Town
+from navsim_agents.world.types import Drive, Town, Track
 
 EPOCH_US = 1_620_000_000_000_000  # logs begin in May 2021, an hour apart
 HOUR_US = 3_600_000_000
@@ -60,22 +60,40 @@ def simulate_drive(town: Town, log_index: int, seed: int, config: DriveConfig) -
     graph = LaneGraph(town)
     simulation, signals, movers = _prepare(graph, num_steps + num_warmup, config, rng)
     record = simulation.run(num_warmup, num_steps)
-    route = simulation.expert.route
+    codes = {lane_id: steps[num_warmup:] for lane_id, steps in signals.connector_codes().items()}
+    tracks = build_tracks(record, movers, simulation.still, config.view_m, rng)
+    return recorded_drive(graph, record, simulation.expert.route, tracks, codes, (log_index, seed))
+
+
+def recorded_drive(
+    graph: LaneGraph,
+    record: Record,
+    route: list[str],
+    tracks: tuple[Track, ...],
+    codes: Mapping[str, Int64[np.ndarray, " S"]],
+    number: tuple[int, int],
+) -> Drive:
+    """A log of what was recorded, S steps.
+
+    Args:
+        graph: of the town.
+        record: what everybody did.
+        route: of the ego, roadblocks.
+        tracks: of everybody else.
+        codes: lights of every connector that has one, at these steps.
+        number: the log's, and the world's seed.
+    """
+    town, (log_index, seed) = graph.town, number
     return Drive(
         log_name=_log_name(town, log_index, seed),
         location=town.location,
         start_time_us=EPOCH_US + log_index * HOUR_US,
         ego=ego_states(graph, record, route),
-        tracks=build_tracks(record, movers, simulation.still, config.view_m, rng),
-        lights=_lights(signals, num_warmup),
+        tracks=tracks,
+        lights={lane_id: tuple(LIGHTS[code] for code in steps.tolist()) for lane_id, steps in codes.items()},
         route_roadblock_ids=route_per_step(record, route),
         events=event_steps(graph, record),
     )
-
-
-def _lights(signals: SignalPlan, num_warmup: int) -> dict[str, tuple[Light, ...]]:
-    codes = {lane_id: steps[num_warmup:].tolist() for lane_id, steps in signals.connector_codes().items()}
-    return {lane_id: tuple(LIGHTS[code] for code in steps) for lane_id, steps in codes.items()}
 
 
 def _prepare(

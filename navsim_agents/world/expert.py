@@ -114,6 +114,16 @@ class Expert:
         elif not self._has_dead_end and fleet.path_length[EGO] - fleet.station[EGO] < self.rule.renew_m:
             self._replan(fleet, poses, ways, span.lane_id, None)
 
+    def take_over(self, fleet: Fleet, poses: Float64[np.ndarray, "K 4"], ways: RightOfWay) -> None:
+        """Find a way on along the route from where the car is, which may be beside its path."""
+        _, span, _ = self._span(fleet)
+        lanes = self.graph.town.lanes
+        block = lanes[span.lane_id].roadblock_id
+        beside = [span.lane_id] if lanes[span.lane_id].is_connector else self.graph.town.roadblocks[block].lane_ids
+        curves = {lane_id: lanes[lane_id].centerline for lane_id in beside}
+        nearest = min(curves, key=lambda lane_id: float(np.hypot(*(curves[lane_id][:, XY] - poses[EGO, XY]).T).min()))
+        self._replan(fleet, poses, ways, nearest, None)
+
     def _span(self, fleet: Fleet) -> tuple[int, LaneSpan, float]:
         """Index of the current span, the span, and how far along the reference the rear axle is."""
         stations = np.arange(len(self._progress)) * 0.5
@@ -244,6 +254,11 @@ class Expert:
         lane_ids, curves, block = [lane_id], [first], self._first_block
         length = float(arc_lengths(first)[-1])
         self._has_dead_end = False
+        if self.graph.town.lanes[lane_id].is_connector:
+            lane_ids.append(self.graph.town.lanes[lane_id].successors[0])
+            curves.append(lane_curve(self.graph, lane_ids[-1], self._still.nudges))
+            length += self.graph.lengths[lane_ids[-1]]
+            block += 1
         while length < self.rule.reference_m:
             goals = lanes_towards(self.graph, self.route[block], self.route[block + 1])
             if lane_ids[-1] not in goals:
