@@ -21,6 +21,7 @@ DOOR = HOME / "navsim_agents" / "__main__.py"
 
 COMMANDS = {
     "world": "navsim_agents.world",
+    "recoveries": "training.recoveries",
     "export-scenes": "cache_tools.export_scenes",
     "convert-argoverse": "cache_tools.convert_argoverse",
     "score-trajectories": "cache_tools.score_trajectories",

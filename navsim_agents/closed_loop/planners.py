@@ -16,7 +16,6 @@ from navsim_agents.data.logs import sensors_of
 from navsim_agents.drive_jepa.selection import Proposals
 from navsim_agents.errors import InputError
 from navsim_agents.poses import poses_to_local, wrap_angle
-from navsim_agents.world.curves import left_normal
 from navsim_agents.world.fleet import EGO, EGO_BODY, Fleet
 from navsim_agents.world.following import Obstacles, find_leads, limit_accel, wanted_accel
 from navsim_agents.world.reference_driver.drive import reference_trajectories
@@ -107,12 +106,9 @@ def expert_plan(stage: Stage, decision: Decision) -> Plan:
     return plan_along_path(stage, foreseen_stations(stage, decision)[STEPS_PER_POSE::STEPS_PER_POSE])
 
 
-def plan_along_path(
-    stage: Stage, stations: Float64[np.ndarray, " P"], aside_m: Union[float, Float64[np.ndarray, " P"]] = 0.0
-) -> Plan:
-    """Poses [P, 3] at ``stations`` [m] of the ego's path, in the car's frame, ``aside_m`` to the left of the path."""
-    poses = stage.simulation.fleet.path_poses(np.array([EGO]), stations[None])[0, :, POSE].copy()
-    poses[:, XY] += np.broadcast_to(aside_m, len(poses))[:, None] * left_normal(poses[:, HEADING])
+def plan_along_path(stage: Stage, stations: Float64[np.ndarray, " P"]) -> Plan:
+    """Poses [P, 3] at ``stations`` [m] of the ego's path, in the car's frame."""
+    poses = stage.simulation.fleet.path_poses(np.array([EGO]), stations[None])[0, :, POSE]
     local = poses_to_local(poses, stage.car.pose)
     local[:, HEADING] = wrap_angle(local[:, HEADING])
     return local

@@ -71,25 +71,42 @@ class Attempt:
     """One car on one route, led into one trouble."""
 
     def __init__(
-        self, graph: LaneGraph, number: tuple[int, int], config: DriveConfig, rng: np.random.Generator
+        self,
+        graph: LaneGraph,
+        number: tuple[int, int],
+        config: DriveConfig,
+        rng: np.random.Generator,
+        trouble: Optional[Trouble] = None,
+        begins_after: Optional[int] = None,
     ) -> None:
+        """Put everybody in place.
+
+        Args:
+            graph: of the town.
+            number: the log's, and the world's seed.
+            config: of the drive.
+            rng: draws the route, who is there, and what is not given.
+            trouble: into which the car is led.
+            begins_after: so many steps of the route.
+        """
         self._number, self._config, self._rng = number, config, rng
         still = place_still_objects(graph, config.still, rng)
-        routes = pick_routes(
-            {graph.town.location: (graph, still)}, number[1], len(SITUATIONS), int(rng.integers(LARGEST_SEED))
-        )
-        self._trouble, self._begins = draw_trouble(rng), _in_plans(float(rng.uniform(*BEGINS_S)))
+        seed = int(rng.integers(LARGEST_SEED))
+        routes = pick_routes({graph.town.location: (graph, still)}, number[1], len(SITUATIONS), seed)
+        self._trouble = trouble or draw_trouble(rng)
+        begins_s = float(rng.uniform(*BEGINS_S))
+        self._begins_after = _in_plans(begins_s) if begins_after is None else begins_after
         self._num_after = round(config.duration_s / WORLD_STEP_S) - WINDOW + 2
-        limit_s = BEGINS_S[1] + STANDING_S[1] + config.duration_s
+        limit_s = BEGINS_S[1] + max(self._trouble.lasts_s, STANDING_S[1]) + config.duration_s
         route = routes[int(rng.integers(len(routes)))]
-        self._stage = Stage(route, graph, still, StageConfig(config.traffic, config, limit_s))
-        self._surroundings = Surroundings(self._stage)
+        self.stage = Stage(route, graph, still, StageConfig(config.traffic, config, limit_s))
+        self._surroundings = Surroundings(self.stage)
 
     def drive(self) -> Optional[Drive]:
         """The log from 1.5 s before the expert takes over; None where the car touches anything."""
-        stage = self._stage
+        stage = self.stage
         stage.hand_over(is_expert=True)
-        if not self._go(self._begins, None) or not self._go(_in_plans(self._trouble.lasts_s), self._trouble):
+        if not self._go(self._begins_after, None) or not self._go(_in_plans(self._trouble.lasts_s), self._trouble):
             return None
         guide, fleet = stage.simulation.expert, stage.simulation.fleet
         assert isinstance(guide, RouteExpert)
@@ -99,7 +116,7 @@ class Attempt:
 
     def _go(self, num_steps: int, trouble: Optional[Trouble]) -> bool:
         """Drive on, the expert where there is no trouble; whether nothing was touched."""
-        stage = self._stage
+        stage = self.stage
         for step in range(num_steps):
             if trouble is not None and step % STEPS_PER_POSE == 0 and self._is_astray():
                 break
@@ -114,14 +131,14 @@ class Attempt:
 
     def _is_astray(self) -> bool:
         """Whether the car is so far from the expert's path that it takes over at once."""
-        fleet, pose = self._stage.simulation.fleet, self._stage.car.pose
+        fleet, pose = self.stage.simulation.fleet, self.stage.car.pose
         meant = fleet.path_poses(np.array([EGO]), fleet.station[None, :1])[0, 0]
         turned = abs(float(wrap_angle(meant[HEADING] - pose[HEADING])))
         return float(np.hypot(*(meant[XY] - pose[XY]))) > FARTHEST_M or turned > MOST_TURNED
 
     def _log(self, first: int, route: list[str]) -> Drive:
         """What was recorded from step ``first`` on."""
-        stage = self._stage
+        stage = self.stage
         whole, record = stage.simulation.record, Record()
         for name, column in columns_of(whole).items():
             setattr(record, name, column[first:])

@@ -13,6 +13,8 @@ from jaxtyping import Float64
 from navsim_agents.closed_loop.planners import Plan, foreseen_stations, plan_along_path
 from navsim_agents.closed_loop.stage import Stage
 from navsim_agents.common.conventions import NUM_POSES, POSE_INTERVAL_S, STEPS_PER_POSE
+from navsim_agents.common.poses import HEADING, XY
+from navsim_agents.world.curves import left_normal
 from navsim_agents.world.fleet import EGO
 from navsim_agents.world.simulation import Decision
 
@@ -22,7 +24,7 @@ SPEEDS = {STANDS: 0.45, KEEPS_SPEED: 0.15, HURRIES: 0.1, DAWDLES: 0.1, KEEPS_PAC
 """How a car in trouble goes along the expert's path, and how often."""
 STANDING_S, WRONG_S = (2.0, 12.0), (1.0, 4.0)
 BRAKING_MPS2, FACTORS = (1.0, 3.0), {HURRIES: (1.2, 1.6), DAWDLES: (0.3, 0.7)}
-ASIDE_SHARE, ASIDE_M, ASIDE_WITHIN_S = 0.6, (0.3, 1.8), (1.0, 2.5)
+ASIDE_SHARE, ASIDE_M, ASIDE_WITHIN_S = 0.6, (0.3, 1.4), (1.0, 2.5)
 STRAIGHT_SHARE = 0.15
 LEAST_MPS, MOST_MPS = 2.0, 14.0
 
@@ -44,8 +46,11 @@ class Trouble:
         way = self._way(stage, decision)
         if self.is_straight:
             return np.column_stack((way, np.zeros((len(way), 2))))
-        share = np.clip(TIMES_S / self.aside_within_s, 0.0, 1.0) * (way > LEAST_MPS * POSE_INTERVAL_S)
-        return plan_along_path(stage, stage.simulation.fleet.station[EGO] + way, self.aside_m * share)
+        station = stage.simulation.fleet.station[EGO]
+        poses = plan_along_path(stage, station + way)
+        if self.aside_m and way[-1] > LEAST_MPS * TIMES_S[-1]:
+            poses = _moved_aside(poses, plan_along_path(stage, station[None])[0], self.aside_m, self.aside_within_s)
+        return poses
 
     def _way(self, stage: Stage, decision: Decision) -> Float64[np.ndarray, " P"]:
         """How far the car goes until each pose [m]."""
@@ -57,6 +62,22 @@ class Trouble:
             return max(speed, LEAST_MPS) * TIMES_S
         stations = foreseen_stations(stage, decision)
         return np.minimum(self.factor * (stations[STEPS_PER_POSE::STEPS_PER_POSE] - stations[0]), MOST_MPS * TIMES_S)
+
+
+def _moved_aside(
+    poses: Plan, path_now: Float64[np.ndarray, "3"], aside_m: float, within_s: float
+) -> Float64[np.ndarray, "P 3"]:
+    """A plan along a path, led from where the car is beside it to ``aside_m`` to its left.
+
+    The car's place is the origin; ``path_now`` is the path's pose beside it. Poses point where they lead: a tracker
+    keeps to headings as well as to places.
+    """
+    aside_now = float(-path_now[XY] @ left_normal(path_now[HEADING]))
+    share = np.clip(TIMES_S / within_s, 0.0, 1.0)
+    offset = aside_now + (aside_m - aside_now) * share
+    places = poses[:, XY] + offset[:, None] * left_normal(poses[:, HEADING])
+    steps = np.diff(np.concatenate((np.zeros((1, 2)), places)), axis=0)
+    return np.column_stack((places, np.arctan2(steps[:, 1], steps[:, 0])))
 
 
 def draw_trouble(rng: np.random.Generator) -> Trouble:

@@ -16,6 +16,8 @@ NUM_VEHICLES = 48
 NAVSIM, BENCH2DRIVE = FORMATS = ("navsim", "bench2drive")
 EARLIER: dict[str, Any] = {"vehicles": NUM_VEHICLES, "textures": False, "format": NAVSIM}
 """What worlds are of that do not say so, since the settings are younger than they are."""
+RECOVERIES = "recoveries"
+"""What a world's identity has of :mod:`navsim_agents.closed_loop.recovery_world` alone."""
 
 
 def _default_splits() -> dict[str, int]:

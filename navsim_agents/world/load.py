@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Union
 
 from navsim_agents.errors import WorldDataError
+from navsim_agents.world.config import RECOVERIES
 from navsim_agents.world.generate import REAL, package_version
 from navsim_agents.world.parts import WorldParts
 from navsim_agents.world.plan import INDEX_NAME, LogEntry, WorldIndex, read_index
@@ -56,6 +57,11 @@ def load_world(root: Union[str, Path], parts: WorldParts = REAL) -> World:
     index = read_index(Path(root))
     if index is None:
         raise WorldDataError(f"{root} has no {INDEX_NAME}; write a world with `drive-jepa world output={root}`")
+    if RECOVERIES in index.config and parts is REAL:
+        raise WorldDataError(
+            f"{root} holds recoveries ({index.config[RECOVERIES]}), whose drives are made elsewhere; open it with "
+            "navsim_agents.closed_loop.recovery_world.load_any_world"
+        )
     if index.package_version != package_version():
         raise WorldDataError(
             f"{root} was written by version {index.package_version}, this is {package_version()}: its drives cannot be "

@@ -122,9 +122,9 @@ def check_same_world(output: Path, found: WorldIndex, config: WorldConfig, packa
     """
     asked = {"package_version": package_version, **config.identity()}
     written = {"package_version": found.package_version, **found.config}
-    for name, value in asked.items():
-        if written.get(name) != value:
+    for name in {**asked, **written}:
+        if written.get(name) != asked.get(name):
             raise WorldDataError(
-                f"{output} holds a world of {name}={written.get(name)}, but {name}={value} is asked for; "
+                f"{output} holds a world of {name}={written.get(name)}, but {name}={asked.get(name)} is asked for; "
                 "choose another output, or delete this one"
             )

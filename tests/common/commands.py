@@ -188,6 +188,11 @@ COMMANDS = {
         ),
         Command("training.serve", "training.serve:ServeConfig", {"run": "{run}", "port": "0", "seconds": "0.1"}),
         Command(
+            "training.recoveries",
+            "navsim_agents.closed_loop.recovery_config:RecoveriesConfig",
+            {"output": "{out}", "logs": "1", "duration_s": "7", "cameras": "[]", "share": "1"},
+        ),
+        Command(
             "training.drive",
             "navsim_agents.closed_loop.config:DriveLoopConfig",
             {"output": "{out}", "+runs.a": "{run}", "routes": "1", "time_limit_s": "1", "baselines": "[]"},

@@ -12,10 +12,10 @@ pytest.importorskip("geopandas")
 
 from navsim_agents.bench2drive.clips import find_clips, read_clip
 from navsim_agents.errors import InputError, WorldDataError
-from navsim_agents.world.__main__ import summary
 from navsim_agents.world.config import ClipsConfig, WorldConfig
 from navsim_agents.world.generate import generate_world
 from navsim_agents.world.parts import WorldParts
+from navsim_agents.world.summary import summary
 from tests.world.small_town import small_drive, small_town
 from tests.world.small_world import plain_picture
 

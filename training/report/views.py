@@ -10,13 +10,14 @@ from typing import Any, Optional
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from navsim_agents.closed_loop.recovery_world import load_any_world
 from navsim_agents.common.conventions import FRONT_CAMERA, NUM_HISTORY_FRAMES
 from navsim_agents.errors import NavsimDriveJepaError
 from navsim_agents.poses import FloatArray, points_to_local
 from navsim_agents.scoring.axes import POSITION, State
 from navsim_agents.sources import LoggedScenes
 from navsim_agents.world.camera.model import CameraModel
-from navsim_agents.world.load import World, load_world
+from navsim_agents.world.load import World
 from navsim_agents.world.types import Town
 from training.report.teachers import SceneTeachers
 
@@ -59,7 +60,7 @@ class SceneView:
 def open_world(root: Path) -> Optional[World]:
     """The built-in world at ``root``, or None if the data is not of a built-in world."""
     try:
-        return load_world(root)
+        return load_any_world(root)
     except NavsimDriveJepaError:
         return None
 

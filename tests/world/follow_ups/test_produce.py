@@ -10,8 +10,8 @@ pytest.importorskip("geopandas")
 
 from navsim_agents.data.split_mapping import read_two_stage_mapping
 from navsim_agents.errors import InputError, WorldDataError
-from navsim_agents.world.__main__ import summary
 from navsim_agents.world.generate import generate_world
+from navsim_agents.world.summary import summary
 from tests.world.two_stage import PARTS, config_of, drive_through, records
 
 

@@ -1,0 +1,40 @@
+"""A written world of which some logs are recoveries: how it is written and opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Union
+
+from navsim_agents.closed_loop.recoveries import Recoveries
+from navsim_agents.closed_loop.recovery_config import RecoveriesConfig
+from navsim_agents.world.config import RECOVERIES
+from navsim_agents.world.generate import REAL, generate_world
+from navsim_agents.world.load import World, load_world
+from navsim_agents.world.parts import WorldParts
+from navsim_agents.world.plan import WorldIndex, read_index
+
+
+def parts_of(identity: Mapping[str, Any]) -> WorldParts:
+    """What made a world of such an identity, recoveries in it or not."""
+    return WorldParts(simulate_drive=Recoveries(**identity[RECOVERIES])) if RECOVERIES in identity else REAL
+
+
+def write_recoveries(config: RecoveriesConfig) -> WorldIndex:
+    """Write what is missing of the world of ``config``.
+
+    Raises:
+        WorldDataError: the folder holds another world, or some logs failed (the others are written).
+        WorkerError: a process was killed.
+    """
+    return generate_world(config, parts_of(config.identity()))
+
+
+def load_any_world(root: Union[str, Path]) -> World:
+    """Open a written world, recoveries in it or not.
+
+    Raises:
+        WorldDataError: there is none, or another version of this package wrote it and would drive differently.
+    """
+    index = read_index(Path(root))
+    return load_world(root, REAL if index is None else parts_of(index.config))
