@@ -24,6 +24,7 @@ ALL = [module for modules in EXTRAS.values() for module in modules]
 OF_DEMO = [module for extra in demo.EXTRAS for module in EXTRAS[extra]]
 NEEDED = {
     "navsim_agents.world.__main__": "shapely is not installed",
+    "training.recoveries": "shapely is not installed",
     "training.report.__main__": "matplotlib is not installed",
     "training.demo": "shapely is not installed",
 }

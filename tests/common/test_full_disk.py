@@ -14,6 +14,7 @@ from tests.common.tiny_world import WORLD
 
 LIMITS = {
     "navsim_agents.world.__main__": 20_000,
+    "training.recoveries": 20_000,
     "cache_tools.score_trajectories": 2_000,
     "cache_tools.build_vocabulary": 500,
     "cache_tools.score_vocabulary": 400,

@@ -12,6 +12,7 @@ from tests.demo import PLANNER, PRETRAINING, SIZE, listed
 # Documented word: what is run. ``{…}`` are the places of `tests.docs.inputs`.
 WORDS = {
     "output=…": "output=out",
+    "output=recoveries": "output=recoveries",
     "output=….npz": "output=out.npz",
     "output=….npy": "output=out.npy",
     "output=…/report.html": "output=report.html",
@@ -131,6 +132,7 @@ ABLATED = [f"~rows.drive_jepa_{name}" for name in ROWS_OF_FULL_PLANNER] + [
 # Program: further words that make it small.
 SMALLEST = {
     "navsim_agents.world": ["logs=1", "duration_s=6", "cameras=[]"],
+    "training.recoveries": ["logs=1", "duration_s=6", "cameras=[]", "share=1", "workers=1"],
     "cache_tools.build_vocabulary": ["k=5"],
     "cache_tools.score_vocabulary": ["workers=0"],
     "cache_tools.index_videos": ["workers=0"],
