@@ -1,4 +1,4 @@
-"""Plans shorter than what the scorer judges, and which of its states a planner foresees."""
+"""Plans shorter than what the scorer judges."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from navsim_agents.common.conventions import STEPS_PER_POSE
 from navsim_agents.common.poses import HEADING, XY, X, Y
-from navsim_agents.errors import InputError
-from navsim_agents.models.config import PlanSampling
 
 
 def continued(plans: Float[Tensor, "*batch T 3"], num_poses: int) -> Float[Tensor, "*batch P 3"]:
@@ -26,18 +23,3 @@ def continued(plans: Float[Tensor, "*batch T 3"], num_poses: int) -> Float[Tenso
         y = last[..., Y] + sin * step[..., X] + cos * step[..., Y]
         poses.append(torch.stack((x, y, last[..., HEADING] + turn), dim=-1))
     return torch.stack(poses, dim=-2)
-
-
-def foreseen_steps(sampling: PlanSampling) -> slice:
-    """Of the simulated states after now, counted from 0, those that the auxiliary heads foresee: a view takes them.
-
-    Raises:
-        InputError: the states between two poses are not a whole number of simulated ones.
-    """
-    if STEPS_PER_POSE % sampling.steps_per_pose:
-        raise InputError(
-            f"steps_per_pose={sampling.steps_per_pose}, but {STEPS_PER_POSE} states are simulated from pose to pose; "
-            "foresee every one of them or the last"
-        )
-    stride = STEPS_PER_POSE // sampling.steps_per_pose
-    return slice(stride - 1, sampling.num_poses * STEPS_PER_POSE, stride)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from navsim_agents.common.boxes import box_corners
-from navsim_agents.common.conventions import HORIZON_S, NUM_POSES, POSE_INTERVAL_S
+from navsim_agents.common.conventions import HORIZON_S, NUM_POSES, POSE_INTERVAL_S, STEPS_PER_POSE
 from navsim_agents.distillation.teachers import (
     sample_teachers,
     sample_teachers_per_stage,
@@ -22,13 +22,14 @@ from navsim_agents.distillation.teachers import (
     scenes_without_teachers,
     teacher_poses,
 )
-from navsim_agents.drive_jepa.continued import continued, foreseen_steps
+from navsim_agents.drive_jepa.continued import continued
 from navsim_agents.drive_jepa.given import GivenDraw, GivenScores, Judge, metric_form
 from navsim_agents.drive_jepa.label_source import open_vocabulary
 from navsim_agents.drive_jepa.proposal_config import PER_STAGE, ProposalAgentConfig
 from navsim_agents.drive_jepa.record import Key, StepRecord
 from navsim_agents.drive_jepa.scene_targets import SCORING_SCENE, TEACHERS
 from navsim_agents.drive_jepa.targets import TRAJECTORY
+from navsim_agents.errors import InputError
 from navsim_agents.models.config import NAVSIM_SAMPLING, NO_RANKING, PARTS, PlanSampling, ProposalLossConfig
 from navsim_agents.models.losses import (
     RANKING_LOSSES,
@@ -296,3 +297,18 @@ def key_agents(scores: Scores, batch: SceneBatch) -> tuple[Tensor, Tensor]:
     half_size = 0.5 * batch.track_size[scene, chosen][..., None, :].expand(*heading.shape, 2)
     corners = box_corners(poses[..., POSITION], torch.stack((heading.cos(), heading.sin()), dim=-1), half_size)
     return corners * is_valid[..., None, None], is_valid
+
+
+def foreseen_steps(sampling: PlanSampling) -> slice:
+    """Of the simulated states after now, counted from 0, those that the auxiliary heads foresee: a view takes them.
+
+    Raises:
+        InputError: the states between two poses are not a whole number of simulated ones.
+    """
+    if STEPS_PER_POSE % sampling.steps_per_pose:
+        raise InputError(
+            f"steps_per_pose={sampling.steps_per_pose}, but {STEPS_PER_POSE} states are simulated from pose to pose; "
+            "foresee every one of them or the last"
+        )
+    stride = STEPS_PER_POSE // sampling.steps_per_pose
+    return slice(stride - 1, sampling.num_poses * STEPS_PER_POSE, stride)

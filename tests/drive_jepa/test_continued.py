@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from navsim_agents.drive_jepa.continued import continued, foreseen_steps
+from navsim_agents.drive_jepa.continued import continued
+from navsim_agents.drive_jepa.training_step import foreseen_steps
 from navsim_agents.errors import InputError
 from navsim_agents.models.config import BENCH2DRIVE_SAMPLING, NAVSIM_SAMPLING, PlanSampling
 
