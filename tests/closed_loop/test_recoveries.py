@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from navsim_agents.world.tracks import ego_boxes, ever_overlaps, track_boxes
 from navsim_agents.world.types import Drive, Town, Turn
 from tests.closed_loop.given import FEW, TOWN, WORLD_SEED, stage_of
 
-CONFIG = DriveConfig(duration_s=8.0, traffic=FEW)
+CONFIG = DriveConfig(duration_s=6.0, traffic=FEW)
 NOW = WINDOW - 1  # the step at which the expert takes over
 SAMPLE = 12
 
@@ -70,10 +71,10 @@ def from_lane(drive: Drive, step: int) -> float:
 def test_a_car_that_stood_sets_out_again_where_the_expert_takes_over() -> None:
     drive = recovered(Trouble(STANDS, 6.0, braking_mps2=2.0))
     speeds = drive.ego.velocities[:, 0]
-    assert len(speeds) == 81
+    assert len(speeds) == 61
     assert (speeds[: NOW + 1].max() < 0.5, speeds[NOW] < 0.1) == (True, True)  # the tracker comes to rest slowly
     assert speeds[NOW + 15] > 1.0
-    assert np.hypot(*(drive.ego.poses[-1, XY] - drive.ego.poses[NOW, XY])) > 10.0
+    assert np.hypot(*(drive.ego.poses[-1, XY] - drive.ego.poses[NOW, XY])) > 5.0
 
 
 def test_a_car_beside_its_lane_is_led_back() -> None:
@@ -134,23 +135,27 @@ def test_the_wheel_let_go_is_straight_ahead_at_the_speed_that_was() -> None:
     np.testing.assert_allclose(plan, np.column_stack((speed * 0.5 * np.arange(1, 9), np.zeros((8, 2)))))
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_nothing_is_touched_and_motion_is_of_one_piece(number: int) -> None:
-    drive = Recoveries(1.0)(town(), number, WORLD_SEED, CONFIG)
+@lru_cache(maxsize=1)
+def any_recovery() -> Drive:
+    return Recoveries(1.0)(town(), 1, WORLD_SEED, CONFIG)
+
+
+def test_nothing_is_touched_and_motion_is_of_one_piece() -> None:
+    drive = any_recovery()
     ego, boxes = drive.ego, ego_boxes(drive.ego.poses)
     everyone = np.ones(len(boxes), dtype=bool)
+    assert drive.tracks
     assert not any(ever_overlaps(track_boxes(track), track.valid, boxes, everyone) for track in drive.tracks)
     steps = np.hypot(*np.diff(ego.poses[:, XY], axis=0).T)
     mean = (ego.velocities[1:, 0] + ego.velocities[:-1, 0]) / 2
     assert np.abs(steps - 0.1 * mean).max() < 0.02
-    turned = np.abs(np.diff(np.unwrap(ego.poses[:, HEADING])))
-    assert turned.max() < 0.08
+    assert np.abs(np.diff(np.unwrap(ego.poses[:, HEADING]))).max() < 0.08
     assert all(len(states) == len(ego.poses) for states in drive.lights.values())
     assert len(drive.route_roadblock_ids) == len(ego.poses)
 
 
 def test_they_are_the_same_every_time_and_a_world_without_is_the_plain_one() -> None:
-    first, again = (Recoveries(1.0)(town(), 1, WORLD_SEED, CONFIG) for _ in range(2))
+    first, again = any_recovery(), Recoveries(1.0)(town(), 1, WORLD_SEED, CONFIG)
     np.testing.assert_array_equal(first.ego.poses, again.ego.poses)
     assert [track.track_token for track in first.tracks] == [track.track_token for track in again.tracks]
     plain, usual = Recoveries(0.0)(town(), 1, WORLD_SEED, CONFIG), simulate_drive(town(), 1, WORLD_SEED, CONFIG)
