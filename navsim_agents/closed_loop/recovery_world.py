@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Union
 
 from navsim_agents.closed_loop.recoveries import Recoveries
-from navsim_agents.closed_loop.recovery_config import RecoveriesConfig
+from navsim_agents.closed_loop.recovery_config import RecoveriesConfig, at_the_wheel
+from navsim_agents.closed_loop.run_leads import RunsLead
 from navsim_agents.world.config import RECOVERIES
 from navsim_agents.world.generate import REAL, generate_world
 from navsim_agents.world.load import World, load_world
@@ -17,7 +18,14 @@ from navsim_agents.world.plan import WorldIndex, read_index
 
 def parts_of(identity: Mapping[str, Any]) -> WorldParts:
     """What made a world of such an identity, recoveries in it or not."""
-    return WorldParts(simulate_drive=Recoveries(**identity[RECOVERIES])) if RECOVERIES in identity else REAL
+    told = identity.get(RECOVERIES)
+    if told is None:
+        return REAL
+    if "runs" not in told:
+        return WorldParts(simulate_drive=Recoveries(told["share"]))
+    pictures = identity["textures"], identity["jpeg_quality"]
+    runs = RunsLead(told["run_share"], at_the_wheel(told["runs"], told["run_settings"], told["weights"], *pictures))
+    return WorldParts(simulate_drive=Recoveries(told["share"], runs))
 
 
 def write_recoveries(config: RecoveriesConfig) -> WorldIndex:

@@ -5,7 +5,6 @@ A route's record is written whole when the route is over, in the benchmark's own
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,7 +37,7 @@ from navsim_agents.common.ending import is_machines_fault
 from navsim_agents.common.files import is_there, read_json, reading, write_json, write_text
 from navsim_agents.common.locks import driving_alone
 from navsim_agents.common.processes import try_jobs
-from navsim_agents.drive_jepa.runs import RESULT_FILE, load_agent
+from navsim_agents.drive_jepa.runs import load_agent, training_digest
 from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError, WorldDataError
 from navsim_agents.evaluation.agents import has_momentum
@@ -154,12 +153,6 @@ def _claim(config: DriveLoopConfig, agent: str) -> None:
     write_json(path, asked)
 
 
-def training_digest(run: Path) -> str:
-    """Tells a run (its folder, or a checkpoint) from another training in its place; empty where nothing is."""
-    told = run / RESULT_FILE if run.is_dir() else run
-    return hashlib.sha256(told.read_bytes()).hexdigest() if told.exists() else ""
-
-
 def read_record(task: DriveTask) -> Optional[RouteRecord]:
     """The record of a route, whether it crashed or not; None where there is none that can be read."""
     try:
@@ -207,14 +200,19 @@ def _drive_with(planner: Planner, task: DriveTask) -> Driven:
     config, route = task.config, task.route
     settings = StageConfig(TrafficConfig(num_vehicles=config.vehicles), time_limit_s=config.time_limit_s)
     stage = Stage(route, *place_of(route.location, route.world_seed), settings)
-    painter = None
-    if planner.cameras or task.film_path is not None:
-        painter = REAL.painter(route.location, route.world_seed, config.textures)
-    witness = Witness(stage, planner.cameras, painter, config.jpeg_quality)
+    witness = witness_of(stage, planner, config, is_filmed=task.film_path is not None)
     if task.film_path is None:
         return drive_route(stage, planner, witness, config.replan_steps, config.time_limit_s)
     with Film(task.film_path, f"{task.agent}: {route.name}") as film:
         return drive_route(stage, planner, witness, config.replan_steps, config.time_limit_s, film.add)
+
+
+def witness_of(stage: Stage, planner: Planner, config: DriveLoopConfig, is_filmed: bool = False) -> Witness:
+    """Who shows ``stage`` to ``planner``; pictures are painted where it, or a film, asks for any."""
+    route, painter = stage.route, None
+    if planner.cameras or is_filmed:
+        painter = REAL.painter(route.location, route.world_seed, config.textures)
+    return Witness(stage, planner.cameras, painter, config.jpeg_quality)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -151,3 +152,9 @@ def config_names() -> list[str]:
     spec = find_spec(f"{CONFIGS}.agent")
     folders = () if spec is None else spec.submodule_search_locations or ()
     return sorted(path.stem for folder in folders for path in Path(folder).glob("*.yaml"))
+
+
+def training_digest(run: Path) -> str:
+    """Tells a run (its folder, or a checkpoint) from another training in its place; empty where nothing is."""
+    told = run / RESULT_FILE if run.is_dir() else run
+    return hashlib.sha256(told.read_bytes()).hexdigest() if told.exists() else ""
