@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Optional, Protocol
+from typing import Optional, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,6 +40,7 @@ BEGINS_S = (0.0, 14.0)  # after the route's beginning, when the trouble begins
 FARTHEST_M, MOST_TURNED = 3.0, 0.6  # [rad] from the expert's path, where it takes over at once
 
 
+@runtime_checkable
 class Lead(Protocol):
     """Whoever leads a car into trouble."""
 
