@@ -1,4 +1,4 @@
-"""Writes a driving world in which an expert saves the car from trouble: what to learn from to drive in closed loops."""
+"""Writes a driving world in which an expert saves the car from trouble, to learn closed loops from."""
 
 from __future__ import annotations
 
