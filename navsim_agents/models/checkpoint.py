@@ -34,6 +34,9 @@ ENCODER_KEYS = KeyTable(
 )
 WRAPPERS = "module.backbone."
 """In front of every name in V-JEPA's files: data-parallel, then a wrapper for several clip lengths."""
+TRAINING_ENTRY = "state_dict"
+ENCODERS_OF_PLANNERS = ("agent.planner.encoder.", "agent.planner.backbone.encoder.")
+"""In front of an encoder's names in a training's checkpoint: the perception-free planner's, and the full one's."""
 WHOLE_FILE = "the whole file"
 """In the place of an entry's name, where a file has no entries."""
 
@@ -57,8 +60,8 @@ def load_encoder_weights(encoder: VideoEncoder, path: Union[str, Path], entry: O
 
     Args:
         encoder: of the generation and size that the file was trained with.
-        path: a file of V-JEPA 2 or 2.1 (public, of Drive-JEPA's pretraining or ours), of the hub layout, or a folder
-            with the latter.
+        path: a file of V-JEPA 2 or 2.1 (public, of Drive-JEPA's pretraining or ours), of the hub layout, a folder
+            with the latter, or a checkpoint of a planner of ours, whose encoder it is then.
         entry: the file's entry to read; by default the first of ``ENCODER_KEYS.entries`` that it has.
 
     Returns:
@@ -103,8 +106,21 @@ def encoder_tensors(contents: Mapping[str, Any], entry: Optional[str] = None) ->
     """
     if entry is None and _is_table(contents):
         return WHOLE_FILE, parts_of(contents).encoder
+    if entry in (None, TRAINING_ENTRY):
+        trained = _of_planner(contents.get(TRAINING_ENTRY))
+        if trained:
+            return TRAINING_ENTRY, trained
     found = entry or ENCODER_KEYS.choose_entry(contents)
     return found, parts_of(_tensors(contents, found)).encoder
+
+
+def _of_planner(tensors: Any) -> dict[str, Tensor]:
+    """The encoder that a planner of this package has trained; empty where there is none."""
+    for prefix in ENCODERS_OF_PLANNERS if isinstance(tensors, Mapping) else ():
+        found = {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+        if PATCH_WEIGHT in found:
+            return found
+    return {}
 
 
 def parts_of(tensors: Mapping[str, Tensor]) -> Parts:

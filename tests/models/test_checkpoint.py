@@ -54,6 +54,23 @@ def test_drive_jepa_pretraining_loads_its_moving_average(tmp_path: Path, wrapper
     assert_same_weights(encoder, average)
 
 
+@pytest.mark.parametrize("inside", ["", "backbone."])
+def test_the_encoder_of_a_trained_planner_loads(tmp_path: Path, inside: str) -> None:
+    """Of the perception-free planner and of the full one, whose scorer may have an encoder of its own beside it."""
+    own, other, encoder = new_encoder(1), new_encoder(2), new_encoder(3)
+    table = {"agent.planner.head.weight": torch.zeros(2)}
+    table.update(wrapped(other, "agent.planner.scorer_backbone.encoder."))
+    table.update(wrapped(own, f"agent.planner.{inside}encoder."))
+    path = saved(tmp_path, {"state_dict": table, "epoch": 3})
+    assert load_encoder_weights(encoder, path) == "state_dict"
+    assert_same_weights(encoder, own)
+    assert load_encoder_weights(new_encoder(3), path, entry="state_dict") == "state_dict"
+    with pytest.raises(CheckpointError, match=r"the file has no entry encoder; it holds state_dict, epoch"):
+        load_encoder_weights(encoder, path, entry="encoder")
+    with pytest.raises(CheckpointError, match=r"the file holds tiny .*encoder is small"):
+        load_encoder_weights(new_encoder(3, "small"), path)
+
+
 def test_the_online_encoder_can_be_asked_for(tmp_path: Path) -> None:
     online, encoder = new_encoder(2), new_encoder(3)
     contents = {"encoder": wrapped(online), "target_encoder": wrapped(new_encoder(1))}
