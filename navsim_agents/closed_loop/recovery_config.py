@@ -28,6 +28,8 @@ class RecoveriesConfig(WorldConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.run_settings and not self.runs:
+            raise InputError(f"run_settings are given for {sorted(self.run_settings)}, but runs is empty; name one")
         if self.runs:
             at_the_wheel(self.runs, self.run_settings, self.weights, self.textures, self.jpeg_quality)
         if self.two_stage:
