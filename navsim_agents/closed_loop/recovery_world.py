@@ -9,6 +9,7 @@ from typing import Any, Union
 from navsim_agents.closed_loop.recoveries import Recoveries
 from navsim_agents.closed_loop.recovery_config import RecoveriesConfig, at_the_wheel
 from navsim_agents.closed_loop.run_leads import RunsLead
+from navsim_agents.closed_loop.runs import load_runs
 from navsim_agents.world.config import RECOVERIES
 from navsim_agents.world.generate import REAL, generate_world
 from navsim_agents.world.load import World, load_world
@@ -32,10 +33,14 @@ def write_recoveries(config: RecoveriesConfig) -> WorldIndex:
     """Write what is missing of the world of ``config``.
 
     Raises:
+        InputError: a run cannot be loaded.
         WorldDataError: the folder holds another world, or some logs failed (the others are written).
         WorkerError: a process was killed.
     """
-    return generate_world(config, parts_of(config.identity()))
+    parts = parts_of(config.identity())
+    if config.runs:
+        load_runs(at_the_wheel(config.runs, config.run_settings, config.weights, config.textures, config.jpeg_quality))
+    return generate_world(config, parts)
 
 
 def load_any_world(root: Union[str, Path]) -> World:

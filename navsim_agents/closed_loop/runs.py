@@ -110,7 +110,7 @@ def _drive_all(config: DriveLoopConfig, routes: Sequence[Route]) -> dict[str, li
     for agent in config.agents:
         _claim(config, agent)
     tasks = [DriveTask(agent, route, config) for agent in config.agents for route in routes]
-    _load_all(config)
+    load_runs(config)
     open_tasks = [task for task in tasks if finished(task) is None]
     _reach_all(config, {task.agent for task in open_tasks})
     failed: dict[str, BaseException] = {}
@@ -274,7 +274,7 @@ def _make_planner(config: DriveLoopConfig, agent: str) -> Planner:
     return RestartingPlanner(planner, config.restart_after_s) if config.restart_after_s else planner
 
 
-def _load_all(config: DriveLoopConfig) -> None:
+def load_runs(config: DriveLoopConfig) -> None:
     """Find out before hours of driving that an agent cannot be loaded."""
     for agent in config.runs:
         planner_of(config, agent)

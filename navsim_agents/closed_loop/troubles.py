@@ -19,13 +19,12 @@ from navsim_agents.world.fleet import EGO
 from navsim_agents.world.simulation import Decision
 
 TIMES_S = POSE_INTERVAL_S * np.arange(1, NUM_POSES + 1)
-STANDS, KEEPS_SPEED, HURRIES, DAWDLES, KEEPS_PACE = "stands", "keeps_speed", "hurries", "dawdles", "keeps_pace"
-SPEEDS = {STANDS: 0.45, KEEPS_SPEED: 0.15, HURRIES: 0.1, DAWDLES: 0.1, KEEPS_PACE: 0.2}
-"""How a car in trouble goes along the expert's path, and how often."""
+STANDS, LETS_GO, HURRIES, DAWDLES, KEEPS_PACE = "stands", "lets_go", "hurries", "dawdles", "keeps_pace"
+SPEEDS = {STANDS: 0.45, LETS_GO: 0.15, HURRIES: 0.1, DAWDLES: 0.1, KEEPS_PACE: 0.2}
+"""How a car in trouble goes, and how often: who lets go of wheel and pedals drives straight on at its speed."""
 STANDING_S, WRONG_S = (2.0, 12.0), (1.0, 4.0)
 BRAKING_MPS2, FACTORS = (1.0, 3.0), {HURRIES: (1.2, 1.6), DAWDLES: (0.3, 0.7)}
 ASIDE_SHARE, ASIDE_M, ASIDE_WITHIN_S = 0.6, (0.3, 1.4), (1.0, 2.5)
-STRAIGHT_SHARE = 0.15
 LEAST_MPS, MOST_MPS = 2.0, 14.0
 
 
@@ -39,12 +38,11 @@ class Trouble:
     braking_mps2: float = 1.0  # of who comes to stand
     aside_m: float = 0.0  # to the left of the expert's path
     aside_within_s: float = 1.0
-    is_straight: bool = False  # the wheel is let go: straight ahead, wherever the path leads
 
     def plan(self, stage: Stage, decision: Decision) -> Plan:
         """Poses [8, 3] 0.5 s apart in the car's frame."""
         way = self._way(stage, decision)
-        if self.is_straight:
+        if self.speed == LETS_GO:
             return np.column_stack((way, np.zeros((len(way), 2))))
         station = stage.simulation.fleet.station[EGO]
         poses = plan_along_path(stage, station + way)
@@ -58,7 +56,7 @@ class Trouble:
         if self.speed == STANDS:
             times = np.minimum(TIMES_S, speed / self.braking_mps2)
             return speed * times - 0.5 * self.braking_mps2 * times**2
-        if self.speed == KEEPS_SPEED:
+        if self.speed == LETS_GO:
             return max(speed, LEAST_MPS) * TIMES_S
         stations = foreseen_stations(stage, decision)
         return np.minimum(self.factor * (stations[STEPS_PER_POSE::STEPS_PER_POSE] - stations[0]), MOST_MPS * TIMES_S)
@@ -85,8 +83,7 @@ def draw_trouble(rng: np.random.Generator) -> Trouble:
     speed = str(rng.choice([*SPEEDS], p=[*SPEEDS.values()]))
     lasts_s = float(rng.uniform(*(STANDING_S if speed == STANDS else WRONG_S)))
     factor = float(rng.uniform(*FACTORS.get(speed, (1.0, 1.0))))
-    is_straight = bool(speed == KEEPS_SPEED and rng.random() < STRAIGHT_SHARE / SPEEDS[KEEPS_SPEED])
     is_aside = speed == KEEPS_PACE or rng.random() < ASIDE_SHARE
     aside_m = float(rng.choice([-1.0, 1.0]) * rng.uniform(*ASIDE_M)) if is_aside else 0.0
     braking, within_s = float(rng.uniform(*BRAKING_MPS2)), float(rng.uniform(*ASIDE_WITHIN_S))
-    return Trouble(speed, lasts_s, factor, braking, aside_m, within_s, is_straight)
+    return Trouble(speed, lasts_s, factor, braking, aside_m, within_s)

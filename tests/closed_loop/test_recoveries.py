@@ -19,7 +19,7 @@ from navsim_agents.closed_loop.troubles import (
     DAWDLES,
     HURRIES,
     KEEPS_PACE,
-    KEEPS_SPEED,
+    LETS_GO,
     SPEEDS,
     STANDS,
     Trouble,
@@ -132,7 +132,7 @@ def test_the_wheel_let_go_is_straight_ahead_at_the_speed_that_was() -> None:
     attempt = Attempt(place_of(TOWN, WORLD_SEED)[0], (0, WORLD_SEED), CONFIG, np.random.default_rng(0))
     stage = attempt.stage
     stage.hand_over(is_expert=True)
-    plan = Trouble(KEEPS_SPEED, 2.0, is_straight=True).plan(stage, stage.decide())
+    plan = Trouble(LETS_GO, 2.0).plan(stage, stage.decide())
     speed = max(stage.car.speed, 2.0)
     np.testing.assert_allclose(plan, np.column_stack((speed * 0.5 * np.arange(1, 9), np.zeros((8, 2)))))
 
@@ -179,13 +179,14 @@ def test_all_troubles_are_drawn_as_often_as_they_say() -> None:
     drawn = [draw_trouble(rng) for _ in range(2000)]
     for speed, share in SPEEDS.items():
         assert np.mean([trouble.speed == speed for trouble in drawn]) == pytest.approx(share, abs=0.04)
-    assert {trouble.is_straight for trouble in drawn} == {True, False}
-    assert all(trouble.speed == KEEPS_SPEED for trouble in drawn if trouble.is_straight)
+    moving = [trouble for trouble in drawn if trouble.speed in (HURRIES, DAWDLES)]
+    assert np.mean([trouble.aside_m != 0.0 for trouble in moving]) == pytest.approx(0.6, abs=0.08)
+    assert all(trouble.aside_m for trouble in drawn if trouble.speed == KEEPS_PACE)
 
 
 def test_a_car_that_goes_astray_is_saved_at_once() -> None:
     """A wheel let go for a minute before a bend: the expert does not wait for its end."""
-    drive = recovered(Trouble(KEEPS_SPEED, 60.0, is_straight=True))
+    drive = recovered(Trouble(LETS_GO, 60.0))
     assert from_lane(drive, NOW) < 6.0
 
 
