@@ -14,6 +14,7 @@ from navsim_agents.common.conventions import NUM_STEPS, STEPS_PER_POSE, WORLD_ST
 from navsim_agents.common.poses import HEADING, LARGEST_M, POSE, XY, are_poses
 from navsim_agents.data.logs import sensors_of
 from navsim_agents.drive_jepa.selection import Proposals
+from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError
 from navsim_agents.poses import poses_to_local, wrap_angle
 from navsim_agents.world.fleet import EGO, EGO_BODY, Fleet
@@ -44,12 +45,16 @@ class Planner(Protocol):
 
 
 class AgentPlanner:
-    """An agent with NAVSIM's interface; one that goes on from its last plan is told which route it is on."""
+    """An agent with NAVSIM's interface.
+
+    One that goes on from its last plan is told which route it is on, and when that begins: another may have its name.
+    """
 
     is_expert = False
 
     def __init__(self, agent: Any) -> None:
         self._agent = agent
+        self._stage: Optional[Stage] = None
 
     @property
     def cameras(self) -> Mapping[str, tuple[int, ...]]:
@@ -64,6 +69,10 @@ class AgentPlanner:
             InputError: that is no plan.
         """
         drive = witness.drive()
+        if stage is not self._stage:
+            self._stage = stage
+            if isinstance(self._agent, SequentialAgent):
+                self._agent.forget(drive.log_name)
         scene = witness.scene(drive)
         extra = (scene,) if self._agent.requires_scene else ()
         poses = np.asarray(

@@ -13,6 +13,7 @@ from navsim_agents.drive_jepa.runs import BEST, training_digest
 from navsim_agents.errors import InputError
 from navsim_agents.world.config import RECOVERIES, WorldConfig
 
+TRAINED = "trained"
 OF_RUNS = ("runs", "run_settings", "weights", "run_share")
 
 
@@ -31,20 +32,33 @@ class RecoveriesConfig(WorldConfig):
         if self.run_settings and not self.runs:
             raise InputError(f"run_settings are given for {sorted(self.run_settings)}, but runs is empty; name one")
         if self.runs:
-            at_the_wheel(self.runs, self.run_settings, self.weights, self.textures, self.jpeg_quality)
+            self.at_the_wheel()  # refuses names, settings and weights
         if self.two_stage:
             raise InputError(
                 "two_stage=True, but recoveries are there to learn from; write the scenes of an evaluation with "
                 "drive-jepa world"
             )
 
+    def at_the_wheel(self) -> DriveLoopConfig:
+        """Who the runs are, and what they are shown.
+
+        Raises:
+            InputError: a name, settings or weights that ``drive-jepa drive`` would refuse.
+        """
+        return at_the_wheel(self.runs, self.run_settings, self.weights, self.textures, self.jpeg_quality)
+
     def identity(self) -> dict[str, Any]:
         """As a world's, which it is no more."""
         told: dict[str, Any] = {"share": self.share}
         if self.runs:
             told.update({name: getattr(self, name) for name in OF_RUNS})
-            told["trained"] = {name: training_digest(Path(run).expanduser()) for name, run in self.runs.items()}
+            told[TRAINED] = digests(self.runs)
         return {**super().identity(), RECOVERIES: told}
+
+
+def digests(runs: Mapping[str, str]) -> dict[str, str]:
+    """What tells each run from another training in its place."""
+    return {name: training_digest(Path(run).expanduser()) for name, run in runs.items()}
 
 
 def at_the_wheel(

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Union
 
 from navsim_agents.closed_loop.recoveries import Recoveries
-from navsim_agents.closed_loop.recovery_config import RecoveriesConfig, at_the_wheel
+from navsim_agents.closed_loop.recovery_config import TRAINED, RecoveriesConfig, at_the_wheel, digests
 from navsim_agents.closed_loop.run_leads import RunsLead
 from navsim_agents.closed_loop.runs import load_runs
+from navsim_agents.errors import WorldDataError
 from navsim_agents.world.config import RECOVERIES
 from navsim_agents.world.generate import REAL, generate_world
 from navsim_agents.world.load import World, load_world
@@ -39,7 +40,7 @@ def write_recoveries(config: RecoveriesConfig) -> WorldIndex:
     """
     parts = parts_of(config.identity())
     if config.runs:
-        load_runs(at_the_wheel(config.runs, config.run_settings, config.weights, config.textures, config.jpeg_quality))
+        load_runs(config.at_the_wheel())
     return generate_world(config, parts)
 
 
@@ -47,7 +48,15 @@ def load_any_world(root: Union[str, Path]) -> World:
     """Open a written world, recoveries in it or not.
 
     Raises:
-        WorldDataError: there is none, or another version of this package wrote it and would drive differently.
+        WorldDataError: there is none, or another version of this package wrote it, or a run that led cars there is no
+            longer what it was: drives would differ.
     """
     index = read_index(Path(root))
+    told = {} if index is None else index.config.get(RECOVERIES, {})
+    now = digests(told.get("runs", {}))
+    if now != told.get(TRAINED, {}):
+        raise WorldDataError(
+            f"{root} holds recoveries that {told['runs']} led, of which some were trained again or are gone: its "
+            "drives cannot be built again; write the world again, or read its files with navsim_agents.data"
+        )
     return load_world(root, REAL if index is None else parts_of(index.config))

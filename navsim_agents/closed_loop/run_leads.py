@@ -10,7 +10,7 @@ from navsim_agents.closed_loop.config import DriveLoopConfig
 from navsim_agents.closed_loop.moment import Witness
 from navsim_agents.closed_loop.planners import Plan, Planner
 from navsim_agents.closed_loop.recoveries import Lead, wrong_plans
-from navsim_agents.closed_loop.runs import planner_of, witness_of
+from navsim_agents.closed_loop.runs import one_thread, planner_of, witness_of
 from navsim_agents.closed_loop.stage import Stage
 from navsim_agents.world.simulation import Decision
 
@@ -26,8 +26,9 @@ class RunLead:
     lasts_s: float
 
     def plan(self, stage: Stage, decision: Decision) -> Plan:
-        """What it answers."""
-        return self.planner.plan(stage, self.witness, decision)
+        """What it answers, the same in whatever process."""
+        with one_thread():
+            return self.planner.plan(stage, self.witness, decision)
 
 
 @dataclass(frozen=True)

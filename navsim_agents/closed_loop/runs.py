@@ -180,7 +180,7 @@ def finished(task: DriveTask) -> Optional[RouteRecord]:
 
 def drive_one(task: DriveTask) -> RouteRecord:
     """Drive one route, and write its film, its motion and at last its record."""
-    with _one_thread():
+    with one_thread():
         driven = _drive(task)
     if driven.error:
         write_text(task.error_path, driven.error + "\n")
@@ -228,7 +228,7 @@ def _at_the_wheel(config: DriveLoopConfig, agent: str) -> Iterator[Planner]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Inside, torch works on one thread, so that sums come out the same in whatever process."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

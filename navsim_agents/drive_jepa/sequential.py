@@ -85,3 +85,7 @@ class SequentialAgent:
         metadata = scene.scene_metadata
         now = scene.frames[metadata.num_history_frames - 1]
         return self._planner.compute_trajectory(agent_input, metadata.log_name, now.timestamp)
+
+    def forget(self, log_name: str) -> None:
+        """Drop what is kept of a log: another of this name begins."""
+        self._planner.forget(log_name)

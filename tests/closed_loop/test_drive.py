@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,8 @@ from navsim_agents.closed_loop.planners import AgentPlanner, ExpertPlanner, Refe
 from navsim_agents.common.conventions import NUM_HISTORY_FRAMES
 from navsim_agents.common.planar import corners
 from navsim_agents.common.poses import LARGEST_M, XY
+from navsim_agents.devkit.bases import make_trajectory
+from navsim_agents.drive_jepa.sequential import SequentialAgent
 from navsim_agents.errors import InputError
 from navsim_agents.evaluation.baselines import ConstantVelocity
 from navsim_agents.poses import poses_to_local
@@ -203,3 +207,28 @@ def test_plans_are_asked_for_as_often_as_set() -> None:
         stage, planner = stage_of("light_left", time_limit_s=2.0), Noting()
         drive_route(stage, planner, Witness(stage, {}, None, 0), steps, 2.0)
         assert [(step - stage.first_step) / 10.0 for step in planner.steps] == pytest.approx(times_s)
+
+
+def test_an_agent_with_momentum_begins_afresh_on_another_route_of_the_same_name() -> None:
+    """Drives of a world of recoveries share names of routes."""
+
+    class Noting(SequentialAgent):
+        def __init__(self) -> None:
+            self.noted: list[str] = []
+
+        def compute_trajectory(self, agent_input: Any, scene: Any) -> Any:
+            self.noted.append("plan")
+            return make_trajectory(np.zeros((8, 3), dtype=np.float32), 0.5)
+
+        def forget(self, log_name: str) -> None:
+            self.noted.append(log_name)
+
+    agent = Noting()
+    planner = AgentPlanner(agent)
+    for _ in range(2):
+        stage = stage_of("light_straight")
+        witness = Witness(stage, {}, None, 0)
+        for _ in range(2):
+            planner.plan(stage, witness, stage.decide())
+    name = "closed_loop_1_light_straight-000"
+    assert agent.noted == [name, "plan", "plan", name, "plan", "plan"]

@@ -27,6 +27,7 @@ from navsim_agents.closed_loop.troubles import (
 )
 from navsim_agents.common.poses import HEADING, XY
 from navsim_agents.errors import WorldDataError
+from navsim_agents.world.curves import left_normal
 from navsim_agents.world.drive import DriveConfig, simulate_drive
 from navsim_agents.world.fleet import EGO
 from navsim_agents.world.simulation import Decision
@@ -184,10 +185,32 @@ def test_all_troubles_are_drawn_as_often_as_they_say() -> None:
     assert all(trouble.aside_m for trouble in drawn if trouble.speed == KEEPS_PACE)
 
 
-def test_a_car_that_goes_astray_is_saved_at_once() -> None:
-    """A wheel let go for a minute before a bend: the expert does not wait for its end."""
-    drive = recovered(Trouble(LETS_GO, 60.0))
-    assert from_lane(drive, NOW) < 6.0
+@pytest.mark.parametrize(("aside_m", "turned"), [(3.5, 0.0), (0.0, 0.7)])
+def test_a_car_that_goes_astray_is_saved_at_once(aside_m: float, turned: float) -> None:
+    """However long its trouble would last; one that is a little beside its path is not."""
+    graph = place_of(TOWN, WORLD_SEED)[0]
+    attempt = Attempt(graph, (0, WORLD_SEED), CONFIG, np.random.default_rng(0))
+    stage, trouble = attempt.stage, Trouble(LETS_GO, 60.0)
+    stage.hand_over(is_expert=True)
+    pose, known = stage.car.pose, len(stage.simulation.record.ego)
+    stage.car.state[:3] = moved(pose, 0.5, 0.1)
+    assert attempt._go(1, trouble)
+    assert len(stage.simulation.record.ego) == known + 1
+    pose = fleet_pose_of(stage)
+    stage.car.state[:3] = moved(pose, aside_m, turned)
+    assert attempt._go(100, trouble)
+    assert len(stage.simulation.record.ego) == known + 1
+
+
+def moved(pose: np.ndarray, aside_m: float, turned: float) -> np.ndarray:
+    """To the left of where it looks, and to look further left."""
+    return pose + np.array([*(aside_m * left_normal(pose[HEADING])), turned])
+
+
+def fleet_pose_of(stage: Stage) -> np.ndarray:
+    """Of the ego's path, where the car is beside it."""
+    fleet = stage.simulation.fleet
+    return fleet.path_poses(np.array([EGO]), fleet.station[None, :1])[0, 0, :3]
 
 
 def test_no_car_that_can_be_saved_is_an_error_of_that_log(monkeypatch: pytest.MonkeyPatch) -> None:

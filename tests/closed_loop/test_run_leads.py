@@ -7,18 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from navsim_agents.closed_loop import run_leads
-from navsim_agents.closed_loop.moment import WINDOW
+from navsim_agents.closed_loop.moment import WINDOW, Witness
+from navsim_agents.closed_loop.planners import Plan
 from navsim_agents.closed_loop.recoveries import Attempt, wrong_plans
 from navsim_agents.closed_loop.recovery_config import RecoveriesConfig, at_the_wheel
-from navsim_agents.closed_loop.recovery_world import parts_of
+from navsim_agents.closed_loop.recovery_world import load_any_world, parts_of
 from navsim_agents.closed_loop.run_leads import RUN_S, RunLead, RunsLead
-from navsim_agents.closed_loop.stage import place_of
+from navsim_agents.closed_loop.stage import Stage, place_of
 from navsim_agents.closed_loop.troubles import Trouble
-from navsim_agents.errors import InputError
+from navsim_agents.errors import InputError, WorldDataError
 from navsim_agents.world.config import RECOVERIES
 from navsim_agents.world.drive import DriveConfig
+from navsim_agents.world.generate import package_version
+from navsim_agents.world.plan import WorldIndex, write_index
+from navsim_agents.world.simulation import Decision
 from tests.closed_loop.given import FEW, TOWN, WORLD_SEED, Standing, stage_of
 
 
@@ -60,6 +65,34 @@ def test_an_index_tells_who_led_and_builds_the_same_again(tmp_path: Path) -> Non
     (run / "result.json").write_text('{"steps": 2}')
     assert config.identity()[RECOVERIES]["trained"] != told[RECOVERIES]["trained"]
     assert "runs" not in RecoveriesConfig("x").identity()[RECOVERIES]
+
+
+def test_a_world_whose_run_was_trained_again_is_not_built_again(tmp_path: Path) -> None:
+    run, root = tmp_path / "run", tmp_path / "world"
+    run.mkdir()
+    (run / "result.json").write_text("{}")
+    config = RecoveriesConfig(str(root), runs={"a": str(run)})
+    write_index(root, WorldIndex(package_version(), config.identity(), ()))
+    assert load_any_world(root).splits["train"] == []
+    (run / "result.json").write_text('{"steps": 2}')
+    with pytest.raises(WorldDataError, match="trained again or are gone"):
+        load_any_world(root)
+
+
+def test_a_run_plans_on_one_thread(leads: RunsLead) -> None:
+    class Counting(Standing):
+        def plan(self, stage: Stage, witness: Witness, decision: Decision) -> Plan:
+            seen.append(torch.get_num_threads())
+            return super().plan(stage, witness, decision)
+
+    seen: list[int] = []
+    stage, before = stage_of("light_straight"), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        RunLead(Counting(), Witness(stage, {}, None, 0), 2.0).plan(stage, stage.decide())
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(
