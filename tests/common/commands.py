@@ -190,7 +190,7 @@ COMMANDS = {
         Command(
             "training.recoveries",
             "navsim_agents.closed_loop.recovery_config:RecoveriesConfig",
-            {"output": "{out}", "logs": "1", "duration_s": "7", "cameras": "[]", "share": "1"},
+            {"output": "{out}", "+runs.a": "{run}", "logs": "1", "duration_s": "7", "cameras": "[]", "share": "1"},
         ),
         Command(
             "training.drive",

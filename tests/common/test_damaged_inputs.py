@@ -13,7 +13,7 @@ import torch
 
 from tests.common.commands import COMMANDS, Command, assert_one_line, fields_of
 
-FINE = ("navsim_agents.world.__main__", "training.recoveries", "training.demo")  # they read nothing
+FINE = ("navsim_agents.world.__main__", "training.demo")  # they read nothing
 NEED_DEVKIT = ("cache_tools.export_scenes", "cache_tools.compare_with_devkit")
 READ_AS_OTHERS = ("training.probe", "training.train", "training.ablate", "training.compare_pretrainings")
 

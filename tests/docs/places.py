@@ -12,7 +12,6 @@ from tests.demo import PLANNER, PRETRAINING, SIZE, listed
 # Documented word: what is run. ``{…}`` are the places of `tests.docs.inputs`.
 WORDS = {
     "output=…": "output=out",
-    "output=recoveries": "output=recoveries",
     "output=….npz": "output=out.npz",
     "output=….npy": "output=out.npy",
     "output=…/report.html": "output=report.html",
